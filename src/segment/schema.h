@@ -1,0 +1,60 @@
+/* The columns of a datasource as an ingestion spec declares them: what the live index builds and the segment writer writes. */
+#ifndef HG_SEGMENT_SCHEMA_H
+#define HG_SEGMENT_SCHEMA_H
+
+#include "base/json.h"
+#include "base/time.h"
+#include "segment/source.h"
+
+/* How rows with equal keys are rolled up, and how merged. COUNT is merged by adding. */
+enum hg_roll {
+    HG_ROLL_COUNT = 1,
+    HG_ROLL_LONG_SUM, HG_ROLL_DOUBLE_SUM, HG_ROLL_FLOAT_SUM, HG_ROLL_DECIMAL_SUM,
+    HG_ROLL_LONG_MIN, HG_ROLL_DOUBLE_MIN, HG_ROLL_FLOAT_MIN, HG_ROLL_DECIMAL_MIN,
+    HG_ROLL_LONG_MAX, HG_ROLL_DOUBLE_MAX, HG_ROLL_FLOAT_MAX, HG_ROLL_DECIMAL_MAX,
+    HG_ROLL_HLL_BUILD, HG_ROLL_HLL_MERGE,
+};
+
+struct hg_schema_dim {
+    const char *name;
+    enum hg_type type;        /* STRING, LONG, DOUBLE, FLOAT */
+    bool bitmap;              /* STRING: has a bitmap index */
+    enum { HG_MV_SORTED_ARRAY, HG_MV_SORTED_SET, HG_MV_ARRAY } multi; /* order of multi-values, Druid's multiValueHandling; default SORTED_ARRAY */
+};
+struct hg_schema_metric {
+    const char *name, *field; /* field: input field; NULL for count */
+    const char *agg;          /* the aggregator's type as in the spec: "longSum" */
+    enum hg_roll roll;
+    enum hg_type type;        /* of the stored column */
+    uint32_t lg_k;            /* HLL: 4..21 */
+    uint32_t hll_bits;        /* HLL: 4, 6 or 8 */
+};
+struct hg_schema {
+    uint32_t n_dims, n_metrics;
+    struct hg_schema_dim *dims;       /* declared order = sort order after time */
+    struct hg_schema_metric *metrics;
+    bool rollup;
+    struct hg_gran query_gran;        /* __time is truncated to it */
+};
+
+/* Reads Druid's dimensionsSpec.dimensions, metricsSpec and granularitySpec (queryGranularity, rollup) from a dataSchema object at path p into arena a.
+ * Unknown or unsupported aggregator types are HG_E_INVALID naming the path. */
+HG_MUST_USE enum hg_rc hg_schema_parse(struct hg_arena *a, const json_t *data_schema, const struct hg_jpath *p, struct hg_schema **out, struct hg_err *err);
+
+/* One input row, ready for the live index or a writer. */
+struct hg_value {
+    enum { HG_V_NULL, HG_V_STR, HG_V_LONG, HG_V_DOUBLE, HG_V_LIST, HG_V_BYTES } kind;
+    union {
+        struct hg_str s; /* STR, and BYTES (a sketch) */
+        int64_t i;
+        double d;
+        struct { const struct hg_str *v; uint32_t n; } list; /* items may be null */
+    } u;
+};
+struct hg_row {
+    int64_t time;                   /* not yet truncated */
+    const struct hg_value *dims;    /* n_dims, as given by the event: any kind; conversion to the column's type is the index's job */
+    const struct hg_value *metrics; /* n_metrics: raw field values; ignored for count */
+};
+
+#endif

@@ -1,0 +1,54 @@
+/* Names of segments and how an interval's segments fit together. */
+#ifndef HG_TIMELINE_SEGID_H
+#define HG_TIMELINE_SEGID_H
+
+#include "base/json.h"
+#include "base/time.h"
+
+/* Identity. Text form: ds_start_end_version[_partition] as Druid's, with the namespace, when not "", after the datasource as "ds@ns". */
+struct hg_segid {
+    const char *datasource;
+    const char *ns;          /* namespace; "" is the default one */
+    struct hg_interval interval;
+    const char *version;     /* ISO time; versions compare as text */
+    uint32_t partition;
+};
+#define HG_SEGID_TEXT 512
+/* HG_E_INVALID when a name has characters that are not allowed or the text would not fit. */
+HG_MUST_USE enum hg_rc hg_segid_check(const struct hg_segid *id, struct hg_err *err);
+int hg_segid_text(const struct hg_segid *id, char buf[HG_SEGID_TEXT]);
+HG_MUST_USE enum hg_rc hg_segid_parse(struct hg_arena *a, struct hg_str text, struct hg_segid *out, struct hg_err *err);
+int hg_segid_cmp(const struct hg_segid *a, const struct hg_segid *b);
+/* datasource and namespace: 1..128 of letters, digits, ., -, _ ; not starting with a dot or digit-only rule of Druid's path safety. "" is a valid namespace. */
+HG_MUST_USE enum hg_rc hg_name_check(const char *what, const char *name, struct hg_err *err);
+
+enum hg_shard_kind { HG_SHARD_NUMBERED, HG_SHARD_HASHED, HG_SHARD_RANGE };
+struct hg_shard {
+    enum hg_shard_kind kind;
+    uint32_t partition;
+    uint32_t core_partitions;    /* how many make the version complete; 0: appended, none needed */
+    /* HASHED */
+    uint32_t bucket, n_buckets;
+    uint32_t n_dims;
+    const char *const *dims;     /* HASHED (may be 0: all), RANGE */
+    /* RANGE: tuples of n_dims values; NULL tuple: unbounded. Items may be null strings. */
+    const struct hg_str *start, *end;
+};
+json_t *hg_shard_json(const struct hg_shard *s); /* Druid's JSON; returns owned */
+HG_MUST_USE enum hg_rc hg_shard_parse(struct hg_arena *a, const json_t *j, const struct hg_jpath *p, struct hg_shard *out, struct hg_err *err);
+
+
+
+/* A segment as the metadata store describes it: published, immutable. */
+struct hg_segment_meta {
+    struct hg_segid id;
+    struct hg_shard shard;
+    int64_t size_bytes, n_rows;
+    const char *path;            /* in deep storage, relative to its root */
+    uint64_t file_hash;          /* XXH3 of the file */
+    int64_t publish_id;          /* which publish brought it */
+    int64_t created_ms;
+    const char *dimensions, *metrics; /* comma-separated names, as Druid's */
+};
+
+#endif
