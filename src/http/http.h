@@ -1,0 +1,47 @@
+/* HTTP for clients and operators: routing, bodies, errors over libevent's evhttp. Handlers run on the loop's thread and never
+ * block; they answer at once, or hand the request to a pool and answer from any thread. */
+#ifndef HG_HTTP_HTTP_H
+#define HG_HTTP_HTTP_H
+
+#include <jansson.h>
+#include "base/buf.h"
+#include "base/loop.h"
+
+struct hg_http;
+struct hg_http_req; /* valid until answered */
+
+enum hg_http_method { HG_GET = 1, HG_POST = 2, HG_DELETE = 4, HG_PUT = 8, HG_HEAD = 16, HG_OPTIONS = 32 };
+typedef void hg_http_fn(void *arg, struct hg_http_req *rq);
+
+/* HG_E_IO/HG_E_INVALID: "http 127.0.0.1:8888: address already in use". max_body bytes; 413 beyond. */
+HG_MUST_USE enum hg_rc hg_http_listen(struct hg_loop *l, const char *host, int port, size_t max_body, struct hg_http **out, struct hg_err *err);
+int hg_http_port(const struct hg_http *h);
+/* pattern: "/druid/v2", "/druid/indexer/v1/task/:id/status"; ":x" matches one segment, a trailing "*" the rest. A trailing slash
+ * in a request is ignored. The more literal pattern wins. Register before listening has clients. */
+void hg_http_route(struct hg_http *h, unsigned methods, const char *pattern, hg_http_fn *fn, void *arg);
+/* Stops accepting, waits at most grace_ms for requests in flight, closes. (any thread but the loop's) */
+void hg_http_close(struct hg_http *h, int64_t grace_ms);
+void hg_http_stop_accepting(struct hg_http *h); /* keep-alive answers say Connection: close (any thread) */
+
+/* ---- the request ---- (any thread until answered) */
+enum hg_http_method hg_http_method(const struct hg_http_req *rq);
+const char *hg_http_path(const struct hg_http_req *rq);                           /* decoded */
+const char *hg_http_param(const struct hg_http_req *rq, const char *name);        /* ":id" by "id", decoded; NULL */
+const char *hg_http_query(const struct hg_http_req *rq, const char *name);        /* ?name=; "" when given without value; NULL */
+const char *hg_http_header(const struct hg_http_req *rq, const char *name);       /* NULL */
+struct hg_str hg_http_body(const struct hg_http_req *rq);
+/* fn(arg) on the loop if the client goes away before the answer. At most one. */
+void hg_http_on_gone(struct hg_http_req *rq, void (*fn)(void *), void *arg);
+
+/* ---- the answer, exactly one ---- (any thread); gzip when the client accepts it and it pays */
+void hg_http_set_header(struct hg_http_req *rq, const char *name, const char *value); /* before answering */
+void hg_http_reply(struct hg_http_req *rq, int status, const char *content_type, struct hg_buf *body); /* takes the bytes; body NULL: empty */
+void hg_http_reply_text(struct hg_http_req *rq, int status, const char *content_type, const char *text);
+void hg_http_reply_json(struct hg_http_req *rq, int status, json_t *j); /* takes j; ?pretty is honoured; NULL: 500 */
+/* Druid's error objects. rc picks status, error, errorClass, category by one table in errors.c (legacy 4-field shape for native queries,
+ * {"error": msg} for the ops paths). */
+void hg_http_reply_query_error(struct hg_http_req *rq, const struct hg_err *err);
+void hg_http_reply_ops_error(struct hg_http_req *rq, const struct hg_err *err);
+int hg_http_status_of(enum hg_rc rc);
+
+#endif

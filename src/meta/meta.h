@@ -1,0 +1,109 @@
+/* The metadata store: segments, streams' offsets, supervisors, tasks, rules, servers' leases, the numbered list of visible segments. One
+ * interface; PostgreSQL (the cluster's) and SQLite (standalone) behind it, one test suite over both. Calls block and may be made from any thread but a
+ * loop's. HG_E_UNAVAILABLE: the database cannot be reached now (message says which and why); the next call reconnects by itself.
+ * Results are copied into the arena given. */
+#ifndef HG_META_META_H
+#define HG_META_META_H
+
+#include "timeline/segid.h"
+
+struct hg_meta;
+/* url: "postgres://user@host:port/db" or "postgresql://…?host=/socket/dir" (libpq URI), or "sqlite:///path/file.db". Runs pending numbered migrations under a lock. */
+HG_MUST_USE enum hg_rc hg_meta_open(const char *url, struct hg_meta **out, struct hg_err *err);
+void hg_meta_close(struct hg_meta *m);
+HG_MUST_USE enum hg_rc hg_meta_ping(struct hg_meta *m, struct hg_err *err);
+
+/* Changes made by anyone wake watchers: fn(arg, topic) on a thread of the store ("segments", "visible", "supervisors", "tasks", "rules", "servers").
+ * LISTEN/NOTIFY on PostgreSQL, in process on SQLite. Wakes may be spurious, and after a reconnect all topics are woken. At most 8 watchers. */
+HG_MUST_USE enum hg_rc hg_meta_watch(struct hg_meta *m, void (*fn)(void *arg, const char *topic), void *arg, struct hg_err *err);
+
+/* ---- versions and ids ---- */
+/* A new version, greater than any given before by this store. buf: HG_TIME_TEXT bytes. */
+HG_MUST_USE enum hg_rc hg_meta_new_version(struct hg_meta *m, char *version, struct hg_err *err);
+/* The id under which rows of (stream, sequence) for this chunk will be published: the chunk's current version in the namespace (or a new one) and a free
+ * partition number. The same (stream, sequence, interval) gets the same id again (after a crash), unless a newer version of the chunk has become visible since:
+ * then a fresh id of that version. */
+struct hg_alloc {
+    const char *datasource, *ns;
+    struct hg_interval interval;
+    const char *stream;   /* supervisor id */
+    const char *sequence; /* names this generation of the stream: derived from its start offsets */
+};
+HG_MUST_USE enum hg_rc hg_meta_allocate(struct hg_meta *m, struct hg_arena *a, const struct hg_alloc *w, struct hg_segid *out, struct hg_err *err);
+
+/* ---- publishing ---- */
+struct hg_offset { int32_t partition; int64_t offset; /* next to read */ };
+struct hg_publish {
+    const struct hg_segment_meta *segments; /* all of one datasource and namespace */
+    size_t n_segments;
+    /* Stream: moves its offsets; NULL for batch. HG_E_CONFLICT ("stream X partition 3: stored offset 120, expected 100") and nothing happens when stored != expected. */
+    const char *stream;
+    int64_t stream_epoch;                   /* the lease's epoch; an older one is HG_E_CONFLICT (fenced) */
+    const struct hg_offset *expected, *next;
+    size_t n_offsets;
+    bool visible;                           /* true: visible at once (the publisher serves the segments); false: by hg_meta_make_visible */
+    const char *task;                       /* what did it, for the audit log */
+    /* Batch: the whole interval is replaced also where it has no rows now (older segments of the namespace within are dropped when this becomes visible). May be 0. */
+    const struct hg_interval *replaced;
+    size_t n_replaced;
+};
+/* One transaction. HG_E_CONFLICT too when a segment's version is older than what is visible for its interval in the namespace ("version … is overshadowed by …"): allocate again.
+ * Publishing the same segments again with the same stream offsets as already stored is HG_E_CONFLICT; read the offsets to see where things stand. */
+HG_MUST_USE enum hg_rc hg_meta_publish(struct hg_meta *m, const struct hg_publish *p, int64_t *publish_id, struct hg_err *err);
+/* Flips a publish to visible, one numbered change; older segments that it wholly overshadows leave the list in the same change and are marked unused. Idempotent. */
+HG_MUST_USE enum hg_rc hg_meta_make_visible(struct hg_meta *m, int64_t publish_id, struct hg_err *err);
+/* Publishes waiting to become visible and their segments' ids. */
+struct hg_pending { int64_t publish_id; const char *datasource, *task; const struct hg_segid *ids; size_t n; int64_t created_ms; };
+HG_MUST_USE enum hg_rc hg_meta_pending(struct hg_meta *m, struct hg_arena *a, struct hg_pending **out, size_t *n, struct hg_err *err);
+
+/* ---- segments ---- */
+enum hg_seg_filter { HG_SEG_USED, HG_SEG_UNUSED, HG_SEG_ALL }; /* used: published and not replaced or marked unused; visible or about to be */
+struct hg_segment_row { struct hg_segment_meta meta; bool used, visible; };
+HG_MUST_USE enum hg_rc hg_meta_segments(struct hg_meta *m, struct hg_arena *a, const char *datasource /* NULL: all */, enum hg_seg_filter f, struct hg_segment_row **out, size_t *n, struct hg_err *err);
+/* The visible list at one number, or what changed after `since` (0: the whole list as additions). *seq is the number that the answer brings the reader to. Changes are
+ * kept for a day or 100,000; *whole is set when the answer is the whole list instead (the reader was too far behind, or since was 0). */
+struct hg_visible_change { bool add; struct hg_segment_meta meta; /* for a removal only id is set */ };
+HG_MUST_USE enum hg_rc hg_meta_visible(struct hg_meta *m, struct hg_arena *a, int64_t since, int64_t *seq, bool *whole, struct hg_visible_change **out, size_t *n, struct hg_err *err);
+/* Marks segments unused (and not visible), or used again and visible; ids as text. *changed counts. */
+HG_MUST_USE enum hg_rc hg_meta_mark(struct hg_meta *m, const char *datasource, const char *const *ids, size_t n, bool used, int64_t *changed, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_meta_mark_interval(struct hg_meta *m, const char *datasource, struct hg_interval iv, bool used, int64_t *changed, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_meta_delete_unused(struct hg_meta *m, const char *const *ids, size_t n, struct hg_err *err); /* rows only, for clean-up */
+
+/* ---- streams ---- */
+HG_MUST_USE enum hg_rc hg_meta_offsets(struct hg_meta *m, struct hg_arena *a, const char *stream, struct hg_offset **out, size_t *n, struct hg_err *err);
+/* Operators' reset: sets (or with n = 0 forgets) stored offsets. */
+HG_MUST_USE enum hg_rc hg_meta_reset_offsets(struct hg_meta *m, const char *stream, const struct hg_offset *o, size_t n, struct hg_err *err);
+/* A lease on a stream (or any named thing): *epoch is set when owner has it now. HG_E_CONFLICT: another owner has it until *until_ms. Renewing keeps the epoch; taking over raises it. */
+HG_MUST_USE enum hg_rc hg_meta_lease(struct hg_meta *m, const char *what, const char *owner, int64_t ttl_ms, int64_t *epoch, int64_t *until_ms, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_meta_lease_drop(struct hg_meta *m, const char *what, const char *owner, struct hg_err *err);
+
+/* ---- named JSON documents with history: supervisors, tasks' specs, rules, settings ---- */
+enum hg_doc { HG_DOC_SUPERVISOR, HG_DOC_TASK, HG_DOC_RULES, HG_DOC_CONFIG, HG_DOC_LOOKUP };
+struct hg_doc_row { const char *id, *text; int64_t version; int64_t changed_ms; const char *author, *comment; };
+/* expect_version: -1 any, 0 must be new; else must equal (HG_E_CONFLICT). text NULL deletes. Every state is kept in the history. */
+HG_MUST_USE enum hg_rc hg_meta_doc_put(struct hg_meta *m, enum hg_doc kind, const char *id, const char *text, int64_t expect_version, const char *author, const char *comment, int64_t *version, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_meta_doc_get(struct hg_meta *m, struct hg_arena *a, enum hg_doc kind, const char *id, struct hg_doc_row *out, struct hg_err *err); /* HG_E_NOTFOUND */
+HG_MUST_USE enum hg_rc hg_meta_doc_list(struct hg_meta *m, struct hg_arena *a, enum hg_doc kind, struct hg_doc_row **out, size_t *n, struct hg_err *err); /* by id */
+HG_MUST_USE enum hg_rc hg_meta_doc_history(struct hg_meta *m, struct hg_arena *a, enum hg_doc kind, const char *id /* NULL: all */, int64_t limit, struct hg_doc_row **out, size_t *n, struct hg_err *err); /* newest first; text NULL: deleted */
+
+/* ---- servers ---- */
+struct hg_server_row {
+    const char *name;        /* unique, stable over restarts: host:port by default */
+    const char *roles;       /* comma-separated: "historical" or "broker,historical,…" (standalone) */
+    const char *tier;        /* historicals; "" else */
+    const char *wire_address, *http_address;
+    const char *state;       /* "up", "draining" */
+    int64_t capacity_bytes, started_ms, seen_ms;
+};
+/* Upserts the row and its lease; call every third of ttl_ms. */
+HG_MUST_USE enum hg_rc hg_meta_server_beat(struct hg_meta *m, const struct hg_server_row *row, int64_t ttl_ms, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_meta_server_gone(struct hg_meta *m, const char *name, struct hg_err *err); /* clean stop */
+HG_MUST_USE enum hg_rc hg_meta_servers(struct hg_meta *m, struct hg_arena *a, struct hg_server_row **out, size_t *n, struct hg_err *err); /* whose lease has not run out */
+
+/* ---- leadership: held as long as the store's connection lives; epoch rises with each new leader ---- */
+HG_MUST_USE enum hg_rc hg_meta_lead(struct hg_meta *m, const char *what, const char *owner, const char *address, bool *leading, int64_t *epoch, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_meta_leader(struct hg_meta *m, struct hg_arena *a, const char *what, const char **owner, const char **address, struct hg_err *err); /* HG_E_NOTFOUND */
+
+HG_MUST_USE enum hg_rc hg_meta_audit(struct hg_meta *m, const char *who, const char *what, const char *detail_json, struct hg_err *err);
+
+#endif

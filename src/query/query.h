@@ -1,0 +1,85 @@
+/* The query engine's front: JSON to a typed plan, a plan over one source to a partial result, partial results merged, and the
+ * merged result as Druid's JSON. Data servers scan and merge; the broker decodes, merges and finishes. A plan is immutable and
+ * shared by threads; a partial result belongs to one thread at a time.
+ *
+ *   parse ──► hg_query ──► scan (one source) ──► hg_partial ─┐
+ *                          scan (one source) ──► hg_partial ─┼─► merge ──► encode ── wire ──► decode ──► merge ──► finish ──► JSON
+ */
+#ifndef HG_QUERY_QUERY_H
+#define HG_QUERY_QUERY_H
+
+#include <stdatomic.h>
+#include "base/json.h"
+#include "base/time.h"
+#include "segment/source.h"
+
+enum hg_query_type { HG_Q_TIMESERIES, HG_Q_TOPN, HG_Q_GROUPBY };
+
+/* What a query asks for that is not about its rows. Strings live in the plan's arena. */
+struct hg_query_context {
+    const char *query_id;          /* NULL: none given */
+    int64_t timeout_ms;            /* -1: not given; 0: none */
+    int64_t priority;              /* 0 */
+    const char *const *namespaces; /* NULL: all */
+    uint32_t n_namespaces;
+    bool allow_partial;
+    bool strict;                   /* unknown fields are refused */
+    bool by_segment;
+    uint32_t vector_rows;          /* rows a batch; 0: the default (context "vectorSize") */
+    const char *client;            /* who asks, for accounting; NULL */
+};
+
+struct hg_plan; /* the typed rest: dimensions, filter, aggregators, ...; private to src/query */
+
+struct hg_query {
+    enum hg_query_type type;
+    const char *datasource;
+    const struct hg_interval *intervals; /* ascending, disjoint (merged) */
+    uint32_t n_intervals;
+    struct hg_gran gran;
+    struct hg_query_context ctx;
+    const struct hg_plan *plan;
+    const char *text; /* the query's JSON as it was given; what the broker sends to data servers */
+    size_t text_len;
+};
+
+/* Parses and validates. Everything lives in arena a. Errors: HG_E_INVALID with the JSON path ("$.aggregations[1].type: unknown
+ * aggregator \"x\"; known: ..."). */
+HG_MUST_USE enum hg_rc hg_query_parse(struct hg_arena *a, struct hg_str text, const struct hg_query **out, struct hg_err *err);
+const char *hg_query_type_name(enum hg_query_type t); /* "timeseries" */
+
+/* What surrounds a scan or merge. */
+struct hg_exec {
+    struct hg_budget *budget;        /* the query's memory on this server */
+    int64_t deadline_mono_ms;        /* hg_clock_mono_ms; 0: none. HG_E_TIMEOUT once a batch */
+    const _Atomic bool *cancelled;   /* may be NULL. HG_E_CANCELLED once a batch */
+    struct hg_exec_stats {
+        int64_t rows_scanned, rows_selected, blocks_read, blocks_from_stats, bytes_read;
+    } stats;                         /* added to */
+};
+
+struct hg_partial; /* typed columns: bucket, group keys, aggregate states; owns its memory (counted in the budget) */
+void hg_partial_free(struct hg_partial *p); /* NULL allowed */
+uint64_t hg_partial_rows(const struct hg_partial *p);
+
+/* Scans the rows of src whose __time lies in ivs (ascending, disjoint, already cut to the query's). seg_interval is the interval
+ * of the segment that src belongs to (empty buckets are made inside it). Returns owned. */
+HG_MUST_USE enum hg_rc hg_query_scan(const struct hg_query *q, const struct hg_source *src, struct hg_interval seg_interval, const struct hg_interval *ivs,
+                                     uint32_t n_ivs, struct hg_exec *x, struct hg_partial **out, struct hg_err *err);
+
+/* Merging: group keys are united, aggregate states combined. */
+struct hg_merge;
+HG_MUST_USE enum hg_rc hg_merge_new(const struct hg_query *q, struct hg_exec *x, struct hg_merge **out, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_merge_add(struct hg_merge *m, struct hg_partial *p, struct hg_err *err); /* takes p, on failure too */
+HG_MUST_USE enum hg_rc hg_merge_take(struct hg_merge *m, struct hg_partial **out, struct hg_err *err); /* the result so far; m is empty then */
+void hg_merge_free(struct hg_merge *m); /* NULL allowed */
+
+/* Bytes between servers; decode trusts nothing. */
+HG_MUST_USE enum hg_rc hg_partial_encode(const struct hg_partial *p, struct hg_buf *out, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_partial_decode(const struct hg_query *q, struct hg_span bytes, struct hg_exec *x, struct hg_partial **out, struct hg_err *err);
+
+/* Finalises the merged result (NULL: nothing was scanned) as the JSON array that Druid answers: post-aggregations, having, order,
+ * limit, zero-filling. pretty: indented. */
+HG_MUST_USE enum hg_rc hg_query_finish(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, bool pretty, struct hg_buf *out, struct hg_err *err);
+
+#endif
