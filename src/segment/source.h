@@ -86,8 +86,8 @@ struct hg_column_ops {
     enum hg_rc (*f64)(struct hg_colread *r, uint32_t row, uint32_t n, double *out, uint8_t *nulls, struct hg_err *err);
     /* STRING, !multi. */
     enum hg_rc (*ids)(struct hg_colread *r, uint32_t row, uint32_t n, uint32_t *out, struct hg_err *err);
-    /* STRING, multi: *ends[i] is the end of row i's ids in *ids (row 0 starts at 0); borrowed until the next call on r. A row without values has none;
-     * a null row too. */
+    /* STRING, multi: *ends[i] is the end of row i's ids in *ids (row 0 starts at 0); borrowed until the next call on r. An empty list has no ids; a null
+     * row has the one id 0, as in Druid (to most readers both are null, but an unfiltered topN drops the first and keeps the second). */
     enum hg_rc (*multi)(struct hg_colread *r, uint32_t row, uint32_t n, const uint32_t **ends, const uint32_t **ids, struct hg_err *err);
     /* Complex types: the sketch bytes of one row; p == NULL when null. Borrowed until the next call on r. */
     enum hg_rc (*blob)(struct hg_colread *r, uint32_t row, struct hg_span *out, struct hg_err *err);
