@@ -1,0 +1,25 @@
+/* The messages of an inventory stream (wire kind HG_WIRE_INVENTORY): a data server sends everything it serves, then every change. Used by
+ * src/server to write and by the view to read; bytes are not trusted.
+ *
+ * Message: u8 kind (1 whole list follows from here, 2 change), varint count, items. Item: u8 op (1 add, 2 remove), str segment id, then
+ *   add:    u8 state, i64 rows, i64 bytes, str shard spec (JSON), str dimensions, str metrics (comma-separated names)
+ *   remove: i64 visible number as of which the segment is published (0: it is not known to be) */
+#ifndef HG_CLUSTER_INVENTORY_H
+#define HG_CLUSTER_INVENTORY_H
+
+#include "base/buf.h"
+#include "cluster/view.h"
+
+struct hg_inv_item {
+    bool add;
+    struct hg_str id;
+    enum hg_seg_state state;
+    int64_t rows, bytes, visible_seq;
+    struct hg_str shard, dimensions, metrics;
+};
+void hg_inv_begin(struct hg_buf *b, bool whole, uint32_t count);
+void hg_inv_put(struct hg_buf *b, const struct hg_inv_item *it);
+/* Calls fn for each item. HG_E_CORRUPT names the item. */
+HG_MUST_USE enum hg_rc hg_inv_read(struct hg_span bytes, bool *whole, enum hg_rc (*fn)(void *arg, const struct hg_inv_item *it, struct hg_err *err), void *arg, struct hg_err *err);
+
+#endif

@@ -1,0 +1,34 @@
+/* The messages of HG_WIRE_QUERY: broker to data server. The native query travels as its JSON, with the segments to scan and over which intervals; partial
+ * results come back in the engine's own encoding (opaque here), then the coverage.
+ *
+ * Reply: messages of u8 1 + an encoded partial result (any number), last u8 2 + coverage. */
+#ifndef HG_CLUSTER_SUBQUERY_H
+#define HG_CLUSTER_SUBQUERY_H
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/time.h"
+
+enum { HG_SUB_PARTIAL = 1, HG_SUB_COVERAGE = 2 };
+
+struct hg_sub_item { struct hg_str segid; const struct hg_interval *ivs; uint32_t n_ivs; };
+struct hg_subquery {
+    struct hg_str query;    /* the native query's JSON */
+    struct hg_str query_id; /* for HG_WIRE_CANCEL */
+    int64_t priority;
+    const struct hg_sub_item *items;
+    uint32_t n_items;
+};
+HG_MUST_USE enum hg_rc hg_subquery_encode(const struct hg_subquery *s, struct hg_buf *out, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_subquery_decode(struct hg_arena *a, struct hg_span bytes, struct hg_subquery *out, struct hg_err *err); /* borrows from bytes */
+
+/* Which of the segments asked for the partial results cover, and which are not served there (any more). */
+struct hg_sub_coverage {
+    const struct hg_str *covered, *missing;
+    uint32_t n_covered, n_missing;
+    int64_t rows_scanned, cpu_us;
+};
+HG_MUST_USE enum hg_rc hg_sub_coverage_encode(const struct hg_sub_coverage *c, struct hg_buf *out, struct hg_err *err); /* without the leading u8 */
+HG_MUST_USE enum hg_rc hg_sub_coverage_decode(struct hg_arena *a, struct hg_span bytes, struct hg_sub_coverage *out, struct hg_err *err);
+
+#endif

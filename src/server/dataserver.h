@@ -1,0 +1,44 @@
+/* What every data server does for a query: a request off the wire becomes work items over the segments served here, sealed or live; their partial results are
+ * merged and sent back, with the list of segments that they cover. One per process; historical and ingest both register what they serve. */
+#ifndef HG_SERVER_DATASERVER_H
+#define HG_SERVER_DATASERVER_H
+
+#include "cluster/inventory.h"
+#include "cluster/subquery.h"
+#include "query/query.h"
+#include "wire/wire.h"
+
+struct hg_dataserver;
+struct hg_dataserver_options {
+    unsigned threads;             /* scanning; 0: one a core */
+    size_t max_queued;            /* work items; more is HG_E_LIMIT */
+    int64_t query_memory_bytes;   /* per query here */
+    struct hg_budget *process;    /* parent of queries' budgets; may be NULL */
+};
+/* Registers the handlers of HG_WIRE_QUERY, HG_WIRE_INVENTORY and HG_WIRE_CANCEL on the server. */
+HG_MUST_USE enum hg_rc hg_dataserver_new(struct hg_wire_server *wire, struct hg_loop *loop, const struct hg_dataserver_options *o, struct hg_dataserver **out, struct hg_err *err);
+void hg_dataserver_drain(struct hg_dataserver *d, int64_t grace_ms); /* waits for running queries */
+void hg_dataserver_free(struct hg_dataserver *d);
+
+/* Something served. acquire gives the sources that together are the segment's rows now (a sealed segment: one; a live sink: its parts), consistent with each other, until
+ * release(self, handle). Both may be called from many threads at once. self stays valid until drop(self), which is called once the entry is removed and no query uses it any more. */
+struct hg_served {
+    struct hg_segid id;          /* copied */
+    struct hg_shard shard;       /* copied */
+    enum hg_seg_state state;
+    int64_t rows, bytes;
+    const char *dimensions, *metrics; /* comma-separated; copied */
+    void *self;
+    enum hg_rc (*acquire)(void *self, struct hg_arena *a, const struct hg_source *const **srcs, size_t *n, void **handle, struct hg_err *err);
+    void (*release)(void *self, void *handle);
+    void (*drop)(void *self);
+};
+/* Announces it. HG_E_CONFLICT: the id is served here already. */
+HG_MUST_USE enum hg_rc hg_dataserver_add(struct hg_dataserver *d, const struct hg_served *s, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_dataserver_add_many(struct hg_dataserver *d, const struct hg_served *s, size_t n, struct hg_err *err); /* all or none, one announcement */
+/* Updates what the inventory says (a sink that was sealed; rows so far). */
+void hg_dataserver_update(struct hg_dataserver *d, const struct hg_segid *id, enum hg_seg_state state, int64_t rows, int64_t bytes);
+/* Takes it back; queries that have it go on. visible_seq: see inventory.h. */
+void hg_dataserver_remove(struct hg_dataserver *d, const struct hg_segid *id, int64_t visible_seq);
+
+#endif
