@@ -1,0 +1,47 @@
+/* A partial result in memory: hg_partial as typed columns. Rows of one partial have distinct (bucket, keys). Made by scans, united by merging,
+ * written to the wire and read from it, and turned into JSON by hg_query_finish. */
+#ifndef HG_QUERY_ENGINE_ROWS_H
+#define HG_QUERY_ENGINE_ROWS_H
+
+#include "base/mem.h"
+#include "query/plan/plan.h"
+#include "sketch/hll.h"
+
+struct hg_key_col {
+    enum hg_type type;  /* of the dimension's output: STRING, LONG, DOUBLE, FLOAT */
+    uint32_t *ids;      /* STRING: into partial.strings; 0 is null */
+    int64_t *i;         /* LONG */
+    double *d;          /* DOUBLE, FLOAT (widened) */
+    uint8_t *nulls;     /* LONG, DOUBLE, FLOAT: 1 = null, the value is then 0 */
+};
+struct hg_state_col {
+    enum hg_state kind;
+    int64_t *i;            /* COUNT; I64; MEAN: how many values */
+    double *d;             /* F64; MEAN: their sum */
+    uint8_t *nulls;        /* I64, F64: 1 = null (no value was seen), the value is then 0 */
+    struct hg_hll **hll;   /* HLL: owned by the partial's arena (freed with it); NULL: empty */
+};
+struct hg_partial {
+    struct hg_arena *arena; /* owns all below, and this struct */
+    enum hg_query_type type;
+    uint64_t n_rows;
+    int64_t *bucket;        /* start of each row's time bucket; granularity all: 0 */
+    uint32_t n_keys, n_aggs;
+    struct hg_key_col *keys;    /* n_keys = plan->n_dims */
+    struct hg_state_col *aggs;  /* n_aggs = plan->n_aggs */
+    struct hg_str *strings;     /* distinct texts of STRING keys; [0] is null and always there */
+    uint32_t n_strings;
+
+    /* The stamp of granularity all in timeseries and topN: the least of max(interval start, first data time) over the sources. */
+    bool has_first_time;
+    int64_t first_time;
+    /* topN: every bucket that lies in the time range of a source's rows, ascending, though it may have no rows here. Timeseries has a row for each
+     * of them (unless skipEmptyBuckets). */
+    int64_t *buckets;
+    uint64_t n_buckets;
+};
+
+/* An empty partial of q's shape: columns set up, room for cap_rows rows and cap_strings texts (n_rows 0; n_strings 1 with the null). */
+HG_MUST_USE enum hg_rc hg_partial_new(const struct hg_query *q, struct hg_exec *x, uint64_t cap_rows, uint32_t cap_strings, struct hg_partial **out, struct hg_err *err);
+
+#endif

@@ -1,0 +1,216 @@
+/* The typed plan: what a query's JSON means, checked and complete, so that nothing after parsing looks at JSON. Everything lives in the plan's
+ * arena and is read-only once hg_query_parse returns; any thread may use it. Names (columns, outputs) are NUL-terminated. */
+#ifndef HG_QUERY_PLAN_PLAN_H
+#define HG_QUERY_PLAN_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "base/time.h"
+#include "query/plan/order.h"
+#include "query/query.h"
+#include "segment/source.h"
+
+/* ---- filters ----
+ * A filter is true, false or unknown of a row (SQL's three values); a row is selected when it is true. A leaf looks at one column. */
+enum hg_filter_kind {
+    HG_F_TRUE,
+    HG_F_FALSE,
+    HG_F_AND,      /* kids */
+    HG_F_OR,       /* kids */
+    HG_F_NOT,      /* kids[0] */
+    HG_F_IS_TRUE,  /* kids[0]; never unknown */
+    HG_F_IS_FALSE, /* kids[0]; never unknown */
+    /* leaves */
+    HG_F_IN,       /* u.in: selector, in, equals, inType */
+    HG_F_NULL,     /* never unknown */
+    HG_F_BOUND,    /* u.bound: bound, with its orderings */
+    HG_F_RANGE,    /* u.range: typed; null is unknown */
+    HG_F_LIKE,     /* u.like */
+    HG_F_REGEX,    /* u.regex: the pattern is found somewhere in the value */
+    HG_F_INTERVAL, /* u.interval: the value as ms lies in one of the intervals */
+};
+
+struct hg_pcre; /* a compiled PCRE2 pattern; freed with the plan's arena */
+
+/* One bound of a range, in each form that a column may need. */
+struct hg_edge {
+    bool there, open; /* open: the bound itself is outside */
+    struct hg_str s;
+    bool is_num; /* the text is a number; d, and i when it is integral and fits */
+    double d;
+    bool is_int;
+    int64_t i;
+};
+
+struct hg_filter {
+    enum hg_filter_kind kind;
+    const struct hg_filter *const *kids;
+    uint32_t n_kids;
+    const char *column; /* leaves */
+    union {
+        struct { /* a set of values in each form that a column may need, each ascending without repetition */
+            const struct hg_str *s;
+            uint32_t n_s;
+            const int64_t *i; /* those that are integers, and fit */
+            uint32_t n_i;
+            const double *d;  /* those that are numbers; -0.0 is not 0.0, as in Java */
+            uint32_t n_d;
+            const double *f;  /* rounded to float */
+            uint32_t n_f;
+            const int64_t *dec; /* as micro-units, where exact */
+            uint32_t n_dec;
+            bool null;        /* null is among the values: then it is known for null rows */
+        } in;
+        struct { struct hg_edge lo, hi; enum hg_order order; } bound;
+        struct { struct hg_edge lo, hi; enum hg_type type; } range; /* STRING, LONG, DOUBLE, FLOAT: how values are compared */
+        struct {
+            const struct hg_like_part *parts;
+            uint32_t n_parts;
+            struct hg_str prefix; /* text that every match begins with; narrows a sorted dictionary */
+            bool exact;           /* no wildcards: prefix is the value */
+        } like;
+        struct { const struct hg_pcre *re; const char *pattern; } regex;
+        struct { const struct hg_interval *v; uint32_t n; } interval; /* ascending, disjoint */
+    } u;
+};
+struct hg_like_part { /* one element of a LIKE pattern */
+    enum { HG_LIKE_TEXT, HG_LIKE_ONE, HG_LIKE_MANY } kind; /* _ is one code point, % any number */
+    struct hg_str text;
+};
+
+/* ---- dimensions ----
+ * A dimension is a function from a column's value to an output value; for strings it is applied once per dictionary id. */
+enum hg_dim_kind { HG_DIM_DEFAULT };
+struct hg_dim {
+    enum hg_dim_kind kind;
+    const char *column;
+    const char *name;   /* of the output */
+    enum hg_type type;  /* of the output: STRING, LONG, DOUBLE or FLOAT */
+};
+
+/* ---- aggregators ---- */
+enum hg_agg_kind {
+    HG_AGG_COUNT,     /* rows of the segment (after rollup) */
+    HG_AGG_SUM, HG_AGG_MIN, HG_AGG_MAX,
+    HG_AGG_MEAN,      /* doubleMean */
+    HG_AGG_HLL_BUILD, /* values of a column into a sketch */
+    HG_AGG_HLL_MERGE, /* sketches of a column */
+};
+/* The form of an aggregate state, in memory and on the wire. */
+enum hg_state {
+    HG_STATE_COUNT = 1, /* int64, never null */
+    HG_STATE_I64 = 2,   /* int64 or null; DECIMAL: micro-units */
+    HG_STATE_F64 = 3,   /* double or null */
+    HG_STATE_MEAN = 4,  /* double sum and int64 count */
+    HG_STATE_HLL = 5,   /* a sketch; NULL is the empty one */
+};
+struct hg_agg {
+    enum hg_agg_kind kind;
+    const char *name;
+    const char *column;              /* NULL: COUNT */
+    enum hg_type type;               /* what is computed and printed: LONG, DOUBLE, FLOAT, DECIMAL; HLL */
+    enum hg_state state;
+    const struct hg_filter *filter;  /* filtered; NULL: every row */
+    uint32_t lg_k, hll_bits;         /* HLL: 4..21; 4, 6 or 8 */
+    bool round;                      /* HLL: the estimate is printed rounded, as an integer */
+    bool finalize;                   /* HLL: "shouldFinalize", default true; false: post-aggregators see and rows print the sketch */
+};
+
+/* ---- post-aggregators ---- */
+enum hg_post_kind {
+    HG_POST_FIELD,       /* fieldAccess: agg or post number `field` as it is (a sketch stays a sketch) */
+    HG_POST_FINAL_FIELD, /* finalizingFieldAccess */
+    HG_POST_CONST,
+    HG_POST_ARITH,
+    HG_POST_GREATEST, HG_POST_LEAST, /* doubleGreatest, longGreatest, ...: `type` says which; nulls are skipped */
+    HG_POST_HLL_ESTIMATE,            /* HLLSketchEstimate */
+};
+enum hg_arith { HG_ARITH_ADD, HG_ARITH_SUB, HG_ARITH_MUL, HG_ARITH_DIV, HG_ARITH_QUOTIENT, HG_ARITH_POW };
+struct hg_post {
+    enum hg_post_kind kind;
+    const char *name; /* NULL inside another where none was given */
+    enum hg_type type;
+    enum hg_arith fn;
+    bool numeric_first; /* arithmetic "ordering": "numericFirst" */
+    bool round;
+    const struct hg_post *const *kids;
+    uint32_t n_kids;
+    enum { HG_REF_NONE, HG_REF_AGG, HG_REF_POST, HG_REF_DIM } ref; /* FIELD, FINAL_FIELD: what `field` counts in */
+    uint32_t field;
+    struct { bool null, is_int; int64_t i; double d; } value; /* CONST */
+};
+
+/* ---- having (groupBy) ---- */
+enum hg_having_kind {
+    HG_HAVING_ALWAYS, HG_HAVING_NEVER, HG_HAVING_AND, HG_HAVING_OR, HG_HAVING_NOT,
+    HG_HAVING_GREATER, HG_HAVING_LESS, HG_HAVING_EQUAL, /* field and value; a null metric or unknown field compares false */
+    HG_HAVING_DIM,    /* dimSelector: dimension equals text (null: is null) */
+    HG_HAVING_FILTER, /* a filter over the result row's fields */
+};
+struct hg_having {
+    enum hg_having_kind kind;
+    const struct hg_having *const *kids;
+    uint32_t n_kids;
+    const char *field;
+    struct hg_edge value;           /* GREATER, LESS, EQUAL */
+    struct hg_str text;             /* DIM */
+    const struct hg_filter *filter; /* FILTER: see hg_filter_eval */
+};
+
+/* ---- order and limit ---- */
+struct hg_order_col {
+    const char *field;
+    bool descending;
+    bool order_given;    /* "dimensionOrder" stood there; else the default of the query type */
+    enum hg_order order;
+};
+struct hg_limit_spec {   /* groupBy */
+    bool there;
+    const struct hg_order_col *cols;
+    uint32_t n_cols;
+    int64_t limit;       /* -1: none */
+    int64_t offset;
+};
+struct hg_topn_metric {
+    enum { HG_TOPN_NUMERIC, HG_TOPN_DIMENSION } kind;
+    bool inverted;
+    const char *field;          /* NUMERIC: an aggregator or post-aggregator */
+    enum hg_order order;        /* DIMENSION */
+    struct hg_str previous_stop; /* DIMENSION: only values after it (before it when inverted); p == NULL: none */
+};
+struct hg_subtotal { /* one grouping set of groupBy: numbers of dimensions */
+    const uint32_t *dims;
+    uint32_t n;
+};
+
+struct hg_plan {
+    const struct hg_filter *filter; /* NULL: every row */
+    const struct hg_dim *dims;      /* timeseries: none; topN: one */
+    uint32_t n_dims;
+    const struct hg_agg *aggs;
+    uint32_t n_aggs;
+    const struct hg_post *posts;
+    uint32_t n_posts;
+
+    /* timeseries */
+    bool descending, grand_total, skip_empty;
+    int64_t limit;                      /* timeseries; 0: none */
+    const char *timestamp_result_field; /* NULL */
+
+    /* topN */
+    int64_t threshold;
+    struct hg_topn_metric metric;
+
+    /* groupBy */
+    const struct hg_having *having; /* NULL: none */
+    struct hg_limit_spec limit_spec;
+    const struct hg_subtotal *subtotals;
+    uint32_t n_subtotals;
+    bool has_subtotals;             /* subtotalsSpec was given, though it may be empty */
+    bool result_as_array, sort_by_dims_first;
+
+    bool finalize; /* context "finalize", default true */
+};
+
+#endif
