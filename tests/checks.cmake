@@ -1,0 +1,36 @@
+# Checks of the tree itself, as tests; and the threaded unit tests, which the thread sanitizer runs once more.
+
+add_test(NAME check/layers COMMAND ${CMAKE_SOURCE_DIR}/tools/check-layers)
+add_test(NAME check/layers-self-test COMMAND ${CMAKE_SOURCE_DIR}/tools/check-layers --self-test)
+add_test(NAME check/symbols-self-test COMMAND ${CMAKE_SOURCE_DIR}/tools/check-symbols --self-test)
+add_test(NAME check/docs COMMAND ${CMAKE_SOURCE_DIR}/tools/check-docs)
+add_test(NAME check/generator COMMAND ${CMAKE_SOURCE_DIR}/tools/ads_events.py --self-test)
+set(checks check/layers check/layers-self-test check/symbols-self-test check/docs check/generator)
+
+# A folder that has no sources yet is an interface library: nothing to look at.
+get_property(all_targets DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTY BUILDSYSTEM_TARGETS)
+set(static_libs)
+foreach(t IN LISTS all_targets)
+  get_target_property(kind ${t} TYPE)
+  if(kind STREQUAL STATIC_LIBRARY AND t MATCHES "^hg_")
+    list(APPEND static_libs $<TARGET_FILE:${t}>)
+  endif()
+endforeach()
+if(static_libs)
+  add_test(NAME check/symbols COMMAND ${CMAKE_SOURCE_DIR}/tools/check-symbols ${static_libs})
+  list(APPEND checks check/symbols)
+endif()
+set_tests_properties(${checks} PROPERTIES TIMEOUT 120 LABELS check)
+
+# A unit test whose text starts threads, pools or loops gets the label "threads"; target unit_threads builds just these.
+add_custom_target(unit_threads)
+foreach(t IN LISTS unit)
+  file(STRINGS ${t} threaded REGEX "pthread_create|hg_pool_|hg_thread_|hg_loop_" LIMIT_COUNT 1)
+  if(threaded)
+    file(RELATIVE_PATH rel ${CMAKE_SOURCE_DIR}/tests/unit ${t})
+    string(REGEX REPLACE "_test\\.c$" "" name ${rel})
+    string(REPLACE "/" "_" target "unit_${name}")
+    set_tests_properties(unit/${name} PROPERTIES LABELS "unit;threads")
+    add_dependencies(unit_threads ${target})
+  endif()
+endforeach()
