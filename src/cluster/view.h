@@ -47,7 +47,9 @@ struct hg_target {
     struct hg_segid id;
     struct hg_shard shard;
     bool published;               /* in the visible list; else live only */
+    const char *text;            /* id as text */
     int64_t size_bytes, n_rows;   /* published: as recorded */
+    const char *dimensions, *metrics; /* comma-separated names */
     const struct hg_interval *ivs;
     uint32_t n_ivs;
     const struct hg_holder *holders; /* may be none: missing */
@@ -56,13 +58,13 @@ struct hg_target {
 /* What a query over (datasource, namespaces, intervals) must ask. *known: the datasource has any segment. Results borrow from s and live in a. */
 HG_MUST_USE enum hg_rc hg_snapshot_targets(struct hg_snapshot *s, struct hg_arena *a, const char *datasource, const char *const *ns, uint32_t n_ns,
                                            const struct hg_interval *ivs, uint32_t n_ivs, struct hg_target **out, size_t *n, bool *known, struct hg_err *err);
-/* Who holds one segment now, on the newest state; for retries. */
+/* Who holds one segment; for retries, on a newer snapshot. *n is 0 when nobody does. */
 HG_MUST_USE enum hg_rc hg_snapshot_holders(struct hg_snapshot *s, struct hg_arena *a, const char *segid, const struct hg_holder **out, uint32_t *n, struct hg_err *err);
 /* Names of datasources that have segments, sorted; servers, by name; all published and live segments of one datasource (NULL: of all). */
 HG_MUST_USE enum hg_rc hg_snapshot_datasources(struct hg_snapshot *s, struct hg_arena *a, const char ***out, size_t *n, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_snapshot_servers(struct hg_snapshot *s, struct hg_arena *a, const struct hg_server ***out, size_t *n, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_snapshot_segments(struct hg_snapshot *s, struct hg_arena *a, const char *datasource, struct hg_target **out, size_t *n, struct hg_err *err);
-/* Everything a server says it serves (published, visible or not), ids as text. */
-HG_MUST_USE enum hg_rc hg_snapshot_served_by(struct hg_snapshot *s, struct hg_arena *a, const char *server, const char ***ids, size_t *n, struct hg_err *err);
+/* Everything a server says it serves now (published, visible or not), ids as text, copied into a. */
+HG_MUST_USE enum hg_rc hg_view_served(struct hg_view *v, struct hg_arena *a, const char *server, const char ***ids, size_t *n, struct hg_err *err);
 
 #endif

@@ -50,5 +50,7 @@ struct hg_segment_meta {
     int64_t created_ms;
     const char *dimensions, *metrics; /* comma-separated names, as Druid's */
 };
+/* A deep copy into a. */
+HG_MUST_USE enum hg_rc hg_segment_meta_copy(struct hg_arena *a, const struct hg_segment_meta *from, struct hg_segment_meta *to, struct hg_err *err);
 
 #endif

@@ -1,0 +1,80 @@
+#include "cluster/assign.h"
+
+#include <stdlib.h>
+
+static enum hg_rc put_segment(struct hg_buf *out, const struct hg_segment_meta *m, struct hg_err *err)
+{
+    char id[HG_SEGID_TEXT];
+    hg_segid_text(&m->id, id);
+    json_t *shard = hg_shard_json(&m->shard);
+    char *text = shard ? hg_json_text(shard) : NULL;
+    json_decref(shard);
+    if (!text) return hg_fail(err, HG_E_NOMEM, "assignment of %s", id);
+    hg_buf_str(out, hg_str_of(id));
+    hg_buf_str(out, hg_str_of(text));
+    hg_buf_str(out, hg_str_of(m->path));
+    hg_buf_i64(out, m->size_bytes);
+    hg_buf_u64(out, m->file_hash);
+    hg_buf_i64(out, m->n_rows);
+    hg_buf_str(out, hg_str_of(m->dimensions));
+    hg_buf_str(out, hg_str_of(m->metrics));
+    free(text);
+    return HG_OK;
+}
+
+enum hg_rc hg_assign_encode(const struct hg_assign *as, struct hg_buf *out, struct hg_err *err)
+{
+    hg_buf_u64(out, as->epoch);
+    hg_buf_varint(out, as->n_load);
+    for (uint32_t i = 0; i < as->n_load; i++) HG_TRY(put_segment(out, &as->load[i], err));
+    hg_buf_varint(out, as->n_drop);
+    for (uint32_t i = 0; i < as->n_drop; i++) hg_buf_str(out, hg_str_of(as->drop[i]));
+    return hg_buf_check(out, "assignment", err);
+}
+
+static const char *text_of(struct hg_arena *a, struct hg_str s) { return s.p ? hg_arena_strndup(a, s.p, s.len) : NULL; }
+
+static enum hg_rc get_segment(struct hg_arena *a, struct hg_rd *r, struct hg_segment_meta *m, struct hg_err *err)
+{
+    struct hg_str id = hg_rd_str(r), shard = hg_rd_str(r), path = hg_rd_str(r);
+    m->size_bytes = hg_rd_i64(r);
+    m->file_hash = hg_rd_u64(r);
+    m->n_rows = hg_rd_i64(r);
+    struct hg_str dims = hg_rd_str(r), metrics = hg_rd_str(r);
+    if (r->bad || !id.p || !shard.p || !path.p) return hg_fail(err, HG_E_CORRUPT, "malformed");
+    HG_TRY(hg_segid_parse(a, id, &m->id, err));
+    json_t *j;
+    HG_TRY(hg_json_parse(shard, &j, err));
+    enum hg_rc rc = hg_shard_parse(a, j, &hg_jroot, &m->shard, err);
+    json_decref(j);
+    if (rc) return rc;
+    m->path = text_of(a, path);
+    m->dimensions = text_of(a, dims);
+    m->metrics = text_of(a, metrics);
+    return m->path ? HG_OK : hg_arena_fail(a, "assignment", err);
+}
+
+enum hg_rc hg_assign_decode(struct hg_arena *a, struct hg_span bytes, struct hg_assign *out, struct hg_err *err)
+{
+    struct hg_rd r = hg_rd_of(bytes);
+    struct hg_assign as = {.epoch = hg_rd_u64(&r)};
+    as.n_load = hg_rd_count(&r, 30);
+    struct hg_segment_meta *load = hg_arena_array(a, as.n_load ? as.n_load : 1, sizeof *load);
+    if (!load) return hg_arena_fail(a, "assignment", err);
+    for (uint32_t i = 0; i < as.n_load; i++) {
+        enum hg_rc rc = get_segment(a, &r, &load[i], err);
+        if (rc) return hg_err_context(err, rc, "assignment, segment %u of %u", i, as.n_load);
+    }
+    as.n_drop = hg_rd_count(&r, 1);
+    const char **drop = hg_arena_array(a, as.n_drop ? as.n_drop : 1, sizeof *drop);
+    if (!drop) return hg_arena_fail(a, "assignment", err);
+    for (uint32_t i = 0; i < as.n_drop; i++) {
+        drop[i] = text_of(a, hg_rd_str(&r));
+        if (!drop[i]) return hg_fail(err, HG_E_CORRUPT, "assignment: id %u of %u to drop is malformed", i, as.n_drop);
+    }
+    if (r.bad || hg_rd_left(&r)) return hg_fail(err, HG_E_CORRUPT, "assignment: malformed, %zu bytes", bytes.len);
+    as.load = load;
+    as.drop = drop;
+    *out = as;
+    return HG_OK;
+}

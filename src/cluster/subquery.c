@@ -1,0 +1,94 @@
+#include "cluster/subquery.h"
+
+enum hg_rc hg_subquery_encode(const struct hg_subquery *s, struct hg_buf *out, struct hg_err *err)
+{
+    hg_buf_str(out, s->query);
+    hg_buf_str(out, s->query_id);
+    hg_buf_i64(out, s->priority);
+    hg_buf_varint(out, s->n_items);
+    for (uint32_t i = 0; i < s->n_items; i++) {
+        const struct hg_sub_item *it = &s->items[i];
+        hg_buf_str(out, it->segid);
+        hg_buf_varint(out, it->n_ivs);
+        for (uint32_t k = 0; k < it->n_ivs; k++) {
+            hg_buf_i64(out, it->ivs[k].start);
+            hg_buf_i64(out, it->ivs[k].end);
+        }
+    }
+    return hg_buf_check(out, "sub-query", err);
+}
+
+/* The intervals of one item: ascending and disjoint, or the engine's searches would be wrong. */
+static bool read_intervals(struct hg_rd *r, struct hg_arena *a, struct hg_sub_item *it)
+{
+    it->n_ivs = hg_rd_count(r, 16);
+    if (r->bad) return false;
+    struct hg_interval *ivs = hg_arena_array(a, it->n_ivs ? it->n_ivs : 1, sizeof *ivs);
+    if (!ivs) return false;
+    for (uint32_t k = 0; k < it->n_ivs; k++) {
+        ivs[k].start = hg_rd_i64(r);
+        ivs[k].end = hg_rd_i64(r);
+        if (ivs[k].start > ivs[k].end || (k > 0 && ivs[k].start < ivs[k - 1].end)) return false;
+    }
+    it->ivs = ivs;
+    return !r->bad;
+}
+
+enum hg_rc hg_subquery_decode(struct hg_arena *a, struct hg_span bytes, struct hg_subquery *out, struct hg_err *err)
+{
+    struct hg_rd r = hg_rd_of(bytes);
+    struct hg_subquery s = {.query = hg_rd_str(&r), .query_id = hg_rd_str(&r), .priority = hg_rd_i64(&r)};
+    s.n_items = hg_rd_count(&r, 2);
+    if (r.bad || !s.query.p) return hg_fail(err, HG_E_CORRUPT, "sub-query: malformed head in %zu bytes", bytes.len);
+    struct hg_sub_item *items = hg_arena_array(a, s.n_items ? s.n_items : 1, sizeof *items);
+    if (!items) return hg_arena_fail(a, "sub-query", err);
+    for (uint32_t i = 0; i < s.n_items; i++) {
+        items[i].segid = hg_rd_str(&r);
+        if (r.bad || !items[i].segid.p || !read_intervals(&r, a, &items[i]))
+            return hg_fail(err, HG_E_CORRUPT, "sub-query: segment %u of %u is malformed", i, s.n_items);
+    }
+    s.items = items;
+    if (hg_rd_left(&r)) return hg_fail(err, HG_E_CORRUPT, "sub-query: %zu bytes too many", hg_rd_left(&r));
+    *out = s;
+    return HG_OK;
+}
+
+static void put_ids(struct hg_buf *out, const struct hg_str *ids, uint32_t n)
+{
+    hg_buf_varint(out, n);
+    for (uint32_t i = 0; i < n; i++) hg_buf_str(out, ids[i]);
+}
+
+enum hg_rc hg_sub_coverage_encode(const struct hg_sub_coverage *c, struct hg_buf *out, struct hg_err *err)
+{
+    put_ids(out, c->covered, c->n_covered);
+    put_ids(out, c->missing, c->n_missing);
+    hg_buf_i64(out, c->rows_scanned);
+    hg_buf_i64(out, c->cpu_us);
+    return hg_buf_check(out, "sub-query coverage", err);
+}
+
+static const struct hg_str *get_ids(struct hg_arena *a, struct hg_rd *r, uint32_t *n)
+{
+    *n = hg_rd_count(r, 1);
+    if (r->bad) return NULL;
+    struct hg_str *ids = hg_arena_array(a, *n ? *n : 1, sizeof *ids);
+    for (uint32_t i = 0; ids && i < *n; i++) {
+        ids[i] = hg_rd_str(r);
+        if (!ids[i].p) return NULL;
+    }
+    return ids;
+}
+
+enum hg_rc hg_sub_coverage_decode(struct hg_arena *a, struct hg_span bytes, struct hg_sub_coverage *out, struct hg_err *err)
+{
+    struct hg_rd r = hg_rd_of(bytes);
+    struct hg_sub_coverage c = {0};
+    c.covered = get_ids(a, &r, &c.n_covered);
+    if (c.covered) c.missing = get_ids(a, &r, &c.n_missing);
+    c.rows_scanned = hg_rd_i64(&r);
+    c.cpu_us = hg_rd_i64(&r);
+    if (r.bad || !c.covered || !c.missing || hg_rd_left(&r)) return hg_fail(err, HG_E_CORRUPT, "sub-query coverage: malformed, %zu bytes", bytes.len);
+    *out = c;
+    return HG_OK;
+}

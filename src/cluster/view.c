@@ -1,0 +1,428 @@
+/* Feeds the state from the metadata store (one thread) and from inventories (callbacks on the wire's loop hand messages to another). */
+#include "cluster/view.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cluster/view_private.h"
+
+#define RETRY_MS 300      /* before a broken inventory stream is opened again */
+#define DEFAULT_POLL_MS 2000
+
+/* One inventory stream. Made when a server is to be followed; freed when its call is done and nobody refers to it. */
+struct sub {
+    struct hg_view *view;
+    char *server; /* name */
+    struct hg_wire_call *call;
+    int64_t retry_at_ms; /* done: when to open again */
+    bool done;           /* its last callback has come; guarded by the queue's mutex until handled */
+};
+
+struct msg { /* from the loop to the inventory thread */
+    struct msg *next;
+    struct sub *sub;
+    bool done;
+    char *why; /* done: the failure */
+    size_t len;
+    uint8_t *bytes;
+};
+
+struct hg_view {
+    struct hg_meta *meta;
+    struct hg_wire_client *wire;
+    struct hg_view_options opt;
+    char *self;
+
+    pthread_mutex_t mu; /* guards state, stop, generation's condition, store_due */
+    pthread_cond_t changed;  /* the generation moved, or stop */
+    struct hg_vstate *state;
+    uint64_t told;           /* generation that `changed` was last told of */
+    bool stop;
+    unsigned store_due;      /* reads of the store asked for */
+    bool servers_known;
+    pthread_cond_t store_wake;
+
+    pthread_mutex_t qmu; /* guards the queue; taken by loop callbacks, never while holding mu */
+    pthread_cond_t qwake;
+    struct msg *first, **last;
+    unsigned open_subs;
+    bool closing;
+
+    pthread_t store_thread, inv_thread;
+};
+
+static void deadline_in(struct timespec *t, int64_t ms)
+{
+    clock_gettime(CLOCK_MONOTONIC, t);
+    t->tv_sec += ms / 1000;
+    t->tv_nsec += ms % 1000 * 1000000;
+    if (t->tv_nsec >= 1000000000) t->tv_sec++, t->tv_nsec -= 1000000000;
+}
+
+/* After the state may have moved; with mu held on entry, released on return. */
+static void publish_change(struct hg_view *v)
+{
+    uint64_t gen = hg_vstate_generation(v->state);
+    bool moved = gen != v->told;
+    v->told = gen;
+    if (moved) pthread_cond_broadcast(&v->changed);
+    pthread_mutex_unlock(&v->mu);
+    if (moved && v->opt.changed) v->opt.changed(v->opt.arg);
+}
+
+static void ask_store(struct hg_view *v, unsigned reads)
+{
+    pthread_mutex_lock(&v->mu);
+    if (v->store_due < reads) v->store_due = reads;
+    pthread_cond_signal(&v->store_wake);
+    pthread_mutex_unlock(&v->mu);
+}
+
+/* ---- inventories ---- */
+
+static void enqueue(struct sub *s, bool done, const char *why, struct hg_span bytes)
+{
+    struct hg_view *v = s->view;
+    struct msg *m = calloc(1, sizeof *m);
+    if (m && bytes.len) {
+        m->bytes = malloc(bytes.len);
+        if (m->bytes) memcpy(m->bytes, bytes.p, bytes.len), m->len = bytes.len;
+    }
+    if (m && why) m->why = strdup(why);
+    if (!m || (bytes.len && !m->bytes)) { /* a lost message would leave a wrong picture: no picture then */
+        hg_log(HG_LOG_ERROR, "view", "out of memory for an inventory", "server", HG_LS(s->server), NULL);
+        abort();
+    }
+    m->sub = s;
+    m->done = done;
+    pthread_mutex_lock(&v->qmu);
+    *v->last = m;
+    v->last = &m->next;
+    pthread_cond_signal(&v->qwake);
+    pthread_mutex_unlock(&v->qmu);
+}
+
+static void on_data(void *arg, struct hg_span body) { enqueue(arg, false, NULL, body); }
+static void on_done(void *arg, enum hg_rc rc, const char *msg) { enqueue(arg, true, rc ? msg : "the server ended it", (struct hg_span){0}); }
+
+/* Opens the stream; the subscription belongs to its server's tag. mu held. */
+static struct sub *subscribe(struct hg_view *v, struct hg_vserver *sv)
+{
+    struct sub *s = calloc(1, sizeof *s);
+    if (!s || !(s->server = strdup(hg_vserver_name(sv)))) {
+        free(s);
+        return NULL;
+    }
+    s->view = v;
+    struct hg_buf body;
+    hg_buf_init(&body, 16);
+    pthread_mutex_lock(&v->qmu);
+    v->open_subs++;
+    pthread_mutex_unlock(&v->qmu);
+    s->call = hg_wire_request_send(v->wire, hg_vserver_wire(sv), HG_WIRE_INVENTORY, &body, 0, (struct hg_wire_reply){on_data, on_done, s});
+    hg_buf_free(&body);
+    return s;
+}
+
+static void sub_free(struct sub *s)
+{
+    if (s->call) hg_wire_call_release(s->call);
+    free(s->server);
+    free(s);
+}
+
+static struct hg_vserver *server_of(struct hg_view *v, const struct sub *s)
+{
+    struct hg_vserver *sv;
+    for (size_t pos = 0; hg_vstate_server_next(v->state, &pos, &sv);)
+        if (*hg_vserver_tag(sv) == s) return sv;
+    return NULL;
+}
+
+static void handle(struct hg_view *v, struct msg *m)
+{
+    struct sub *s = m->sub;
+    bool first = false;
+    pthread_mutex_lock(&v->mu);
+    struct hg_vserver *sv = server_of(v, s); /* NULL: the server is gone, or follows another stream by now */
+    if (m->done) {
+        if (sv) {
+            hg_log(HG_LOG_WARN, "view", "inventory stream broke", "server", HG_LS(s->server), "error", HG_LS(m->why ? m->why : ""), NULL);
+            hg_vserver_unreachable(v->state, sv);
+            s->done = true;
+            s->retry_at_ms = hg_clock_mono_ms() + RETRY_MS;
+        }
+    } else if (sv) {
+        struct hg_err err;
+        first = !hg_vserver_settled(sv);
+        enum hg_rc rc = hg_vstate_inventory(v->state, sv, (struct hg_span){m->bytes, m->len}, &err);
+        if (rc) { /* what we know of it may be wrong now: ask for the whole again */
+            hg_log(HG_LOG_ERROR, "view", "bad inventory message", "server", HG_LS(s->server), "error", HG_LS(err.msg), NULL);
+            hg_wire_call_cancel(s->call);
+        }
+    }
+    if (m->done) {
+        pthread_mutex_lock(&v->qmu);
+        v->open_subs--;
+        pthread_mutex_unlock(&v->qmu);
+    }
+    publish_change(v);
+    if (m->done && !sv) sub_free(s);
+    if (first) ask_store(v, 2);
+    free(m->bytes);
+    free(m->why);
+    free(m);
+}
+
+/* Streams that broke a while ago are opened again while their server has a lease. */
+static void reopen(struct hg_view *v)
+{
+    pthread_mutex_lock(&v->mu);
+    struct hg_vserver *sv;
+    int64_t now = hg_clock_mono_ms();
+    for (size_t pos = 0; hg_vstate_server_next(v->state, &pos, &sv);) {
+        struct sub *s = *hg_vserver_tag(sv);
+        if (s && (!s->done || s->retry_at_ms > now)) continue;
+        *hg_vserver_tag(sv) = subscribe(v, sv);
+        if (s) sub_free(s);
+    }
+    pthread_mutex_unlock(&v->mu);
+}
+
+static void *inv_main(void *arg)
+{
+    struct hg_view *v = arg;
+    for (;;) {
+        struct timespec until;
+        deadline_in(&until, RETRY_MS / 3);
+        pthread_mutex_lock(&v->qmu);
+        while (!v->first && !(v->closing && v->open_subs == 0))
+            if (pthread_cond_timedwait(&v->qwake, &v->qmu, &until) == ETIMEDOUT) break;
+        struct msg *list = v->first;
+        v->first = NULL;
+        v->last = &v->first;
+        bool closing = v->closing, quit = v->closing && v->open_subs == 0 && !list;
+        pthread_mutex_unlock(&v->qmu);
+        if (quit) return NULL;
+        while (list) {
+            struct msg *next = list->next;
+            handle(v, list);
+            list = next;
+        }
+        if (!closing) reopen(v);
+    }
+}
+
+/* ---- the store ---- */
+
+/* A server goes when its lease is gone and its stream is broken too: while the store was down leases ran out that were not anybody's end. */
+static void drop_absent(struct hg_view *v, const struct hg_server_row *rows, size_t n)
+{
+    struct hg_vserver *sv;
+again:
+    for (size_t pos = 0; hg_vstate_server_next(v->state, &pos, &sv);) {
+        bool leased = false;
+        for (size_t i = 0; i < n && !leased; i++) leased = strcmp(rows[i].name, hg_vserver_name(sv)) == 0;
+        struct sub *s = *hg_vserver_tag(sv);
+        if (leased || (s && !s->done)) continue;
+        hg_log(HG_LOG_INFO, "view", "server gone", "server", HG_LS(hg_vserver_name(sv)), NULL);
+        *hg_vserver_tag(sv) = NULL;
+        if (s) sub_free(s);
+        hg_vstate_server_remove(v->state, sv);
+        goto again; /* the table changed */
+    }
+}
+
+static bool serves_data(const struct hg_server_row *r)
+{
+    return r->wire_address[0] && (strstr(r->roles, "historical") || strstr(r->roles, "ingest") || strstr(r->roles, "standalone"));
+}
+
+static void apply_servers(struct hg_view *v, const struct hg_server_row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!serves_data(&rows[i])) continue;
+        struct hg_vserver *sv;
+        if (!hg_vstate_server_update(v->state, &rows[i], &sv)) continue;
+        struct sub *s = *hg_vserver_tag(sv);
+        *hg_vserver_tag(sv) = NULL; /* the inventory thread opens a stream to the new process */
+        if (s && s->done) sub_free(s);
+        else if (s) hg_wire_call_cancel(s->call); /* freed when its done comes */
+    }
+    drop_absent(v, rows, n);
+    v->servers_known = true;
+}
+
+static enum hg_rc read_store(struct hg_view *v, struct hg_err *err)
+{
+    struct hg_arena *a = hg_arena_new(NULL);
+    if (!a) return hg_fail(err, HG_E_NOMEM, "cluster view");
+    pthread_mutex_lock(&v->mu);
+    int64_t since = hg_vstate_visible_known(v->state) ? hg_vstate_visible_seq(v->state) : 0;
+    pthread_mutex_unlock(&v->mu);
+    struct hg_server_row *rows;
+    struct hg_visible_change *changes;
+    size_t n_rows, n_changes;
+    int64_t seq;
+    bool whole;
+    enum hg_rc rc = hg_meta_servers(v->meta, a, &rows, &n_rows, err);
+    if (!rc) rc = hg_meta_visible(v->meta, a, since, &seq, &whole, &changes, &n_changes, err);
+    if (!rc) {
+        pthread_mutex_lock(&v->mu);
+        apply_servers(v, rows, n_rows);
+        rc = hg_vstate_visible(v->state, seq, whole, changes, n_changes, err);
+        publish_change(v);
+    }
+    hg_arena_free(a);
+    return rc;
+}
+
+static void *store_main(void *arg)
+{
+    struct hg_view *v = arg;
+    bool down = false;
+    pthread_mutex_lock(&v->mu);
+    while (!v->stop) {
+        if (v->store_due) v->store_due--;
+        pthread_mutex_unlock(&v->mu);
+        struct hg_err err;
+        enum hg_rc rc = read_store(v, &err);
+        if (rc && !down) hg_log(HG_LOG_WARN, "view", "metadata store cannot be read, going on with the last known state", "error", HG_LS(err.msg), NULL);
+        if (!rc && down) hg_log(HG_LOG_INFO, "view", "metadata store is back", NULL);
+        down = rc != HG_OK;
+        struct timespec until;
+        deadline_in(&until, down ? 500 : v->opt.poll_ms);
+        pthread_mutex_lock(&v->mu);
+        while (!v->stop && (!v->store_due || down) && pthread_cond_timedwait(&v->store_wake, &v->mu, &until) == 0) {}
+    }
+    pthread_mutex_unlock(&v->mu);
+    return NULL;
+}
+
+static void on_notify(void *arg, const char *topic)
+{
+    if (strcmp(topic, "visible") == 0 || strcmp(topic, "servers") == 0) ask_store(arg, 1);
+}
+
+/* ---- the interface ---- */
+
+static void free_view(struct hg_view *v)
+{
+    pthread_mutex_destroy(&v->mu);
+    pthread_mutex_destroy(&v->qmu);
+    pthread_cond_destroy(&v->changed);
+    pthread_cond_destroy(&v->store_wake);
+    pthread_cond_destroy(&v->qwake);
+    hg_vstate_free(v->state);
+    free(v->self);
+    free(v);
+}
+
+enum hg_rc hg_view_start(struct hg_meta *meta, struct hg_wire_client *wire, const struct hg_view_options *o, struct hg_view **out, struct hg_err *err)
+{
+    struct hg_view *v = calloc(1, sizeof *v);
+    if (!v) return hg_fail(err, HG_E_NOMEM, "cluster view");
+    v->meta = meta;
+    v->wire = wire;
+    v->opt = *o;
+    if (v->opt.poll_ms <= 0) v->opt.poll_ms = DEFAULT_POLL_MS;
+    v->self = strdup(o->self ? o->self : "");
+    v->state = hg_vstate_new();
+    v->last = &v->first;
+    pthread_mutex_init(&v->mu, NULL);
+    pthread_mutex_init(&v->qmu, NULL);
+    pthread_condattr_t mono;
+    pthread_condattr_init(&mono);
+    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+    pthread_cond_init(&v->changed, &mono);
+    pthread_cond_init(&v->store_wake, &mono);
+    pthread_cond_init(&v->qwake, &mono);
+    pthread_condattr_destroy(&mono);
+    if (!v->self || !v->state) {
+        free_view(v);
+        return hg_fail(err, HG_E_NOMEM, "cluster view");
+    }
+    enum hg_rc rc = hg_meta_watch(meta, on_notify, v, err);
+    if (rc) {
+        free_view(v);
+        return rc;
+    }
+    if (pthread_create(&v->store_thread, NULL, store_main, v)) {
+        free_view(v);
+        return hg_fail(err, HG_E_NOMEM, "cluster view: no thread");
+    }
+    if (pthread_create(&v->inv_thread, NULL, inv_main, v)) abort(); /* half a view would be worse than none */
+    *out = v;
+    return HG_OK;
+}
+
+void hg_view_stop(struct hg_view *v)
+{
+    if (!v) return;
+    hg_meta_unwatch(v->meta, on_notify, v);
+    pthread_mutex_lock(&v->mu);
+    v->stop = true;
+    pthread_cond_signal(&v->store_wake);
+    pthread_cond_broadcast(&v->changed);
+    pthread_mutex_unlock(&v->mu);
+    pthread_join(v->store_thread, NULL);
+    pthread_mutex_lock(&v->mu);
+    struct hg_vserver *sv;
+    for (size_t pos = 0; hg_vstate_server_next(v->state, &pos, &sv);) {
+        struct sub *s = *hg_vserver_tag(sv);
+        *hg_vserver_tag(sv) = NULL;
+        if (s && s->done) sub_free(s);
+        else if (s) hg_wire_call_cancel(s->call);
+    }
+    pthread_mutex_unlock(&v->mu);
+    pthread_mutex_lock(&v->qmu);
+    v->closing = true;
+    pthread_cond_signal(&v->qwake);
+    pthread_mutex_unlock(&v->qmu);
+    pthread_join(v->inv_thread, NULL);
+    free_view(v);
+}
+
+bool hg_view_ready(struct hg_view *v)
+{
+    pthread_mutex_lock(&v->mu);
+    bool ready = v->servers_known && hg_vstate_visible_known(v->state);
+    struct hg_vserver *sv;
+    for (size_t pos = 0; ready && hg_vstate_server_next(v->state, &pos, &sv);) ready = hg_vserver_settled(sv);
+    pthread_mutex_unlock(&v->mu);
+    return ready;
+}
+
+enum hg_rc hg_view_wait(struct hg_view *v, uint64_t gen, int64_t timeout_ms, uint64_t *now_gen, struct hg_err *err)
+{
+    struct timespec until;
+    deadline_in(&until, timeout_ms);
+    pthread_mutex_lock(&v->mu);
+    while (!v->stop && hg_vstate_generation(v->state) == gen)
+        if (pthread_cond_timedwait(&v->changed, &v->mu, &until) == ETIMEDOUT) break;
+    *now_gen = hg_vstate_generation(v->state);
+    bool stop = v->stop;
+    pthread_mutex_unlock(&v->mu);
+    if (stop) return hg_fail(err, HG_E_CANCELLED, "the server is stopping");
+    return *now_gen != gen ? HG_OK : hg_fail(err, HG_E_TIMEOUT, "the cluster view did not change within %lld ms", (long long)timeout_ms);
+}
+
+struct hg_snapshot *hg_view_pin(struct hg_view *v)
+{
+    pthread_mutex_lock(&v->mu);
+    struct hg_snapshot *s = hg_vstate_pin(v->state);
+    pthread_mutex_unlock(&v->mu);
+    return s;
+}
+
+enum hg_rc hg_view_served(struct hg_view *v, struct hg_arena *a, const char *server, const char ***ids, size_t *n, struct hg_err *err)
+{
+    pthread_mutex_lock(&v->mu);
+    enum hg_rc rc = hg_vstate_served(v->state, a, server, ids, n, err);
+    pthread_mutex_unlock(&v->mu);
+    return rc;
+}
