@@ -18,7 +18,8 @@ bool hg_loop_here(const struct hg_loop *l); /* is this the loop's thread? */
 /* fn(arg) on the loop's thread, and waits for it. Runs at once when called there. */
 void hg_loop_call(struct hg_loop *l, void (*fn)(void *), void *arg);
 
-/* A timer on the loop; fn runs every period_ms until stopped. From the loop's thread, or before the loop has work. */
+/* A timer on the loop; fn runs every period_ms until stopped, and may stop it. From the loop's thread, or before the loop has work.
+ * Timers left when the loop closes are freed with it. NULL may be stopped. */
 struct hg_timer;
 HG_MUST_USE enum hg_rc hg_timer_start(struct hg_loop *l, int64_t period_ms, void (*fn)(void *), void *arg, struct hg_timer **out, struct hg_err *err);
 void hg_timer_stop(struct hg_timer *t);
