@@ -134,9 +134,7 @@ void hg_buf_align(struct hg_buf *b, size_t align)
     b->len += align - over;
 }
 
-/* Length of the well-formed UTF-8 sequence at p (n > 0 bytes left), or 0; then *bad is how many bytes one replacement character
- * stands for (the longest beginning of a sequence, as Unicode 3.9 and Java's decoder count). */
-static size_t utf8_len(const uint8_t *p, size_t n, size_t *bad)
+size_t hg_utf8_seq(const uint8_t *p, size_t n, size_t *bad)
 {
     uint8_t c = p[0], lo = 0x80, hi = 0xBF;
     size_t need;
@@ -182,7 +180,7 @@ void hg_buf_json_str(struct hg_buf *b, struct hg_str s)
                 continue;
             }
             if (*p < 0x20) break;
-            size_t n = utf8_len(p, (size_t)(end - p), &bad);
+            size_t n = hg_utf8_seq(p, (size_t)(end - p), &bad);
             if (!n) break;
             p += n;
         }

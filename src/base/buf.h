@@ -52,6 +52,9 @@ void hg_buf_printf(struct hg_buf *b, const char *fmt, ...) __attribute__((format
 void hg_buf_align(struct hg_buf *b, size_t align);          /* zero bytes up to a multiple of align */
 uint8_t *hg_buf_reserve(struct hg_buf *b, size_t n);        /* n more writable bytes at p + len (len unchanged), or NULL */
 void hg_buf_json_str(struct hg_buf *b, struct hg_str s);    /* quoted and escaped; null prints null; bytes that are not UTF-8 become U+FFFD */
+/* Length of the well-formed UTF-8 sequence at p (n > 0 bytes left), or 0; then *bad is how many bytes one U+FFFD stands for (the
+ * longest beginning of a sequence, as Unicode 3.9 and Java's decoder count). */
+size_t hg_utf8_seq(const uint8_t *p, size_t n, size_t *bad);
 /* HG_OK, or HG_E_LIMIT ("<what>: more than <max> bytes") / HG_E_NOMEM. */
 HG_MUST_USE enum hg_rc hg_buf_check(const struct hg_buf *b, const char *what, struct hg_err *err);
 static inline struct hg_span hg_buf_span(const struct hg_buf *b) { return (struct hg_span){b->p, b->len}; }
