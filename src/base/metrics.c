@@ -79,6 +79,7 @@ static struct series *find(enum hg_metric id, const char *label, bool may_make)
 {
     struct metric *m = &metrics[id];
     if (!label || !table[id].label) return &m->plain;
+    if (!strcmp(label, "other")) return &m->other; /* one series of that name, whoever counts in it */
     size_t len = strnlen(label, LABEL_MOST);
     uint64_t hash = hg_xxh3(label, len);
     struct series *s = look(m, label, len, hash);
