@@ -46,7 +46,7 @@ struct hg_view {
     bool servers_known;
     pthread_cond_t store_wake;
 
-    pthread_mutex_t qmu; /* guards the queue; taken by loop callbacks, never while holding mu */
+    pthread_mutex_t qmu; /* guards the queue; the inner lock: mu, then qmu. Callbacks on the loop take it alone */
     pthread_cond_t qwake;
     struct msg *first, **last;
     unsigned open_subs;
@@ -184,7 +184,7 @@ static void reopen(struct hg_view *v)
     pthread_mutex_lock(&v->mu);
     struct hg_vserver *sv;
     int64_t now = hg_clock_mono_ms();
-    for (size_t pos = 0; hg_vstate_server_next(v->state, &pos, &sv);) {
+    for (size_t pos = 0; !v->stop && hg_vstate_server_next(v->state, &pos, &sv);) {
         struct sub *s = *hg_vserver_tag(sv);
         if (s && (!s->done || s->retry_at_ms > now)) continue;
         *hg_vserver_tag(sv) = subscribe(v, sv);

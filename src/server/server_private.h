@@ -1,0 +1,39 @@
+/* The two halves of a data server: the registry of what is served, with its inventory streams (registry.c), and the running of queries (run.c). */
+#ifndef HG_SERVER_PRIVATE_H
+#define HG_SERVER_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/hash.h"
+#include "base/pool.h"
+#include "server/dataserver.h"
+
+struct hg_entry { /* something served; lives until removed and unused */
+    _Atomic int refs;
+    struct hg_arena *arena;
+    struct hg_served served; /* strings in arena; state, rows, bytes guarded by the registry's mutex */
+    char *text, *shard_text;
+};
+
+struct hg_registry;
+struct hg_registry *hg_registry_new(void);
+void hg_registry_free(struct hg_registry *r); /* ends the inventory streams, drops what is left */
+struct hg_entry *hg_registry_get(struct hg_registry *r, struct hg_str id); /* referenced; NULL: not served */
+void hg_entry_release(struct hg_entry *e);
+void hg_registry_subscribe(struct hg_registry *r, struct hg_wire_stream *st);
+
+struct hg_dataserver {
+    struct hg_registry *reg;
+    struct hg_pool *pool;
+    struct hg_dataserver_options opt;
+    pthread_mutex_t mu; /* guards running */
+    pthread_cond_t idle;
+    size_t running;
+    bool draining;
+};
+
+/* A query request: runs on the pool, answers on st. On the loop's thread. */
+void hg_run_query(struct hg_dataserver *d, struct hg_wire_stream *st, const struct hg_wire_request *rq);
+
+#endif
