@@ -61,6 +61,7 @@ struct hg_filter {
             const int64_t *dec; /* as micro-units, where exact */
             uint32_t n_dec;
             bool null;        /* null is among the values: then it is known for null rows */
+            bool typed;       /* the values are numbers: a text is in the set when it reads as one of them */
         } in;
         struct { struct hg_edge lo, hi; enum hg_order order; } bound;
         struct { struct hg_edge lo, hi; enum hg_type type; } range; /* STRING, LONG, DOUBLE, FLOAT: how values are compared */

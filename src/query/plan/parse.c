@@ -1,0 +1,352 @@
+/* A query's JSON to its plan: what all types share (data source, intervals, granularity, context), then what each has of its own. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "query/plan/parse.h"
+
+const char *hg_query_type_name(enum hg_query_type t)
+{
+    switch (t) {
+    case HG_Q_TIMESERIES: return "timeseries";
+    case HG_Q_TOPN: return "topN";
+    case HG_Q_GROUPBY: return "groupBy";
+    }
+    return "?";
+}
+
+static enum hg_rc type_of(const json_t *q, enum hg_query_type *out, struct hg_err *err)
+{
+    static const char *const later[] = {"scan", "search", "timeBoundary", "segmentMetadata", "dataSourceMetadata", "windowOperator", NULL};
+    const char *name = NULL;
+    HG_TRY(hg_jget_str(q, "queryType", &hg_jroot, true, &name, err));
+    for (enum hg_query_type t = HG_Q_TIMESERIES; t <= HG_Q_GROUPBY; t++)
+        if (strcmp(name, hg_query_type_name(t)) == 0) return *out = t, HG_OK;
+    for (size_t i = 0; later[i]; i++)
+        if (strcmp(name, later[i]) == 0) return hg_parse_unsupported(HG_JKEY(&hg_jroot, "queryType"), "query type", name, err);
+    return hg_jfail(err, HG_JKEY(&hg_jroot, "queryType"), "unknown query type \"%s\"; known: timeseries, topN, groupBy", name);
+}
+
+static enum hg_rc parse_source(struct hg_parse *ps, const json_t *q, struct hg_query *out, struct hg_err *err)
+{
+    static const char *const later[] = {"query", "union", "inline", "lookup", "join", "unnest", "filter", "restrict", "globalTable", NULL};
+    const struct hg_jpath *p = HG_JKEY(&hg_jroot, "dataSource");
+    const json_t *v = json_object_get(q, "dataSource");
+    if (!v || json_is_null(v)) return hg_jfail(err, p, "missing: the name of a datasource");
+    const char *name = NULL;
+    if (json_is_string(v)) {
+        name = json_string_value(v);
+    } else if (json_is_object(v)) {
+        const char *type = "table";
+        HG_TRY(hg_jget_str(v, "type", p, false, &type, err));
+        for (size_t i = 0; later[i]; i++)
+            if (strcmp(type, later[i]) == 0) return hg_parse_unsupported(HG_JKEY(p, "type"), "data source", type, err);
+        HG_TRY(hg_jget_str(v, "name", p, true, &name, err)); /* an unknown type with a name is a table, as Druid reads it */
+    } else {
+        return hg_jfail(err, p, "expected the name of a datasource or an object");
+    }
+    if (!*name) return hg_jfail(err, p, "the name of a datasource must not be empty");
+    return hg_parse_dup(ps, name, &out->datasource, err);
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct hg_interval *x = a, *y = b;
+    return (x->start > y->start) - (x->start < y->start);
+}
+
+/* Sorted, overlapping and abutting ones joined, empty ones dropped. */
+static uint32_t condense(struct hg_interval *v, size_t n)
+{
+    qsort(v, n, sizeof *v, by_start);
+    uint32_t m = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (hg_interval_empty(v[i])) continue;
+        if (m && v[i].start <= v[m - 1].end) {
+            if (v[i].end > v[m - 1].end) v[m - 1].end = v[i].end;
+        } else {
+            v[m++] = v[i];
+        }
+    }
+    return m;
+}
+
+static enum hg_rc parse_intervals(struct hg_parse *ps, const json_t *q, struct hg_query *out, struct hg_err *err)
+{
+    const struct hg_jpath *p = HG_JKEY(&hg_jroot, "intervals"), *inner = HG_JKEY(p, "intervals");
+    const json_t *v = json_object_get(q, "intervals");
+    if (v && json_is_object(v)) {
+        p = inner;
+        if (json_object_get(v, "segments")) return hg_parse_unsupported(p, "intervals of", "segments", err);
+        v = json_object_get(v, "intervals");
+    }
+    if (!v || json_is_null(v)) return hg_jfail(err, p, "missing: one or more intervals such as \"2024-03-08/2024-03-09\"");
+    size_t n = 0;
+    if (json_is_string(v)) {
+        n = 1;
+        for (const char *z = json_string_value(v); *z; z++) n += *z == ',';
+    } else if (json_is_array(v)) {
+        n = json_array_size(v);
+    } else {
+        return hg_jfail(err, p, "expected a string or an array of strings such as \"2024-03-08/2024-03-09\"");
+    }
+    struct hg_interval *ivs = hg_arena_array(ps->a, n, sizeof *ivs);
+    if (!ivs) return hg_arena_fail(ps->a, "intervals", err);
+    if (json_is_string(v)) {
+        const char *z = json_string_value(v);
+        for (size_t i = 0; i < n; i++) {
+            size_t len = strcspn(z, ",");
+            enum hg_rc rc = hg_interval_parse((struct hg_str){z, len}, &ivs[i], err);
+            if (rc != HG_OK) return hg_err_context(err, rc, "$.intervals");
+            z += len + 1;
+        }
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            const json_t *e = json_array_get(v, i);
+            if (!json_is_string(e)) return hg_jfail(err, HG_JAT(p, i), "expected a string such as \"2024-03-08/2024-03-09\"");
+            enum hg_rc rc = hg_interval_parse((struct hg_str){json_string_value(e), json_string_length(e)}, &ivs[i], err);
+            if (rc != HG_OK) return hg_err_context(err, rc, "$.intervals[%zu]", i);
+        }
+    }
+    out->intervals = ivs;
+    out->n_intervals = condense(ivs, n);
+    return HG_OK;
+}
+
+/* An instant as millis or ISO text. */
+static enum hg_rc parse_instant(const json_t *o, const char *key, const struct hg_jpath *p, const struct hg_tz *tz, bool *has, int64_t *out, struct hg_err *err)
+{
+    const json_t *v = json_object_get(o, key);
+    if (!v || json_is_null(v)) return HG_OK;
+    if (json_is_integer(v)) {
+        *out = json_integer_value(v);
+    } else if (json_is_string(v)) {
+        enum hg_rc rc = hg_time_parse((struct hg_str){json_string_value(v), json_string_length(v)}, tz, out, err);
+        if (rc != HG_OK) {
+            char path[256];
+            hg_jpath_text(HG_JKEY(p, key), path, sizeof path);
+            return hg_err_context(err, rc, "%s", path);
+        }
+    } else {
+        return hg_jfail(err, HG_JKEY(p, key), "expected a time such as \"2024-03-08T00:00:00Z\" or ms since 1970");
+    }
+    *has = true;
+    return HG_OK;
+}
+
+static bool period_positive(const struct hg_period *d)
+{
+    const int64_t f[] = {d->years, d->months, d->weeks, d->days, d->hours, d->minutes, d->seconds, d->ms};
+    bool some = false;
+    for (size_t i = 0; i < sizeof f / sizeof *f; i++) {
+        if (f[i] < 0) return false;
+        some |= f[i] > 0;
+    }
+    return some;
+}
+
+static enum hg_rc parse_granularity(struct hg_parse *ps, const json_t *q, struct hg_query *out, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "duration", "origin", "period", "timeZone", NULL};
+    const struct hg_jpath *p = HG_JKEY(&hg_jroot, "granularity");
+    const json_t *v = json_object_get(q, "granularity");
+    struct hg_gran *g = &out->gran;
+    memset(g, 0, sizeof *g);
+    if (!v || json_is_null(v)) return hg_jfail(err, p, "missing: \"all\", \"hour\", {\"type\":\"period\",\"period\":\"P1D\"} or such");
+    if (json_is_string(v)) {
+        enum hg_rc rc = hg_gran_of_name((struct hg_str){json_string_value(v), json_string_length(v)}, g, err);
+        return rc == HG_OK ? HG_OK : hg_err_context(err, rc, "$.granularity");
+    }
+    HG_TRY(hg_jneed_obj(v, p, err));
+    HG_TRY(hg_parse_known(ps, v, p, known, err));
+    const char *type = NULL;
+    HG_TRY(hg_jget_str(v, "type", p, true, &type, err));
+    if (strcmp(type, "all") == 0 || strcmp(type, "none") == 0) {
+        g->kind = strcmp(type, "all") == 0 ? HG_GRAN_ALL : HG_GRAN_NONE;
+        return HG_OK;
+    }
+    if (strcmp(type, "duration") == 0) {
+        g->kind = HG_GRAN_DURATION;
+        HG_TRY(hg_jget_i64(v, "duration", p, true, &g->duration_ms, err));
+        if (g->duration_ms <= 0) return hg_jfail(err, HG_JKEY(p, "duration"), "expected a positive number of ms, got %" PRId64, g->duration_ms);
+        return parse_instant(v, "origin", p, NULL, &g->has_origin, &g->origin, err);
+    }
+    if (strcmp(type, "period") == 0) {
+        const char *period = NULL, *zone = NULL;
+        g->kind = HG_GRAN_PERIOD;
+        HG_TRY(hg_jget_str(v, "period", p, true, &period, err));
+        HG_TRY(hg_jget_str(v, "timeZone", p, false, &zone, err));
+        enum hg_rc rc = hg_period_parse(hg_str_of(period), &g->period, err);
+        if (rc != HG_OK) return hg_err_context(err, rc, "$.granularity.period");
+        if (!period_positive(&g->period)) return hg_jfail(err, HG_JKEY(p, "period"), "expected a period longer than nothing, got \"%s\"", period);
+        rc = hg_tz_find(zone, &g->tz, err);
+        if (rc != HG_OK) return hg_err_context(err, rc, "$.granularity.timeZone");
+        return parse_instant(v, "origin", p, NULL, &g->has_origin, &g->origin, err); /* without zone UTC, even under timeZone */
+    }
+    return hg_jfail(err, HG_JKEY(p, "type"), "unknown granularity type \"%s\"; known: all, none, duration, period", type);
+}
+
+static enum hg_rc parse_context(struct hg_parse *ps, const json_t *q, struct hg_query *out, struct hg_err *err)
+{
+    const struct hg_jpath *p = HG_JKEY(&hg_jroot, "context");
+    struct hg_query_context *c = &out->ctx;
+    struct hg_plan *plan = ps->plan;
+    json_t *o = NULL, *ns = NULL;
+    const char *s = NULL;
+    int64_t vec = 0, min_topn = 0;
+    c->timeout_ms = -1;
+    plan->finalize = true;
+    HG_TRY(hg_jget_obj(q, "context", &hg_jroot, false, &o, err));
+    if (!o) return HG_OK;
+    struct hg_str id = {0, 0};
+    HG_TRY(hg_parse_text(ps, json_object_get(o, "queryId"), HG_JKEY(p, "queryId"), &id, err));
+    c->query_id = id.p;
+    HG_TRY(hg_jget_i64(o, "timeout", p, false, &c->timeout_ms, err));
+    if (json_object_get(o, "timeout") && !json_is_null(json_object_get(o, "timeout")) && c->timeout_ms < 0)
+        return hg_jfail(err, HG_JKEY(p, "timeout"), "expected ms of at least 0, got %" PRId64, c->timeout_ms);
+    HG_TRY(hg_jget_i64(o, "priority", p, false, &c->priority, err));
+    HG_TRY(hg_jget_bool(o, "allowPartial", p, false, &c->allow_partial, err));
+    HG_TRY(hg_jget_bool(o, "strict", p, false, &c->strict, err));
+    HG_TRY(hg_jget_bool(o, "bySegment", p, false, &c->by_segment, err));
+    HG_TRY(hg_jget_i64(o, "vectorSize", p, false, &vec, err));
+    if (vec < 0) return hg_jfail(err, HG_JKEY(p, "vectorSize"), "expected at least 1, got %" PRId64, vec);
+    c->vector_rows = vec > HG_BLOCK_ROWS ? HG_BLOCK_ROWS : (uint32_t)vec;
+    HG_TRY(hg_jget_i64(o, "minTopNThreshold", p, false, &min_topn, err)); /* checked; answers are exact */
+    HG_TRY(hg_jget_str(o, "client", p, false, &s, err));
+    HG_TRY(hg_parse_dup(ps, s, &c->client, err));
+    HG_TRY(hg_jget_arr(o, "namespaces", p, false, &ns, err));
+    if (ns) {
+        size_t n = json_array_size(ns);
+        const char **names = hg_arena_array(ps->a, n, sizeof *names);
+        if (!names) return hg_arena_fail(ps->a, "namespaces", err);
+        for (size_t i = 0; i < n; i++) {
+            const json_t *e = json_array_get(ns, i);
+            if (!json_is_string(e)) return hg_jfail(err, HG_JAT(HG_JKEY(p, "namespaces"), i), "expected the name of a namespace");
+            HG_TRY(hg_parse_dup(ps, json_string_value(e), &names[i], err));
+        }
+        c->namespaces = names;
+        c->n_namespaces = (uint32_t)n;
+    }
+    HG_TRY(hg_jget_bool(o, "finalize", p, false, &plan->finalize, err));
+    HG_TRY(hg_jget_bool(o, "grandTotal", p, false, &plan->grand_total, err));
+    HG_TRY(hg_jget_bool(o, "skipEmptyBuckets", p, false, &plan->skip_empty, err));
+    HG_TRY(hg_jget_bool(o, "resultAsArray", p, false, &plan->result_as_array, err));
+    HG_TRY(hg_jget_bool(o, "sortByDimsFirst", p, false, &plan->sort_by_dims_first, err));
+    s = NULL;
+    HG_TRY(hg_jget_str(o, "timestampResultField", p, false, &s, err));
+    return hg_parse_dup(ps, s, &plan->timestamp_result_field, err);
+}
+
+static enum hg_rc parse_dims(struct hg_parse *ps, const json_t *q, struct hg_err *err)
+{
+    json_t *list = NULL;
+    HG_TRY(hg_jget_arr(q, "dimensions", &hg_jroot, false, &list, err));
+    size_t n = list ? json_array_size(list) : 0;
+    if (n > 1000) return hg_jfail(err, HG_JKEY(&hg_jroot, "dimensions"), "%zu dimensions; at most 1000", n);
+    struct hg_dim *dims = hg_arena_array(ps->a, n, sizeof *dims);
+    if (!dims) return hg_arena_fail(ps->a, "dimensions", err);
+    for (size_t i = 0; i < n; i++) {
+        const struct hg_jpath *p = HG_JAT(HG_JKEY(&hg_jroot, "dimensions"), i);
+        HG_TRY(hg_parse_dim(ps, json_array_get(list, i), p, &dims[i], err));
+        if (strcmp(dims[i].name, "__time") == 0) return hg_jfail(err, p, "an output must not be named __time; give an outputName");
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(dims[k].name, dims[i].name) == 0) return hg_jfail(err, p, "duplicate output name \"%s\"", dims[i].name);
+    }
+    ps->plan->dims = dims;
+    ps->plan->n_dims = (uint32_t)n;
+    return HG_OK;
+}
+
+static enum hg_rc clash(const struct hg_plan *plan, struct hg_err *err)
+{
+    for (uint32_t i = 0; i < plan->n_dims; i++)
+        for (uint32_t k = 0; k < plan->n_aggs; k++)
+            if (strcmp(plan->dims[i].name, plan->aggs[k].name) == 0)
+                return hg_jfail(err, HG_JAT(HG_JKEY(&hg_jroot, "aggregations"), k), "the name \"%s\" is also a dimension's", plan->aggs[k].name);
+    return HG_OK;
+}
+
+static enum hg_rc parse_body(struct hg_parse *ps, const json_t *q, struct hg_query *out, struct hg_err *err)
+{
+    struct hg_plan *plan = ps->plan;
+    const struct hg_jpath *root = &hg_jroot;
+    HG_TRY(parse_source(ps, q, out, err));
+    HG_TRY(parse_intervals(ps, q, out, err));
+    HG_TRY(parse_granularity(ps, q, out, err));
+
+    json_t *virt = NULL;
+    HG_TRY(hg_jget_arr(q, "virtualColumns", root, false, &virt, err));
+    if (virt && json_array_size(virt)) {
+        const struct hg_jpath *p = HG_JAT(HG_JKEY(root, "virtualColumns"), 0);
+        HG_TRY(hg_jneed_obj(json_array_get(virt, 0), p, err));
+        const char *type = NULL;
+        HG_TRY(hg_jget_str(json_array_get(virt, 0), "type", p, true, &type, err));
+        return hg_parse_unsupported(HG_JKEY(p, "type"), "virtual column", type, err);
+    }
+    const json_t *f = json_object_get(q, "filter");
+    if (f && !json_is_null(f)) HG_TRY(hg_parse_filter(ps, f, HG_JKEY(root, "filter"), &plan->filter, err));
+
+    if (ps->type == HG_Q_TOPN) {
+        const json_t *d = json_object_get(q, "dimension");
+        const struct hg_jpath *p = HG_JKEY(root, "dimension");
+        if (!d || json_is_null(d)) return hg_jfail(err, p, "missing: a dimension");
+        struct hg_dim *dim = hg_arena_zalloc(ps->a, sizeof *dim);
+        if (!dim) return hg_arena_fail(ps->a, "dimension", err);
+        HG_TRY(hg_parse_dim(ps, d, p, dim, err));
+        plan->dims = dim;
+        plan->n_dims = 1;
+    } else if (ps->type == HG_Q_GROUPBY) {
+        HG_TRY(parse_dims(ps, q, err));
+    }
+    HG_TRY(hg_parse_aggs(ps, q, root, err));
+    HG_TRY(clash(plan, err));
+    HG_TRY(hg_parse_posts(ps, q, root, err));
+
+    switch (ps->type) {
+    case HG_Q_TIMESERIES:
+        HG_TRY(hg_jget_bool(q, "descending", root, false, &plan->descending, err));
+        HG_TRY(hg_jget_i64(q, "limit", root, false, &plan->limit, err));
+        if (plan->limit < 0) return hg_jfail(err, HG_JKEY(root, "limit"), "expected at least 0, got %" PRId64, plan->limit);
+        return HG_OK;
+    case HG_Q_TOPN:
+        HG_TRY(hg_jget_i64(q, "threshold", root, true, &plan->threshold, err));
+        if (plan->threshold < 1) return hg_jfail(err, HG_JKEY(root, "threshold"), "expected at least 1, got %" PRId64, plan->threshold);
+        return hg_parse_metric(ps, q, root, err);
+    case HG_Q_GROUPBY:
+        HG_TRY(hg_parse_having(ps, q, root, err));
+        HG_TRY(hg_parse_limit_spec(ps, q, root, err));
+        return hg_parse_subtotals(ps, q, root, err);
+    }
+    return HG_OK;
+}
+
+static enum hg_rc parse_doc(struct hg_parse *ps, const json_t *q, struct hg_query *out, struct hg_err *err)
+{
+    static const char *const known[] = {"queryType", "dataSource", "intervals", "granularity", "context", "virtualColumns", "filter", "dimension", "dimensions",
+                                        "aggregations", "postAggregations", "descending", "limit", "threshold", "metric", "having", "limitSpec", "subtotalsSpec", NULL};
+    if (!json_is_object(q)) return hg_jfail(err, &hg_jroot, "expected a query object");
+    HG_TRY(type_of(q, &out->type, err));
+    ps->type = out->type;
+    HG_TRY(parse_context(ps, q, out, err));
+    ps->strict = out->ctx.strict;
+    HG_TRY(hg_parse_known(ps, q, &hg_jroot, known, err));
+    return parse_body(ps, q, out, err);
+}
+
+enum hg_rc hg_query_parse(struct hg_arena *a, struct hg_str text, const struct hg_query **out, struct hg_err *err)
+{
+    struct hg_query *q = hg_arena_zalloc(a, sizeof *q);
+    struct hg_plan *plan = hg_arena_zalloc(a, sizeof *plan);
+    char *copy = hg_arena_strndup(a, text.p ? text.p : "", text.len);
+    if (!q || !plan || !copy) return hg_arena_fail(a, "query plan", err);
+    q->text = copy;
+    q->text_len = text.len;
+    q->plan = plan;
+    plan->limit_spec.limit = -1;
+    json_t *doc = NULL;
+    HG_TRY(hg_json_parse((struct hg_str){copy, text.len}, &doc, err));
+    struct hg_parse ps = {.a = a, .plan = plan};
+    enum hg_rc rc = parse_doc(&ps, doc, q, err);
+    json_decref(doc);
+    if (rc == HG_OK) *out = q;
+    return rc;
+}

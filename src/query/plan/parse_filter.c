@@ -1,0 +1,368 @@
+/* Filters. Druid's many leaf types become few: selector, in, equals and inType are sets of values; every leaf holds its values in each form
+ * that a column may need, so that scanning a segment parses no text. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "base/num.h"
+#include "query/filter/regex.h"
+#include "query/plan/parse.h"
+
+static enum hg_rc parse_kids(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
+{
+    json_t *list = NULL;
+    HG_TRY(hg_jget_arr(j, "fields", p, true, &list, err));
+    size_t n = json_array_size(list);
+    const struct hg_filter **kids = hg_arena_array(ps->a, n, sizeof *kids);
+    if (!kids) return hg_arena_fail(ps->a, "filter", err);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *e = json_array_get(list, i);
+        if (json_is_null(e)) continue; /* as Druid */
+        HG_TRY(hg_parse_filter(ps, e, HG_JAT(HG_JKEY(p, "fields"), i), &kids[f->n_kids], err));
+        f->n_kids++;
+    }
+    if (!f->n_kids) return hg_jfail(err, HG_JKEY(p, "fields"), "expected at least one filter");
+    f->kids = kids;
+    return HG_OK;
+}
+
+static enum hg_rc parse_one_kid(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
+{
+    const struct hg_filter **kids = hg_arena_array(ps->a, 1, sizeof *kids);
+    json_t *kid = NULL;
+    if (!kids) return hg_arena_fail(ps->a, "filter", err);
+    HG_TRY(hg_jget_obj(j, "field", p, true, &kid, err));
+    HG_TRY(hg_parse_filter(ps, kid, HG_JKEY(p, "field"), &kids[0], err));
+    f->kids = kids;
+    f->n_kids = 1;
+    return HG_OK;
+}
+
+static enum hg_rc parse_column(struct hg_parse *ps, const json_t *j, const char *key, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
+{
+    const char *name = NULL;
+    const json_t *ex = json_object_get(j, "extractionFn");
+    if (ex && !json_is_null(ex)) {
+        const char *type = "?";
+        HG_TRY(hg_jneed_obj(ex, HG_JKEY(p, "extractionFn"), err));
+        HG_TRY(hg_jget_str(ex, "type", HG_JKEY(p, "extractionFn"), true, &type, err));
+        return hg_parse_unsupported(HG_JKEY(p, "extractionFn"), "extraction function", type, err);
+    }
+    HG_TRY(hg_jget_str(j, key, p, true, &name, err));
+    return hg_parse_dup(ps, name, &f->column, err);
+}
+
+/* ---- sets of values ---- */
+
+static int cmp_str(const void *a, const void *b) { return hg_str_cmp(*(const struct hg_str *)a, *(const struct hg_str *)b); }
+static int cmp_i64(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+static int cmp_f64(const void *a, const void *b) /* no NaN here; -0.0 before 0.0 */
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    if (x != y) return x < y ? -1 : 1;
+    return (signbit(y) != 0) - (signbit(x) != 0);
+}
+static uint32_t sort_unique(void *v, uint32_t n, size_t size, int (*cmp)(const void *, const void *))
+{
+    if (n == 0) return 0;
+    qsort(v, n, size, cmp);
+    uint32_t m = 1;
+    char *b = v;
+    for (uint32_t i = 1; i < n; i++)
+        if (cmp(b + (size_t)(m - 1) * size, b + (size_t)i * size) != 0) {
+            if (m != i) memcpy(b + (size_t)m * size, b + (size_t)i * size, size);
+            m++;
+        }
+    return m;
+}
+
+/* Fills u.in from texts (p == NULL: null). */
+static enum hg_rc make_set(struct hg_parse *ps, struct hg_filter *f, struct hg_str *texts, uint32_t n, struct hg_err *err)
+{
+    int64_t *i64 = hg_arena_array(ps->a, n, sizeof *i64), *dec = hg_arena_array(ps->a, n, sizeof *dec);
+    double *f64 = hg_arena_array(ps->a, n, sizeof *f64), *f32 = hg_arena_array(ps->a, n, sizeof *f32);
+    if (!i64 || !dec || !f64 || !f32) return hg_arena_fail(ps->a, "filter values", err);
+    uint32_t ns = 0, ni = 0, nd = 0, nc = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        if (!texts[k].p) {
+            f->u.in.null = true;
+            continue;
+        }
+        struct hg_edge e = {.there = true, .s = texts[k]};
+        hg_edge_numbers(&e);
+        texts[ns++] = texts[k];
+        if (e.is_int) i64[ni++] = e.i;
+        if (!e.is_num) continue;
+        f64[nd] = e.d;
+        f32[nd++] = (double)(float)e.d;
+        int64_t micros;
+        if (hg_parse_decimal(e.s, &micros) && fabs(e.d * HG_DECIMAL_SCALE - (double)micros) < 1e-3) dec[nc++] = micros;
+    }
+    f->kind = HG_F_IN;
+    f->u.in.n_s = sort_unique(texts, ns, sizeof *texts, cmp_str);
+    f->u.in.n_i = sort_unique(i64, ni, sizeof *i64, cmp_i64);
+    f->u.in.n_d = sort_unique(f64, nd, sizeof *f64, cmp_f64);
+    f->u.in.n_f = sort_unique(f32, nd, sizeof *f32, cmp_f64);
+    f->u.in.n_dec = sort_unique(dec, nc, sizeof *dec, cmp_i64);
+    f->u.in.s = texts, f->u.in.i = i64, f->u.in.d = f64, f->u.in.f = f32, f->u.in.dec = dec;
+    return HG_OK;
+}
+
+static enum hg_rc parse_selector(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "dimension", "value", "extractionFn", "filterTuning", NULL};
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(parse_column(ps, j, "dimension", p, f, err));
+    struct hg_str *one = hg_arena_array(ps->a, 1, sizeof *one);
+    if (!one) return hg_arena_fail(ps->a, "filter values", err);
+    HG_TRY(hg_parse_text(ps, json_object_get(j, "value"), HG_JKEY(p, "value"), one, err));
+    return make_set(ps, f, one, 1, err);
+}
+
+static enum hg_rc match_type(const json_t *j, const struct hg_jpath *p, enum hg_type *out, struct hg_err *err)
+{
+    static const struct { const char *name; enum hg_type type; } known[] = {
+        {"STRING", HG_T_STRING}, {"LONG", HG_T_LONG}, {"DOUBLE", HG_T_DOUBLE}, {"FLOAT", HG_T_FLOAT},
+    };
+    const char *name = NULL;
+    HG_TRY(hg_jget_str(j, "matchValueType", p, true, &name, err));
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcasecmp(name, known[i].name) == 0) return *out = known[i].type, HG_OK;
+    if (strncasecmp(name, "ARRAY", 5) == 0 || strncasecmp(name, "COMPLEX", 7) == 0) return hg_parse_unsupported(HG_JKEY(p, "matchValueType"), "match value type", name, err);
+    return hg_jfail(err, HG_JKEY(p, "matchValueType"), "unknown type \"%s\"; known: STRING, LONG, FLOAT, DOUBLE", name);
+}
+
+/* in, inType: values; equals: matchValue */
+static enum hg_rc parse_in(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, const char *type, struct hg_filter *f, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "dimension", "column", "values", "sortedValues", "matchValueType", "matchValue", "extractionFn", "filterTuning", NULL};
+    enum hg_type vt = HG_T_STRING;
+    bool in = strcmp(type, "in") == 0, equals = strcmp(type, "equals") == 0;
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(parse_column(ps, j, in ? "dimension" : "column", p, f, err));
+    if (!in) HG_TRY(match_type(j, p, &vt, err));
+    json_t *list = NULL;
+    uint32_t n = 1;
+    if (!equals) {
+        HG_TRY(hg_jget_arr(j, !in && json_object_get(j, "sortedValues") ? "sortedValues" : "values", p, true, &list, err));
+        if (json_array_size(list) > 10000000) return hg_jfail(err, HG_JKEY(p, "values"), "%zu values; at most 10000000", json_array_size(list));
+        n = (uint32_t)json_array_size(list);
+    }
+    struct hg_str *texts = hg_arena_array(ps->a, n, sizeof *texts);
+    if (!texts) return hg_arena_fail(ps->a, "filter values", err);
+    for (uint32_t k = 0; k < n; k++) {
+        const struct hg_jpath *vp = equals ? HG_JKEY(p, "matchValue") : HG_JAT(HG_JKEY(p, "values"), k);
+        HG_TRY(hg_parse_text(ps, equals ? json_object_get(j, "matchValue") : json_array_get(list, k), vp, &texts[k], err));
+        if (equals && !texts[k].p) return hg_jfail(err, vp, "missing: a value that is not null (the filter \"null\" finds nulls)");
+        if (vt == HG_T_STRING || !texts[k].p) continue;
+        struct hg_edge e = {.there = true, .s = texts[k]};
+        hg_edge_numbers(&e);
+        if (!e.is_num) return hg_jfail(err, vp, "\"%.*s\" is no number", (int)(texts[k].len > 100 ? 100 : texts[k].len), texts[k].p);
+    }
+    f->u.in.typed = vt != HG_T_STRING;
+    return make_set(ps, f, texts, n, err);
+}
+
+/* ---- ranges ---- */
+
+static enum hg_rc parse_edge(struct hg_parse *ps, const json_t *j, const char *key, const char *open_key, const struct hg_jpath *p, struct hg_edge *e, struct hg_err *err)
+{
+    HG_TRY(hg_parse_text(ps, json_object_get(j, key), HG_JKEY(p, key), &e->s, err));
+    HG_TRY(hg_jget_bool(j, open_key, p, false, &e->open, err));
+    e->there = e->s.p != NULL;
+    hg_edge_numbers(e);
+    return HG_OK;
+}
+
+static enum hg_rc parse_bound(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "dimension", "lower", "upper", "lowerStrict", "upperStrict", "ordering", "alphaNumeric", "extractionFn", "filterTuning", NULL};
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(parse_column(ps, j, "dimension", p, f, err));
+    f->kind = HG_F_BOUND;
+    HG_TRY(parse_edge(ps, j, "lower", "lowerStrict", p, &f->u.bound.lo, err));
+    HG_TRY(parse_edge(ps, j, "upper", "upperStrict", p, &f->u.bound.hi, err));
+    if (!f->u.bound.lo.there && !f->u.bound.hi.there) return hg_jfail(err, p, "a bound needs lower, upper or both");
+    bool alpha = false;
+    HG_TRY(hg_jget_bool(j, "alphaNumeric", p, false, &alpha, err));
+    f->u.bound.order = alpha ? HG_ORD_ALPHANUMERIC : HG_ORD_LEXICOGRAPHIC;
+    const json_t *o = json_object_get(j, "ordering");
+    if (!o || json_is_null(o)) return HG_OK;
+    const char *name = NULL;
+    if (json_is_object(o)) HG_TRY(hg_jget_str(o, "type", HG_JKEY(p, "ordering"), true, &name, err));
+    else HG_TRY(hg_jget_str(j, "ordering", p, true, &name, err));
+    if (!hg_order_of_name(name, &f->u.bound.order))
+        return hg_jfail(err, HG_JKEY(p, "ordering"), "unknown ordering \"%s\"; known: lexicographic, alphanumeric, numeric, strlen, version", name);
+    return HG_OK;
+}
+
+static enum hg_rc parse_range(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "column", "matchValueType", "lower", "upper", "lowerOpen", "upperOpen", "filterTuning", NULL};
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(parse_column(ps, j, "column", p, f, err));
+    f->kind = HG_F_RANGE;
+    HG_TRY(match_type(j, p, &f->u.range.type, err));
+    HG_TRY(parse_edge(ps, j, "lower", "lowerOpen", p, &f->u.range.lo, err));
+    HG_TRY(parse_edge(ps, j, "upper", "upperOpen", p, &f->u.range.hi, err));
+    if (!f->u.range.lo.there && !f->u.range.hi.there) return hg_jfail(err, p, "a range needs lower, upper or both");
+    if (f->u.range.type == HG_T_STRING) return HG_OK;
+    const struct hg_edge *e[] = {&f->u.range.lo, &f->u.range.hi};
+    for (int k = 0; k < 2; k++)
+        if (e[k]->there && !e[k]->is_num) return hg_jfail(err, HG_JKEY(p, k ? "upper" : "lower"), "\"%.*s\" is no number", (int)(e[k]->s.len > 100 ? 100 : e[k]->s.len), e[k]->s.p);
+    return HG_OK;
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct hg_interval *x = a, *y = b;
+    return (x->start > y->start) - (x->start < y->start);
+}
+
+static enum hg_rc parse_interval(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "dimension", "intervals", "extractionFn", "filterTuning", NULL};
+    json_t *list = NULL;
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(parse_column(ps, j, "dimension", p, f, err));
+    HG_TRY(hg_jget_arr(j, "intervals", p, true, &list, err));
+    size_t n = json_array_size(list), m = 0;
+    if (!n) return hg_jfail(err, HG_JKEY(p, "intervals"), "expected at least one interval");
+    struct hg_interval *v = hg_arena_array(ps->a, n, sizeof *v);
+    if (!v) return hg_arena_fail(ps->a, "filter intervals", err);
+    for (size_t k = 0; k < n; k++) {
+        const json_t *e = json_array_get(list, k);
+        const struct hg_jpath *ep = HG_JAT(HG_JKEY(p, "intervals"), k);
+        if (!json_is_string(e)) return hg_jfail(err, ep, "expected a string such as \"2024-03-08/2024-03-09\"");
+        enum hg_rc rc = hg_interval_parse((struct hg_str){json_string_value(e), json_string_length(e)}, &v[k], err);
+        if (rc != HG_OK) {
+            char path[256];
+            hg_jpath_text(ep, path, sizeof path);
+            return hg_err_context(err, rc, "%s", path);
+        }
+    }
+    qsort(v, n, sizeof *v, by_start);
+    for (size_t k = 0; k < n; k++) {
+        if (hg_interval_empty(v[k])) continue;
+        if (m && v[k].start <= v[m - 1].end) {
+            if (v[k].end > v[m - 1].end) v[m - 1].end = v[k].end;
+        } else {
+            v[m++] = v[k];
+        }
+    }
+    f->kind = HG_F_INTERVAL;
+    f->u.interval.v = v;
+    f->u.interval.n = (uint32_t)m;
+    return HG_OK;
+}
+
+/* ---- texts ---- */
+
+static size_t utf8_len(unsigned char c) { return c < 0x80 ? 1 : c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1; }
+
+static enum hg_rc parse_like(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "dimension", "pattern", "escape", "extractionFn", "filterTuning", NULL};
+    const char *esc = NULL;
+    struct hg_str pat;
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(parse_column(ps, j, "dimension", p, f, err));
+    HG_TRY(hg_parse_text(ps, json_object_get(j, "pattern"), HG_JKEY(p, "pattern"), &pat, err));
+    if (!pat.p) return hg_jfail(err, HG_JKEY(p, "pattern"), "missing: a pattern with %% and _");
+    HG_TRY(hg_jget_str(j, "escape", p, false, &esc, err));
+    size_t esc_len = esc ? strlen(esc) : 0;
+    if (esc && (esc_len == 0 || utf8_len((unsigned char)*esc) != esc_len)) return hg_jfail(err, HG_JKEY(p, "escape"), "expected one character, got \"%s\"", esc);
+
+    struct hg_like_part *parts = hg_arena_array(ps->a, pat.len, sizeof *parts);
+    char *text = hg_arena_alloc(ps->a, pat.len + 1);
+    if (!parts || !text) return hg_arena_fail(ps->a, "filter pattern", err);
+    uint32_t n = 0;
+    bool literal = false;
+    for (size_t i = 0; i < pat.len;) {
+        if (!literal && esc && pat.len - i >= esc_len && memcmp(pat.p + i, esc, esc_len) == 0) {
+            literal = true;
+            i += esc_len;
+            continue;
+        }
+        char c = pat.p[i];
+        if (!literal && (c == '%' || c == '_')) {
+            if (c == '_' || !n || parts[n - 1].kind != HG_LIKE_MANY) parts[n++] = (struct hg_like_part){.kind = c == '%' ? HG_LIKE_MANY : HG_LIKE_ONE};
+        } else {
+            if (!n || parts[n - 1].kind != HG_LIKE_TEXT) parts[n++] = (struct hg_like_part){HG_LIKE_TEXT, {text, 0}};
+            *text++ = c;
+            parts[n - 1].text.len++;
+            literal = false;
+        }
+        i++;
+    }
+    f->kind = HG_F_LIKE;
+    f->u.like.parts = parts;
+    f->u.like.n_parts = n;
+    f->u.like.prefix = n && parts[0].kind == HG_LIKE_TEXT ? parts[0].text : (struct hg_str){"", 0};
+    f->u.like.exact = n == 0 || (n == 1 && parts[0].kind == HG_LIKE_TEXT);
+    return HG_OK;
+}
+
+static enum hg_rc parse_regex(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "dimension", "pattern", "extractionFn", "filterTuning", NULL};
+    struct hg_str pat;
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(parse_column(ps, j, "dimension", p, f, err));
+    HG_TRY(hg_parse_text(ps, json_object_get(j, "pattern"), HG_JKEY(p, "pattern"), &pat, err));
+    if (!pat.p) return hg_jfail(err, HG_JKEY(p, "pattern"), "missing: a regular expression");
+    f->kind = HG_F_REGEX;
+    f->u.regex.pattern = pat.p;
+    enum hg_rc rc = hg_regex_compile(ps->a, pat, &f->u.regex.re, err);
+    if (rc == HG_OK) return HG_OK;
+    char path[256];
+    hg_jpath_text(HG_JKEY(p, "pattern"), path, sizeof path);
+    return hg_err_context(err, rc, "%s", path);
+}
+
+static enum hg_rc parse_null(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
+{
+    f->kind = HG_F_NULL;
+    return parse_column(ps, j, "column", p, f, err);
+}
+
+static enum hg_rc parse_typed(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
+{
+    static const char *const later[] = {"search", "columnComparison", "expression", "extraction", "arrayContainsElement", "javascript", "spatial", "bloom", NULL};
+    const char *t = NULL;
+    HG_TRY(hg_jget_str(j, "type", p, true, &t, err));
+    if (strcmp(t, "and") == 0 || strcmp(t, "or") == 0) return f->kind = *t == 'a' ? HG_F_AND : HG_F_OR, parse_kids(ps, j, p, f, err);
+    if (strcmp(t, "not") == 0) return f->kind = HG_F_NOT, parse_one_kid(ps, j, p, f, err);
+    if (strcasecmp(t, "istrue") == 0) return f->kind = HG_F_IS_TRUE, parse_one_kid(ps, j, p, f, err);
+    if (strcasecmp(t, "isfalse") == 0) return f->kind = HG_F_IS_FALSE, parse_one_kid(ps, j, p, f, err);
+    if (strcmp(t, "true") == 0) return f->kind = HG_F_TRUE, HG_OK;
+    if (strcmp(t, "false") == 0) return f->kind = HG_F_FALSE, HG_OK;
+    if (strcmp(t, "selector") == 0) return parse_selector(ps, j, p, f, err);
+    if (strcmp(t, "in") == 0 || strcmp(t, "inType") == 0 || strcmp(t, "equals") == 0) return parse_in(ps, j, p, t, f, err);
+    if (strcmp(t, "bound") == 0) return parse_bound(ps, j, p, f, err);
+    if (strcmp(t, "range") == 0) return parse_range(ps, j, p, f, err);
+    if (strcmp(t, "null") == 0) return parse_null(ps, j, p, f, err);
+    if (strcmp(t, "like") == 0) return parse_like(ps, j, p, f, err);
+    if (strcmp(t, "regex") == 0) return parse_regex(ps, j, p, f, err);
+    if (strcmp(t, "interval") == 0) return parse_interval(ps, j, p, f, err);
+    for (size_t i = 0; later[i]; i++)
+        if (strcmp(t, later[i]) == 0) return hg_parse_unsupported(HG_JKEY(p, "type"), "filter", t, err);
+    return hg_jfail(err, HG_JKEY(p, "type"),
+                    "unknown filter \"%s\"; known: and, or, not, istrue, isfalse, true, false, selector, in, inType, equals, bound, range, null, like, regex, interval", t);
+}
+
+enum hg_rc hg_parse_filter(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, const struct hg_filter **out, struct hg_err *err)
+{
+    HG_TRY(hg_jneed_obj(j, p, err));
+    HG_TRY(hg_parse_enter(ps, p, err));
+    struct hg_filter *f = hg_arena_zalloc(ps->a, sizeof *f);
+    if (!f) return hg_arena_fail(ps->a, "filter", err);
+    HG_TRY(parse_typed(ps, j, p, f, err));
+    hg_parse_leave(ps);
+    *out = f;
+    return HG_OK;
+}
