@@ -202,7 +202,7 @@ enum hg_rc hg_snapshot_targets(struct hg_snapshot *s, struct hg_arena *a, const 
     return HG_OK;
 }
 
-enum hg_rc hg_snapshot_holders(struct hg_snapshot *s, struct hg_arena *a, const char *segid, const struct hg_holder **out, uint32_t *n, struct hg_err *err)
+enum hg_rc hg_snapshot_holders(struct hg_snapshot *s, struct hg_arena *a, const char *segid, const struct hg_holder **out, uint32_t *n, bool *expected, struct hg_err *err)
 {
     struct hg_segid id;
     HG_TRY(hg_segid_parse(a, hg_str_of(segid), &id, err));
@@ -210,6 +210,7 @@ enum hg_rc hg_snapshot_holders(struct hg_snapshot *s, struct hg_arena *a, const 
     const struct hg_image_entry *e = im ? hg_map_get(im->by_text, segid) : NULL;
     *out = e ? e->holders : NULL;
     *n = e ? e->n_holders : 0;
+    *expected = e != NULL;
     return HG_OK;
 }
 

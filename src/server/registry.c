@@ -91,8 +91,8 @@ static void tell(struct hg_registry *r, const struct hg_buf *msg)
 
 static void gauge(const struct hg_entry *e, int64_t segments, int64_t bytes)
 {
-    hg_metric_add(HG_M_SEGMENTS_SERVED, e->served.id.datasource, segments);
-    hg_metric_add(HG_M_SEGMENTS_SERVED_BYTES, e->served.id.datasource, bytes);
+    hg_metric_add(HG_M_segments_served, e->served.id.datasource, segments);
+    hg_metric_add(HG_M_segments_served_bytes, e->served.id.datasource, bytes);
 }
 
 void hg_registry_subscribe(struct hg_registry *r, struct hg_wire_stream *st)

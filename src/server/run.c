@@ -86,8 +86,8 @@ static enum hg_rc send_result(struct run *r, struct hg_err *err)
 
 static void finish(struct run *r)
 {
-    hg_metric_add(HG_M_QUERY_ROWS, NULL, r->rows_scanned);
-    hg_metric_add(HG_M_QUERY_SEGMENTS, NULL, r->n_covered);
+    hg_metric_add(HG_M_query_rows_scanned, NULL, r->rows_scanned);
+    hg_metric_add(HG_M_query_segments_scanned, NULL, r->n_covered);
     struct hg_err err = r->err;
     if (!err.rc) {
         enum hg_rc rc = send_result(r, &err);

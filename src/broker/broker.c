@@ -1,0 +1,263 @@
+/* Queries at work and their HTTP side. A request is taken on the loop, run on a pool thread from parsing to the answer, and can be cancelled by DELETE with its id or by the client
+ * going away. */
+#include "broker/broker_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+#define MAX_ANSWER ((size_t)1 << 30)
+
+/* ---- the list of queries at work ---- */
+
+static bool enlist(struct hg_broker *b, struct hg_running *r)
+{
+    pthread_mutex_lock(&b->mu);
+    bool ok = !b->draining;
+    if (ok) {
+        r->next = b->first;
+        r->link = &b->first;
+        if (r->next) r->next->link = &r->next;
+        b->first = r;
+    }
+    pthread_mutex_unlock(&b->mu);
+    return ok;
+}
+
+static void free_running(void *arg)
+{
+    struct hg_running *r = arg;
+    hg_arena_free(r->arena);
+    free(r);
+}
+
+/* After the answer was given. Freed on the loop, behind the answer, so that a client that goes away meanwhile still finds it. */
+static void delist(struct hg_running *r)
+{
+    struct hg_broker *b = r->b;
+    pthread_mutex_lock(&b->mu);
+    *r->link = r->next;
+    if (r->next) r->next->link = r->link;
+    hg_loop_post(b->opt.loop, free_running, r);
+    if (!b->first) pthread_cond_broadcast(&b->idle);
+    pthread_mutex_unlock(&b->mu);
+}
+
+static void cancel_locked(struct hg_running *r)
+{
+    r->cancelled = true;
+    hg_scatter_wake(r);
+}
+
+static void on_gone(void *arg)
+{
+    struct hg_running *r = arg;
+    pthread_mutex_lock(&r->b->mu);
+    cancel_locked(r);
+    pthread_mutex_unlock(&r->b->mu);
+}
+
+/* ---- one query ---- */
+
+static const char *make_id(struct hg_arena *a)
+{
+    uint8_t u[16];
+    if (getrandom(u, sizeof u, 0) != sizeof u) return NULL;
+    u[6] = (uint8_t)((u[6] & 0x0f) | 0x40); /* a random UUID, version 4 */
+    u[8] = (uint8_t)((u[8] & 0x3f) | 0x80);
+    return hg_arena_printf(a, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9],
+                           u[10], u[11], u[12], u[13], u[14], u[15]);
+}
+
+static enum hg_rc prepare(struct hg_running *r, const struct hg_query **q, struct hg_err *err)
+{
+    HG_TRY(hg_query_parse(r->arena, hg_http_body(r->rq), q, err));
+    const struct hg_query_context *c = &(*q)->ctx;
+    const char *id = c->query_id ? c->query_id : make_id(r->arena);
+    if (!id) return hg_fail(err, HG_E_NOMEM, "query id");
+    pthread_mutex_lock(&r->b->mu);
+    r->id = id;
+    pthread_mutex_unlock(&r->b->mu);
+    hg_http_set_header(r->rq, "X-Druid-Query-Id", id);
+    int64_t timeout = c->timeout_ms >= 0 ? c->timeout_ms : r->b->opt.default_timeout_ms;
+    r->exec = (struct hg_exec){.budget = &r->budget, .cancelled = &r->cancelled, .deadline_mono_ms = timeout ? hg_clock_mono_ms() + timeout : 0};
+    return HG_OK;
+}
+
+static void set_context_header(struct hg_running *r, const struct hg_scatter_result *res)
+{
+    if (!res->n_missing) {
+        hg_http_set_header(r->rq, "X-Druid-Response-Context", "{}");
+        return;
+    }
+    struct hg_buf b;
+    hg_buf_init(&b, 8192);
+    hg_buf_printf(&b, "{\"partial\":true,\"missingSegmentsCount\":%zu,\"missingSegments\":[", res->n_missing);
+    for (size_t i = 0; i < res->n_missing && b.len < 6000; i++) { /* headers are short; the count tells of the rest */
+        if (i) hg_buf_putc(&b, ',');
+        hg_buf_json_str(&b, hg_str_of(res->missing[i]));
+    }
+    hg_buf_puts(&b, "]}");
+    hg_buf_u8(&b, 0);
+    if (!b.failed) hg_http_set_header(r->rq, "X-Druid-Response-Context", (const char *)b.p);
+    hg_buf_free(&b);
+}
+
+static enum hg_rc answer(struct hg_running *r, const struct hg_query *q, struct hg_buf *out, struct hg_err *err)
+{
+    struct hg_scatter_result res;
+    HG_TRY(hg_scatter(r, q, &res, err));
+    const char *pretty = hg_http_query(r->rq, "pretty");
+    enum hg_rc rc = hg_query_finish(q, res.merged, &r->exec, pretty && strcmp(pretty, "false") != 0, out, err);
+    hg_partial_free(res.merged);
+    if (!rc) rc = hg_buf_check(out, "answer", err);
+    if (!rc) set_context_header(r, &res);
+    return rc;
+}
+
+static void run_query(void *arg)
+{
+    struct hg_running *r = arg;
+    const struct hg_query *q = NULL;
+    struct hg_err err = {HG_OK, ""};
+    struct hg_buf out;
+    hg_buf_init(&out, MAX_ANSWER);
+    int64_t begin = hg_clock_mono_ns();
+    hg_metric_add(HG_M_query_active, NULL, 1);
+    enum hg_rc rc = prepare(r, &q, &err);
+    if (!rc) rc = answer(r, q, &out, &err);
+    const char *type = q ? hg_query_type_name(q->type) : "invalid";
+    hg_metric_add(HG_M_query_active, NULL, -1);
+    hg_metric_add(HG_M_queries, type, 1);
+    hg_metric_observe_ms(HG_M_query_ms, type, (double)(hg_clock_mono_ns() - begin) / 1e6);
+    if (rc) {
+        err.rc = rc;
+        hg_metric_add(HG_M_query_errors, hg_rc_name(rc), 1);
+        hg_http_reply_query_error(r->rq, &err);
+    } else {
+        hg_http_reply(r->rq, 200, "application/json", &out);
+    }
+    hg_buf_free(&out);
+    delist(r);
+}
+
+/* ---- routes ---- */
+
+static bool is_json(const struct hg_http_req *rq)
+{
+    const char *t = hg_http_header(rq, "Content-Type");
+    return t && (strncasecmp(t, "application/json", 16) == 0 || strncasecmp(t, "text/json", 9) == 0);
+}
+
+static void refuse(struct hg_http_req *rq, enum hg_rc rc, const char *why)
+{
+    struct hg_err err;
+    (void)hg_fail(&err, rc, "%s", why);
+    hg_http_reply_query_error(rq, &err);
+}
+
+static void refuse_busy(struct hg_http_req *rq)
+{
+    hg_metric_add(HG_M_query_errors, "BUSY", 1);
+    hg_http_set_header(rq, "Retry-After", "1");
+    hg_http_reply_text(rq, 429, "application/json",
+                       "{\"error\":\"Query capacity exceeded\",\"errorMessage\":\"The broker's queue is full; try again later\","
+                       "\"errorClass\":\"org.apache.druid.query.QueryCapacityExceededException\",\"host\":null}");
+}
+
+static void post_query(void *arg, struct hg_http_req *rq)
+{
+    struct hg_broker *b = arg;
+    if (!is_json(rq)) {
+        hg_http_reply(rq, 415, NULL, NULL);
+        return;
+    }
+    struct hg_running *r = calloc(1, sizeof *r);
+    if (r) {
+        r->b = b;
+        r->rq = rq;
+        hg_budget_init(&r->budget, b->opt.process, "query memory", b->opt.query_memory_bytes);
+        r->arena = hg_arena_new(&r->budget);
+    }
+    if (!r || !r->arena) {
+        free(r);
+        refuse(rq, HG_E_NOMEM, "no memory for a query");
+        return;
+    }
+    if (!enlist(b, r)) {
+        hg_arena_free(r->arena);
+        free(r);
+        refuse(rq, HG_E_UNAVAILABLE, "the broker is stopping");
+        return;
+    }
+    hg_http_on_gone(rq, on_gone, r);
+    struct hg_err err;
+    if (hg_pool_submit(b->pool, 0, run_query, r, &err)) {
+        refuse_busy(rq);
+        delist(r);
+    }
+}
+
+static void delete_query(void *arg, struct hg_http_req *rq)
+{
+    struct hg_broker *b = arg;
+    const char *id = hg_http_param(rq, "id");
+    pthread_mutex_lock(&b->mu);
+    for (struct hg_running *r = b->first; r; r = r->next)
+        if (r->id && strcmp(r->id, id) == 0) cancel_locked(r);
+    pthread_mutex_unlock(&b->mu);
+    hg_http_reply(rq, 202, NULL, NULL);
+}
+
+enum hg_rc hg_broker_new(struct hg_view *view, struct hg_wire_client *wire, struct hg_http *http, const struct hg_broker_options *o, struct hg_broker **out, struct hg_err *err)
+{
+    struct hg_broker *b = calloc(1, sizeof *b);
+    if (!b) return hg_fail(err, HG_E_NOMEM, "broker");
+    b->view = view;
+    b->wire = wire;
+    b->opt = *o;
+    enum hg_rc rc = hg_pool_new("broker", o->threads, o->max_queued, &b->pool, err);
+    if (rc) {
+        free(b);
+        return rc;
+    }
+    pthread_mutex_init(&b->mu, NULL);
+    pthread_condattr_t mono;
+    pthread_condattr_init(&mono);
+    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+    pthread_cond_init(&b->idle, &mono);
+    pthread_condattr_destroy(&mono);
+    hg_http_route(http, HG_POST, "/druid/v2", post_query, b);
+    hg_http_route(http, HG_DELETE, "/druid/v2/:id", delete_query, b);
+    hg_catalog_routes(b, http);
+    *out = b;
+    return HG_OK;
+}
+
+void hg_broker_drain(struct hg_broker *b, int64_t grace_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += grace_ms / 1000;
+    pthread_mutex_lock(&b->mu);
+    b->draining = true;
+    while (b->first && pthread_cond_timedwait(&b->idle, &b->mu, &until) != ETIMEDOUT) {}
+    for (struct hg_running *r = b->first; r; r = r->next) cancel_locked(r);
+    while (b->first) pthread_cond_wait(&b->idle, &b->mu);
+    pthread_mutex_unlock(&b->mu);
+}
+
+void hg_broker_free(struct hg_broker *b)
+{
+    if (!b) return;
+    hg_pool_close(b->pool);
+    pthread_cond_destroy(&b->idle);
+    pthread_mutex_destroy(&b->mu);
+    free(b);
+}

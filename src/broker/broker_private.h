@@ -1,0 +1,50 @@
+/* broker.c: queries at work and their HTTP side; scatter.c: asking the data servers; catalog.c: what datasources there are. */
+#ifndef HG_BROKER_PRIVATE_H
+#define HG_BROKER_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/pool.h"
+#include "broker/broker.h"
+#include "query/query.h"
+
+struct hg_broker {
+    struct hg_view *view;
+    struct hg_wire_client *wire;
+    struct hg_pool *pool;
+    struct hg_broker_options opt;
+    pthread_mutex_t mu;        /* guards the list of queries at work, and draining */
+    pthread_cond_t idle;
+    struct hg_running *first;
+    bool draining;
+};
+
+/* A query at work: on one pool thread from its start to its answer. */
+struct hg_running {
+    struct hg_running *next, **link;
+    struct hg_broker *b;
+    struct hg_http_req *rq;
+    const char *id;                 /* its queryId; NULL until parsed */
+    _Atomic bool cancelled;
+    _Atomic(struct hg_gather *) gather; /* what to wake on cancel; guarded by the broker's mutex */
+    struct hg_arena *arena;
+    struct hg_budget budget;
+    struct hg_exec exec;
+};
+
+/* What a scatter found that the answer should say. */
+struct hg_scatter_result {
+    struct hg_partial *merged;      /* NULL: nothing to scan. Returned owned */
+    const char *const *missing;     /* allowPartial: ids of segments that nobody served */
+    size_t n_missing;
+    int64_t rows_scanned, cpu_us;
+    uint32_t segments, servers;
+};
+/* Asks for everything the query needs and merges it; blocks until done, failed, cancelled or past the deadline. */
+HG_MUST_USE enum hg_rc hg_scatter(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err);
+void hg_scatter_wake(struct hg_running *run); /* the running query was cancelled; under the broker's mutex */
+
+void hg_catalog_routes(struct hg_broker *b, struct hg_http *http);
+
+#endif
