@@ -24,10 +24,12 @@ extern const size_t hg_cfg_n_keys;
 
 struct hg_cfg; /* immutable once loaded */
 /* Reads flags from argv[1..): --key=value, --key value, --config FILE; then environment, then the file. Words that are no flags
- * are left in *rest (borrowed from argv, at most argc). Unknown keys (with the nearest known one), wrong types and values out of range are
+ * are left in *rest (borrowed from argv, at most argc), and so are --help, --version and --check-config (see hg_cfg_asked), what
+ * follows "--", and for ctl flags that are no setting. Unknown keys (with the nearest known one), wrong types and values out of range are
  * HG_E_INVALID naming key, value and where it came from (flag, environment, file:line). Returns owned. */
 HG_MUST_USE enum hg_rc hg_cfg_load(enum hg_role role, int argc, char **argv, struct hg_cfg **out, char **rest, int *n_rest, struct hg_err *err);
 void hg_cfg_free(struct hg_cfg *c);
+bool hg_cfg_asked(char **rest, int *n_rest, const char *flag); /* "--check-config": whether it is among rest; takes it out */
 /* A key that is not in the table is our mistake (assert). */
 const char *hg_cfg_str(const struct hg_cfg *c, const char *name); /* "" when empty */
 int64_t hg_cfg_int(const struct hg_cfg *c, const char *name);     /* INT, BYTES, DURATION_MS */
