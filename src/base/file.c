@@ -41,7 +41,7 @@ static int open_retry(const char *path, int flags, mode_t mode)
     return fd;
 }
 
-static bool write_all(int fd, const void *bytes, size_t n)
+bool hg_file_put(int fd, const void *bytes, size_t n)
 {
     const uint8_t *p = bytes;
     size_t may = allowed(n);
@@ -203,7 +203,7 @@ enum hg_rc hg_file_write_atomic(const char *path, struct hg_span bytes, struct h
 {
     struct draft d;
     HG_TRY(draft_open(&d, path, err));
-    enum hg_rc rc = write_all(d.fd, bytes.p, bytes.len) ? HG_OK : os_fail(err, "write", path);
+    enum hg_rc rc = hg_file_put(d.fd, bytes.p, bytes.len) ? HG_OK : os_fail(err, "write", path);
     return draft_finish(&d, path, rc, err);
 }
 
@@ -226,7 +226,7 @@ enum hg_rc hg_file_copy_atomic(const char *from, const char *to, struct hg_err *
             rc = os_fail(err, "read", from);
             break;
         }
-        if (!write_all(d.fd, piece, (size_t)r)) {
+        if (!hg_file_put(d.fd, piece, (size_t)r)) {
             rc = os_fail(err, "write", to);
             break;
         }

@@ -20,6 +20,8 @@ HG_MUST_USE enum hg_rc hg_dir_list(const char *path, enum hg_rc (*fn)(void *arg,
 /* Read-only map of a whole file. An empty file maps to len 0. */
 HG_MUST_USE enum hg_rc hg_file_map(const char *path, struct hg_span *out, struct hg_err *err);
 void hg_file_unmap(struct hg_span map);
+/* Writes all of it; false: errno tells. For writers that stream a file of their own; subject to hg_file_fail_after. */
+HG_MUST_USE bool hg_file_put(int fd, const void *bytes, size_t n);
 /* Fault injection for tests: after `bytes` more bytes written through this module, writes fail with ENOSPC. -1: off. */
 void hg_file_fail_after(int64_t bytes);
 
