@@ -5,7 +5,8 @@ add_test(NAME check/layers-self-test COMMAND ${CMAKE_SOURCE_DIR}/tools/check-lay
 add_test(NAME check/symbols-self-test COMMAND ${CMAKE_SOURCE_DIR}/tools/check-symbols --self-test)
 add_test(NAME check/docs COMMAND ${CMAKE_SOURCE_DIR}/tools/check-docs)
 add_test(NAME check/generator COMMAND ${CMAKE_SOURCE_DIR}/tools/ads_events.py --self-test)
-set(checks check/layers check/layers-self-test check/symbols-self-test check/docs check/generator)
+add_test(NAME check/example-conf COMMAND ${CMAKE_SOURCE_DIR}/tools/example-conf --check)
+set(checks check/example-conf check/layers check/layers-self-test check/symbols-self-test check/docs check/generator)
 
 # A folder that has no sources yet is an interface library: nothing to look at.
 get_property(all_targets DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTY BUILDSYSTEM_TARGETS)
