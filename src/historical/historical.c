@@ -1,0 +1,419 @@
+#include "historical/historical.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/pool.h"
+#include "cluster/assign.h"
+#include "historical/manifest.h"
+#include "segment/segment.h"
+
+struct held { /* a segment that is here or on its way */
+    struct hg_historical *h;
+    struct hg_arena *arena;
+    struct hg_segment_meta meta;
+    char id[HG_SEGID_TEXT];
+    char file[64];               /* name in the folder; never used twice, so a late removal hits no newer file */
+    struct hg_segment *seg;
+    bool loading, dropped;       /* dropped while loading; guarded by the historical's mutex */
+    bool keep_file;              /* the process stops, the segment is not dropped */
+};
+
+struct hg_historical {
+    struct hg_dataserver *d;
+    struct hg_store *store;
+    struct hg_historical_options opt;
+    char *dir;
+    struct hg_pool *pool;
+    pthread_mutex_t mu;  /* guards all below; the manifest's order is the order of this mutex */
+    struct hg_map *held;
+    struct hg_manifest *manifest;
+    uint64_t epoch;      /* the greatest leader's epoch seen */
+    uint64_t files;      /* names given */
+    int64_t used_bytes;  /* held, loading ones included */
+    bool stopping;
+};
+
+static void path_of(const struct held *s, char *buf, size_t cap) { snprintf(buf, cap, "%s/%s", s->h->dir, s->file); }
+
+static void held_free(struct held *s)
+{
+    hg_segment_close(s->seg);
+    hg_arena_free(s->arena);
+    free(s);
+}
+
+static enum hg_rc held_new(struct hg_historical *h, const struct hg_segment_meta *m, struct held **out, struct hg_err *err)
+{
+    struct held *s = calloc(1, sizeof *s);
+    if (!s || !(s->arena = hg_arena_new(NULL))) {
+        free(s);
+        return hg_fail(err, HG_E_NOMEM, "segment");
+    }
+    s->h = h;
+    enum hg_rc rc = hg_segment_meta_copy(s->arena, m, &s->meta, err);
+    if (rc) {
+        held_free(s);
+        return rc;
+    }
+    hg_segid_text(&s->meta.id, s->id);
+    *out = s;
+    return HG_OK;
+}
+
+/* ---- what the data server asks of it ---- */
+
+static enum hg_rc acquire(void *self, struct hg_arena *a, const struct hg_source *const **srcs, size_t *n, void **handle, struct hg_err *err)
+{
+    struct held *s = self;
+    const struct hg_source **list = hg_arena_alloc(a, sizeof *list);
+    if (!list) return hg_arena_fail(a, "segment", err);
+    list[0] = hg_segment_source(s->seg);
+    *srcs = list;
+    *n = 1;
+    *handle = NULL;
+    return HG_OK;
+}
+
+static void release(void *self, void *handle)
+{
+    (void)self;
+    (void)handle;
+}
+
+static void drop(void *self)
+{
+    struct held *s = self;
+    char path[4096];
+    path_of(s, path, sizeof path);
+    struct hg_err err;
+    if (!s->keep_file && hg_file_remove(path, &err)) hg_log(HG_LOG_WARN, "historical", "dropped segment's file stays", "error", HG_LS(err.msg), NULL);
+    held_free(s);
+}
+
+static struct hg_served served_of(struct held *s)
+{
+    return (struct hg_served){
+        .id = s->meta.id, .shard = s->meta.shard, .state = HG_SEG_SEALED, .rows = s->meta.n_rows, .bytes = s->meta.size_bytes,
+        .dimensions = s->meta.dimensions, .metrics = s->meta.metrics, .self = s, .acquire = acquire, .release = release, .drop = drop,
+    };
+}
+
+/* ---- loading ---- */
+
+static enum hg_rc fetch(struct held *s, struct hg_err *err)
+{
+    char path[4096];
+    path_of(s, path, sizeof path);
+    HG_TRY(hg_store_pull(s->h->store, s->meta.path, path, s->meta.size_bytes, s->meta.file_hash, err));
+    enum hg_rc rc = hg_segment_open(path, &s->seg, err);
+    struct hg_err ignore;
+    if (rc && hg_file_remove(path, &ignore)) hg_log(HG_LOG_WARN, "historical", "bad file stays", "error", HG_LS(ignore.msg), NULL);
+    return rc;
+}
+
+/* Fetched: listed in the manifest, then announced; or, dropped meanwhile, removed. */
+static enum hg_rc settle(struct held *s, struct hg_err *err)
+{
+    struct hg_historical *h = s->h;
+    pthread_mutex_lock(&h->mu);
+    enum hg_rc rc = s->dropped ? hg_fail(err, HG_E_CANCELLED, "dropped while it was loaded") : hg_manifest_add(h->manifest, &s->meta, s->file, err);
+    if (!rc) {
+        s->loading = false;
+        struct hg_served e = served_of(s);
+        rc = hg_dataserver_add(h->d, &e, err);
+        struct hg_err ignore;
+        if (rc && hg_manifest_remove(h->manifest, s->id, &ignore)) hg_log(HG_LOG_WARN, "historical", "manifest", "error", HG_LS(ignore.msg), NULL);
+    }
+    if (rc) {
+        hg_map_take(h->held, s->id);
+        h->used_bytes -= s->meta.size_bytes;
+    }
+    pthread_mutex_unlock(&h->mu);
+    return rc;
+}
+
+static void unlist(struct held *s)
+{
+    struct hg_historical *h = s->h;
+    pthread_mutex_lock(&h->mu);
+    hg_map_take(h->held, s->id);
+    h->used_bytes -= s->meta.size_bytes;
+    pthread_mutex_unlock(&h->mu);
+}
+
+static void load(void *arg)
+{
+    struct held *s = arg;
+    struct hg_err err;
+    int64_t begin = hg_clock_mono_ms();
+    enum hg_rc rc = fetch(s, &err);
+    if (rc) unlist(s);
+    else rc = settle(s, &err);
+    hg_metric_add(HG_M_segment_load_queue, NULL, -1);
+    if (!rc) {
+        hg_metric_add(HG_M_segment_loads, NULL, 1);
+        hg_metric_observe_ms(HG_M_segment_load_ms, NULL, (double)(hg_clock_mono_ms() - begin));
+        hg_log(HG_LOG_INFO, "historical", "segment loaded", "segment", HG_LS(s->id), "bytes", HG_LI(s->meta.size_bytes), "ms", HG_LI(hg_clock_mono_ms() - begin), NULL);
+        return;
+    }
+    hg_metric_add(HG_M_segment_load_failures, NULL, 1);
+    hg_log(HG_LOG_ERROR, "historical", "segment not loaded", "segment", HG_LS(s->id), "error", HG_LS(err.msg), NULL);
+    drop(s); /* with its file, if there is one */
+}
+
+/* ---- assignments ---- */
+
+static enum hg_rc begin_load(struct hg_historical *h, const struct hg_segment_meta *m, struct hg_err *err)
+{
+    char id[HG_SEGID_TEXT];
+    hg_segid_text(&m->id, id);
+    struct held *s = hg_map_get(h->held, id);
+    if (s) {
+        s->dropped = false;
+        return HG_OK;
+    }
+    if (h->opt.capacity_bytes && h->used_bytes + m->size_bytes > h->opt.capacity_bytes)
+        return hg_fail(err, HG_E_LIMIT, "%s: %" PRId64 " bytes more would be past this node's capacity of %" PRId64, id, m->size_bytes, h->opt.capacity_bytes);
+    HG_TRY(held_new(h, m, &s, err));
+    s->loading = true;
+    snprintf(s->file, sizeof s->file, "%016" PRIx64 "-%" PRIx64 ".seg", hg_xxh3(id, strlen(id)), h->files++);
+    if (!hg_map_put(h->held, id, s, NULL)) {
+        held_free(s);
+        return hg_fail(err, HG_E_NOMEM, "segment %s", id);
+    }
+    h->used_bytes += m->size_bytes;
+    hg_metric_add(HG_M_segment_load_queue, NULL, 1);
+    enum hg_rc rc = hg_pool_submit(h->pool, 0, load, s, err);
+    if (rc) {
+        hg_metric_add(HG_M_segment_load_queue, NULL, -1);
+        hg_map_take(h->held, id);
+        h->used_bytes -= m->size_bytes;
+        held_free(s);
+    }
+    return rc;
+}
+
+static void begin_drop(struct hg_historical *h, const char *id)
+{
+    struct held *s = hg_map_get(h->held, id);
+    if (!s) return;
+    s->dropped = true;
+    if (s->loading) return; /* its load will see */
+    struct hg_err err;
+    if (hg_manifest_remove(h->manifest, id, &err)) {
+        hg_log(HG_LOG_ERROR, "historical", "segment not dropped", "segment", HG_LS(id), "error", HG_LS(err.msg), NULL);
+        s->dropped = false;
+        return;
+    }
+    hg_map_take(h->held, id);
+    h->used_bytes -= s->meta.size_bytes;
+    hg_metric_add(HG_M_segment_drops, NULL, 1);
+    hg_log(HG_LOG_INFO, "historical", "segment dropped", "segment", HG_LS(id), NULL);
+    hg_dataserver_remove(h->d, &s->meta.id, 0); /* s may be gone after this */
+}
+
+static enum hg_rc carry_out(struct hg_historical *h, const struct hg_assign *as, struct hg_err *err)
+{
+    if (h->stopping) return hg_fail(err, HG_E_UNAVAILABLE, "the server is stopping");
+    if (as->epoch < h->epoch) return hg_fail(err, HG_E_CONFLICT, "assignment of leader epoch %" PRIu64 ", but epoch %" PRIu64 " leads", as->epoch, h->epoch);
+    h->epoch = as->epoch;
+    enum hg_rc rc = HG_OK;
+    for (uint32_t i = 0; i < as->n_drop; i++) begin_drop(h, as->drop[i]);
+    for (uint32_t i = 0; i < as->n_load; i++) {
+        enum hg_rc one = begin_load(h, &as->load[i], err);
+        if (one) rc = one; /* the others are tried all the same */
+    }
+    return rc;
+}
+
+struct order {
+    struct hg_historical *h;
+    struct hg_wire_stream *st;
+    size_t len;
+    uint8_t bytes[];
+};
+
+static void run_order(void *arg)
+{
+    struct order *o = arg;
+    struct hg_err err = {HG_E_NOMEM, "no memory for an assignment"};
+    enum hg_rc rc = HG_E_NOMEM;
+    struct hg_arena *a = hg_arena_new(NULL);
+    struct hg_assign as;
+    if (a) rc = hg_assign_decode(a, (struct hg_span){o->bytes, o->len}, &as, &err);
+    if (!rc) {
+        pthread_mutex_lock(&o->h->mu);
+        rc = carry_out(o->h, &as, &err);
+        pthread_mutex_unlock(&o->h->mu);
+    }
+    if (rc) hg_wire_fail(o->st, rc, err.msg);
+    else hg_wire_end(o->st);
+    hg_arena_free(a);
+    free(o);
+}
+
+static void on_assign(void *arg, struct hg_wire_stream *st, const struct hg_wire_request *rq)
+{
+    struct hg_historical *h = arg;
+    struct hg_err err = {HG_E_NOMEM, "no memory for an assignment"};
+    struct order *o = malloc(sizeof *o + rq->body.len);
+    if (o) {
+        o->h = h;
+        o->st = st;
+        o->len = rq->body.len;
+        memcpy(o->bytes, rq->body.p, rq->body.len);
+        if (!hg_pool_submit(h->pool, 1, run_order, o, &err)) return;
+        free(o);
+    }
+    hg_wire_fail(st, err.rc, err.msg);
+}
+
+/* ---- start and stop ---- */
+
+static bool reopen(void *arg, const struct hg_segment_meta *m, const char *file)
+{
+    struct hg_historical *h = arg;
+    struct hg_err err;
+    struct held *s;
+    enum hg_rc rc = held_new(h, m, &s, &err);
+    if (!rc) {
+        snprintf(s->file, sizeof s->file, "%s", file);
+        char path[4096];
+        path_of(s, path, sizeof path);
+        rc = hg_segment_open(path, &s->seg, &err);
+        if (!rc && !hg_map_put(h->held, s->id, s, NULL)) rc = hg_fail(&err, HG_E_NOMEM, "segment %s", s->id);
+        if (rc) held_free(s);
+    }
+    if (rc) hg_log(HG_LOG_WARN, "historical", "listed segment cannot be used, dropped", "file", HG_LS(file), "error", HG_LS(err.msg), NULL);
+    else h->used_bytes += m->size_bytes;
+    return rc == HG_OK;
+}
+
+static enum hg_rc announce(struct hg_historical *h, struct hg_err *err)
+{
+    size_t n = hg_map_size(h->held), k = 0;
+    struct hg_served *all = calloc(n + 1, sizeof *all);
+    if (!all) return hg_fail(err, HG_E_NOMEM, "announcing %zu segments", n);
+    const char *id;
+    void *v;
+    for (size_t pos = 0; hg_map_each(h->held, &pos, &id, &v);) all[k++] = served_of(v);
+    enum hg_rc rc = hg_dataserver_add_many(h->d, all, n, err);
+    free(all);
+    return rc;
+}
+
+struct sweep {
+    struct hg_historical *h;
+    struct hg_map *listed; /* file names */
+};
+
+/* Removes a file that the manifest does not list: of a load that a crash cut short. Names given go on after the greatest number found. */
+static enum hg_rc sweep_one(void *arg, const char *name, struct hg_err *err)
+{
+    struct sweep *w = arg;
+    size_t n = strlen(name);
+    if (n < 5 || strcmp(name + n - 4, ".seg") != 0) return HG_OK;
+    const char *dash = strchr(name, '-');
+    uint64_t number = dash ? strtoull(dash + 1, NULL, 16) : 0;
+    if (number >= w->h->files) w->h->files = number + 1;
+    if (hg_map_get(w->listed, name)) return HG_OK;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", w->h->dir, name);
+    return hg_file_remove(path, err);
+}
+
+static enum hg_rc sweep(struct hg_historical *h, struct hg_err *err)
+{
+    struct sweep w = {h, hg_map_new()};
+    if (!w.listed) return hg_fail(err, HG_E_NOMEM, "segment cache");
+    enum hg_rc rc = HG_OK;
+    const char *id;
+    void *v;
+    for (size_t pos = 0; !rc && hg_map_each(h->held, &pos, &id, &v);)
+        if (!hg_map_put(w.listed, ((struct held *)v)->file, v, NULL)) rc = hg_fail(err, HG_E_NOMEM, "segment cache");
+    if (!rc) rc = hg_dir_list(h->dir, sweep_one, &w, err);
+    hg_map_free(w.listed, NULL);
+    return rc;
+}
+
+static void loadstatus(void *arg, struct hg_http_req *rq)
+{
+    (void)arg;
+    hg_http_reply_json(rq, 200, json_pack("{s:b}", "cacheInitialized", 1)); /* routes exist only once it is */
+}
+
+static void readiness(void *arg, struct hg_http_req *rq)
+{
+    (void)arg;
+    hg_http_reply(rq, 200, NULL, NULL);
+}
+
+static enum hg_rc open_cache(struct hg_historical *h, struct hg_err *err)
+{
+    HG_TRY(hg_dir_make(h->dir, err));
+    char path[4096];
+    snprintf(path, sizeof path, "%s/manifest", h->dir);
+    HG_TRY(hg_manifest_open(path, reopen, h, &h->manifest, err));
+    HG_TRY(sweep(h, err));
+    return announce(h, err);
+}
+
+enum hg_rc hg_historical_new(struct hg_dataserver *d, struct hg_store *store, struct hg_wire_server *wire, struct hg_http *http, const struct hg_historical_options *o,
+                             struct hg_historical **out, struct hg_err *err)
+{
+    struct hg_historical *h = calloc(1, sizeof *h);
+    if (!h) return hg_fail(err, HG_E_NOMEM, "historical");
+    h->d = d;
+    h->store = store;
+    h->opt = *o;
+    h->dir = strdup(o->dir);
+    h->held = hg_map_new();
+    pthread_mutex_init(&h->mu, NULL);
+    enum hg_rc rc = h->dir && h->held ? hg_pool_new("loader", o->loaders ? o->loaders : 2, (size_t)1 << 20, &h->pool, err) : hg_fail(err, HG_E_NOMEM, "historical");
+    if (!rc) rc = open_cache(h, err);
+    if (rc) { /* what is announced belongs to the data server, which the caller frees after this */
+        hg_pool_close(h->pool);
+        h->pool = NULL;
+        return rc;
+    }
+    hg_log(HG_LOG_INFO, "historical", "segment cache open", "dir", HG_LS(h->dir), "segments", HG_LI(hg_map_size(h->held)), "bytes", HG_LI(h->used_bytes), NULL);
+    hg_wire_handle(wire, HG_WIRE_ASSIGN, (struct hg_wire_handler){on_assign, h});
+    if (http) {
+        hg_http_route(http, HG_GET, "/druid/historical/v1/loadstatus", loadstatus, h);
+        hg_http_route(http, HG_GET, "/druid/historical/v1/readiness", readiness, h);
+    }
+    *out = h;
+    return HG_OK;
+}
+
+void hg_historical_stop(struct hg_historical *h)
+{
+    if (!h) return;
+    pthread_mutex_lock(&h->mu);
+    h->stopping = true;
+    const char *id;
+    void *v;
+    for (size_t pos = 0; hg_map_each(h->held, &pos, &id, &v);)
+        if (((struct held *)v)->loading) ((struct held *)v)->dropped = true;
+        else ((struct held *)v)->keep_file = true;
+    pthread_mutex_unlock(&h->mu);
+    hg_pool_close(h->pool);
+    h->pool = NULL;
+}
+
+void hg_historical_free(struct hg_historical *h)
+{
+    if (!h) return;
+    hg_manifest_close(h->manifest);
+    hg_map_free(h->held, NULL); /* the segments went with the data server */
+    pthread_mutex_destroy(&h->mu);
+    free(h->dir);
+    free(h);
+}
