@@ -46,7 +46,9 @@ class Server:
         self.from_byte = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         with open(self.log, "ab") as out:
             # A session of its own: Ctrl-C reaches us alone, and we stop the server in order.
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+            # Settings come from the flags alone, whatever HENGE_ variables this shell has.
+            env = {k: v for k, v in os.environ.items() if not k.startswith("HENGE_")}
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, start_new_session=True)
         say(" ".join(argv))
 
     def request(self, method, path, body=None, timeout=60):

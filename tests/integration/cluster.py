@@ -30,7 +30,9 @@ class Server:
         with open(config, "w", encoding="utf-8") as f:
             f.writelines(f"{k} = {v}\n" for k, v in values.items())
         argv = [self.env.program("henge"), self.role, "--config", config]
-        self.process = self.env.start(self.name, argv, env={**os.environ, **self.environment})
+        # henge refuses HENGE_ variables that are no settings; those of the harness are not for it.
+        inherited = {k: v for k, v in os.environ.items() if k not in ("HENGE_BUILD", "HENGE_CACHE")}
+        self.process = self.env.start(self.name, argv, env={**inherited, **self.environment})
         if healthy:
             self.wait_healthy(deadline_s)
 
