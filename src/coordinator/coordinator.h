@@ -1,0 +1,22 @@
+/* The coordinator: sees that every used segment is served by some historical, makes publishes visible once all of their segments are, and answers Druid's coordinator API. One
+ * leads at a time; losing the metadata store stops its decisions, never the queries. */
+#ifndef HG_COORDINATOR_COORDINATOR_H
+#define HG_COORDINATOR_COORDINATOR_H
+
+#include "cluster/view.h"
+#include "http/http.h"
+
+struct hg_coordinator;
+struct hg_coordinator_options {
+    const char *self;        /* server name */
+    const char *address;     /* base URL that other parts of the API give for the leader: "http://host:port" */
+    int64_t period_ms;       /* between cycles when nothing changes */
+    int64_t grace_ms;        /* a server that is gone keeps its segments that long before others load them */
+    uint32_t max_loads;      /* segments on their way to one server at once */
+};
+HG_MUST_USE enum hg_rc hg_coordinator_new(struct hg_meta *meta, struct hg_view *view, struct hg_wire_client *wire, struct hg_http *http, const struct hg_coordinator_options *o,
+                                          struct hg_coordinator **out, struct hg_err *err);
+void hg_coordinator_wake(struct hg_coordinator *c); /* the view or the store changed: run a cycle soon (any thread) */
+void hg_coordinator_free(struct hg_coordinator *c); /* after the HTTP server is closed */
+
+#endif
