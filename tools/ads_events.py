@@ -238,6 +238,8 @@ def main():
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except KeyboardInterrupt:
+        return 130
     if a.sums:
         with open(a.sums, "w", encoding="utf-8") as f:
             json.dump(sums.as_json(), f, ensure_ascii=False, indent=1)

@@ -79,7 +79,7 @@ class Server:
         return answer, (time.monotonic() - start) * 1000
 
     def wait(self, what, deadline_s, predicate, progress=None):
-        """predicate() until it gives something; progress() every few seconds. Ends with the log's last lines when time is up."""
+        """predicate() until it gives something; progress() is told every few seconds. Fails with the log's last lines."""
         pause, end, tell = threading.Event(), time.monotonic() + deadline_s, time.monotonic() + 3
         while True:
             try:
@@ -91,10 +91,10 @@ class Server:
             if self.process.poll() is not None:
                 raise Stop(f"henge ended with status {self.process.returncode}, while waiting for {what}\n{self.log_end()}")
             if time.monotonic() > end:
-                raise Stop(f"waited {deadline_s} s for {what}\n{self.log_end()}")
+                raise Stop(f"waited {deadline_s} s for {what}{': ' + progress() if progress else ''}\n{self.log_end()}")
             if progress and time.monotonic() > tell:
                 tell = time.monotonic() + 3
-                progress()
+                say(progress())
             pause.wait(0.1)
 
     def log_end(self, lines=15):
@@ -123,11 +123,17 @@ class Server:
             say("the server did not stop within 60 s and was killed")
 
 
-def cell(value):
+def near(path):
+    """As short as it can be typed here."""
+    relative = os.path.relpath(path)
+    return os.path.abspath(path) if relative.startswith("..") else relative
+
+
+def cell(value, decimals):
     if value is None:
         return "null"
     if isinstance(value, float):
-        return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.2f}"
+        return f"{value:,.{decimals}f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return str(value)
@@ -135,7 +141,9 @@ def cell(value):
 
 def table(rows, columns):
     numeric = {c for c in columns if all(isinstance(r.get(c), (int, float, type(None))) for r in rows)}
-    text = [[cell(r.get(c)) for c in columns] for r in rows]
+    # Rates with four decimals, money with two.
+    small = {c: all(abs(r[c]) < 1 for r in rows if isinstance(r.get(c), float)) for c in columns}
+    text = [[cell(r.get(c), 4 if small[c] else 2) for c in columns] for r in rows]
     width = [max([len(c)] + [len(t[i]) for t in text]) for i, c in enumerate(columns)]
 
     def line(values):
@@ -212,7 +220,7 @@ def what_next(a, bootstrap):
      curl -s {url}/druid/indexer/v1/supervisor/{SUPERVISOR}/status
      curl -s {url}/druid/v2/datasources
      curl -s {url}/metrics
-   Files: data and log in {os.path.relpath(a.data)}; queries and the ingest spec in {CONF}; see docs/queries.md and docs/operations.md""", flush=True)
+   Files: data and log in {near(a.data)}; queries and the ingest spec in {CONF}; see docs/queries.md and docs/operations.md""", flush=True)
 
 
 def run(a):
@@ -225,11 +233,11 @@ def run(a):
             say(f"Kafka: the broker at {bootstrap}")
         else:
             bootstrap = server.wait("the mock Kafka cluster", 10, server.bootstrap)
-            say(f"Kafka: librdkafka's mock cluster inside the server, at {bootstrap}. It speaks the Kafka protocol and forgets everything "
-                f"when the server stops; --kafka HOST:PORT uses a real broker")
+            say(f"Kafka: librdkafka's mock cluster inside the server, at {bootstrap}. It speaks the Kafka")
+            say("protocol and forgets everything when the server stops; --kafka HOST:PORT uses a real broker")
         before = totals(server)
         if before["events"]:
-            say(f"{before['events']:,} events of an earlier run are still there, in {os.path.relpath(server.data)}")
+            say(f"{before['events']:,} events of an earlier run are still there, in {near(server.data)}")
 
         step(f"4/6  Feed {a.rows:,} ad events of the last two days")
         with tempfile.TemporaryDirectory(prefix="henge-quickstart-") as folder:
@@ -246,8 +254,7 @@ def run(a):
             last.update(totals(server))
             return last["events"] >= goal
 
-        server.wait(f"{goal:,} events to be queryable; {json.dumps(last)} so far", 120, arrived,
-                    lambda: say(f"{last.get('events', 0):,} of {goal:,}"))
+        server.wait("the events to be queryable", 120, arrived, lambda: f"{last.get('events', 0):,} of {goal:,}")
         say(f"{last['events']:,} events, {time.monotonic() - start:.1f} s after the supervisor was there")
         got = {k: last[k] - before[k] for k in ("impressions", "clicks")}
         spend = round((last["spend"] - before["spend"]) * 1000000)
@@ -291,7 +298,7 @@ def main():
     except KeyboardInterrupt:
         return 130
     if a.exit:
-        print(f"\n   Run ./quickstart again without --exit to go on from here; the data stay in {os.path.relpath(a.data)}.")
+        print(f"\n   Run ./quickstart again without --exit to go on from here; the data stay in {near(a.data)}.")
     return 0
 
 
