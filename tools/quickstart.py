@@ -14,7 +14,6 @@ import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 CONF = os.path.join("conf", "quickstart")
-SUPERVISOR = "ads"
 BOLD, PLAIN = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
 
 
@@ -189,10 +188,12 @@ def submit(server, bootstrap, forget_offsets):
         spec = f.read().replace("@BOOTSTRAP@", bootstrap)
     answer = server.ask("POST", "/druid/indexer/v1/supervisor", spec)
     say(f"{CONF}/ads-supervisor.json posted to /druid/indexer/v1/supervisor: {json.dumps(answer)}")
-    if SUPERVISOR in known and forget_offsets:
+    supervisor = answer["id"]
+    if supervisor in known and forget_offsets:
         # The mock cluster of the last run is gone with its messages, so the stored positions mean nothing in the new one.
-        server.ask("POST", f"/druid/indexer/v1/supervisor/{SUPERVISOR}/reset", "")
+        server.ask("POST", f"/druid/indexer/v1/supervisor/{supervisor}/reset", "")
         say("an earlier run left stored Kafka offsets; reset, as this mock cluster starts empty")
+    return supervisor
 
 
 def show(server):
@@ -209,7 +210,7 @@ def show(server):
     table([r["event"] for r in answer], ["country", "device", "impressions", "shop_clicks", "spend"])
 
 
-def what_next(a, bootstrap):
+def what_next(a, bootstrap, supervisor):
     url = f"http://127.0.0.1:{a.port}"
     print(f"""
    A query of your own:
@@ -217,7 +218,7 @@ def what_next(a, bootstrap):
    More events, then the same query once more:
      tools/ads_events.py --rows 1000 --days 1 --now --seed 1 | {a.produce} --brokers {bootstrap} --topic ads --key-field ad_id
    What the server says of itself:
-     curl -s {url}/druid/indexer/v1/supervisor/{SUPERVISOR}/status
+     curl -s {url}/druid/indexer/v1/supervisor/{supervisor}/status
      curl -s {url}/druid/v2/datasources
      curl -s {url}/metrics
    Files: data and log in {near(a.data)}; queries and the ingest spec in {CONF}; see docs/queries.md and docs/operations.md""", flush=True)
@@ -243,7 +244,7 @@ def run(a):
         with tempfile.TemporaryDirectory(prefix="henge-quickstart-") as folder:
             events, want = make_events(a.rows, folder)
             feed(a, server, bootstrap, events)
-        submit(server, bootstrap, forget_offsets=not a.kafka)
+        supervisor = submit(server, bootstrap, forget_offsets=not a.kafka)
 
         step("5/6  Wait until all of them can be queried")
         start = time.monotonic()
@@ -267,7 +268,7 @@ def run(a):
         if a.exit:
             return
         step(f"Henge is running at http://127.0.0.1:{a.port}, process {server.process.pid}. Ctrl-C stops it. What to try next")
-        what_next(a, bootstrap)
+        what_next(a, bootstrap, supervisor)
         status = server.process.wait()
         raise Stop(f"henge ended with status {status}\n{server.log_end()}")
     finally:
