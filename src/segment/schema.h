@@ -41,6 +41,9 @@ struct hg_schema {
  * Unknown or unsupported aggregator types are HG_E_INVALID naming the path. */
 HG_MUST_USE enum hg_rc hg_schema_parse(struct hg_arena *a, const json_t *data_schema, const struct hg_jpath *p, struct hg_schema **out, struct hg_err *err);
 
+/* A granularity as the JSON that hg_gran_parse_json reads: "none", "all" or an object. */
+void hg_schema_put_gran(struct hg_buf *b, const struct hg_gran *g);
+
 /* One input row, ready for the live index or a writer. */
 struct hg_value {
     enum { HG_V_NULL, HG_V_STR, HG_V_LONG, HG_V_DOUBLE, HG_V_LIST, HG_V_BYTES } kind;

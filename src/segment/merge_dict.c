@@ -1,0 +1,269 @@
+#include <assert.h>
+#include <stdlib.h>
+#include "base/hash.h"
+#include "segment/dict.h"
+#include "segment/merge_private.h"
+#include "segment/segment_private.h"
+
+#define BIG ((size_t)1 << 40)
+
+/* ---- lists ---- */
+
+void hg_lists_init(struct hg_lists *l)
+{
+    memset(l, 0, sizeof *l);
+    hg_buf_init(&l->items, BIG);
+    hg_buf_init(&l->ends, BIG);
+}
+
+void hg_lists_free(struct hg_lists *l)
+{
+    hg_buf_free(&l->items);
+    hg_buf_free(&l->ends);
+    free(l->slots);
+    free(l->rank);
+    memset(l, 0, sizeof *l);
+}
+
+static const uint32_t *list_of(const struct hg_lists *l, uint32_t k, uint32_t *n)
+{
+    const uint32_t *ends = (const uint32_t *)(const void *)l->ends.p, *items = (const uint32_t *)(const void *)l->items.p;
+    uint32_t from = k ? ends[k - 1] : 0;
+    *n = ends[k] - from;
+    return *n ? items + from : NULL;
+}
+
+static bool same_list(const struct hg_lists *l, uint32_t k, const uint32_t *ids, uint32_t n)
+{
+    uint32_t len;
+    const uint32_t *p = list_of(l, k, &len);
+    return len == n && (n == 0 || memcmp(p, ids, (size_t)n * 4) == 0);
+}
+
+static bool lists_grow(struct hg_lists *l)
+{
+    uint32_t size = l->n_slots ? l->n_slots * 2 : 1024;
+    uint32_t *slots = calloc(size, sizeof *slots);
+    if (!slots) return false;
+    for (uint32_t k = 0; k < l->n; k++) {
+        uint32_t n;
+        const uint32_t *p = list_of(l, k, &n);
+        uint32_t at = (uint32_t)hg_xxh3(p, (size_t)n * 4) & (size - 1);
+        while (slots[at]) at = (at + 1) & (size - 1);
+        slots[at] = k + 1;
+    }
+    free(l->slots);
+    l->slots = slots;
+    l->n_slots = size;
+    return true;
+}
+
+enum hg_rc hg_lists_add(struct hg_lists *l, const uint32_t *ids, uint32_t n, uint32_t *k, struct hg_err *err)
+{
+    if (l->n >= l->n_slots / 2 && !lists_grow(l)) return hg_fail(err, HG_E_NOMEM, "multi-value lists");
+    uint32_t at = (uint32_t)hg_xxh3(ids, (size_t)n * 4) & (l->n_slots - 1);
+    for (; l->slots[at]; at = (at + 1) & (l->n_slots - 1)) {
+        if (same_list(l, l->slots[at] - 1, ids, n)) {
+            *k = l->slots[at] - 1;
+            return HG_OK;
+        }
+    }
+    if (l->items.len / 4 + n > UINT32_MAX || l->n == UINT32_MAX / 4) return hg_fail(err, HG_E_LIMIT, "more distinct multi-value lists than a merge can hold");
+    hg_buf_put(&l->items, ids, (size_t)n * 4);
+    hg_buf_u32(&l->ends, (uint32_t)(l->items.len / 4));
+    HG_TRY(hg_buf_check(&l->items, "multi-value lists", err));
+    HG_TRY(hg_buf_check(&l->ends, "multi-value lists", err));
+    *k = l->n;
+    l->slots[at] = ++l->n;
+    return HG_OK;
+}
+
+static int by_list(const void *a, const void *b, void *arg)
+{
+    uint32_t nx, ny;
+    const uint32_t *x = list_of(arg, *(const uint32_t *)a, &nx), *y = list_of(arg, *(const uint32_t *)b, &ny);
+    for (uint32_t i = 0; i < nx && i < ny; i++)
+        if (x[i] != y[i]) return x[i] < y[i] ? -1 : 1;
+    return (nx > ny) - (nx < ny);
+}
+
+enum hg_rc hg_lists_rank(struct hg_lists *l, struct hg_err *err)
+{
+    uint32_t *order = malloc(((size_t)l->n + 1) * sizeof *order);
+    l->rank = malloc(((size_t)l->n + 1) * sizeof *l->rank);
+    if (!order || !l->rank) {
+        free(order);
+        return hg_fail(err, HG_E_NOMEM, "multi-value lists");
+    }
+    for (uint32_t k = 0; k < l->n; k++) order[k] = k;
+    qsort_r(order, l->n, sizeof *order, by_list, l);
+    for (uint32_t i = 0; i < l->n; i++) l->rank[order[i]] = i;
+    free(order);
+    return HG_OK;
+}
+
+/* ---- uniting dictionaries ---- */
+
+struct text { struct hg_str s; uint32_t id; };
+
+struct walk { /* the used values of one source's dictionary, ascending */
+    const struct hg_dict *dict;
+    const uint8_t *used;   /* NULL: all are */
+    struct text *texts;    /* unsorted dictionary: its used values, sorted */
+    uint32_t n_texts, at;  /* next text, or next id */
+    uint32_t id;           /* the value at hand */
+    struct hg_str s;
+    struct hg_buf scratch;
+    uint32_t *remap;
+};
+
+static bool walk_next(struct walk *w)
+{
+    if (w->texts) {
+        if (w->at == w->n_texts) return false;
+        w->s = w->texts[w->at].s;
+        w->id = w->texts[w->at++].id;
+        return true;
+    }
+    while (w->at < w->dict->card && w->used && !w->used[w->at]) w->at++;
+    if (w->at >= w->dict->card) return false;
+    w->id = w->at++;
+    w->s = hg_dict_get(w->dict, w->id, &w->scratch);
+    return true;
+}
+
+static int by_text(const void *a, const void *b) { return hg_str_cmp(((const struct text *)a)->s, ((const struct text *)b)->s); }
+
+static enum hg_rc sort_texts(struct walk *w, struct hg_arena *a, struct hg_err *err)
+{
+    w->texts = hg_arena_array(a, (size_t)w->dict->card + 1, sizeof *w->texts);
+    if (!w->texts) return hg_arena_fail(a, "merging dictionaries", err);
+    for (uint32_t id = 1; id < w->dict->card; id++) {
+        if (w->used && !w->used[id]) continue;
+        struct hg_str s = hg_dict_get(w->dict, id, &w->scratch);
+        HG_TRY(hg_buf_check(&w->scratch, "dictionary value", err));
+        char *copy = hg_arena_alloc(a, s.len + 1);
+        if (!copy) return hg_arena_fail(a, "merging dictionaries", err);
+        if (s.len) memcpy(copy, s.p, s.len);
+        w->texts[w->n_texts++] = (struct text){{copy, s.len}, id};
+    }
+    qsort(w->texts, w->n_texts, sizeof *w->texts, by_text);
+    return HG_OK;
+}
+
+/* A binary heap of walks by their value; sources of equal values come one after the other. */
+static void sift(struct walk **heap, uint32_t n, uint32_t i)
+{
+    for (;;) {
+        uint32_t k = 2 * i + 1;
+        if (k >= n) return;
+        if (k + 1 < n && hg_str_cmp(heap[k + 1]->s, heap[k]->s) < 0) k++;
+        if (hg_str_cmp(heap[i]->s, heap[k]->s) <= 0) return;
+        struct walk *t = heap[i];
+        heap[i] = heap[k];
+        heap[k] = t;
+        i = k;
+    }
+}
+
+static enum hg_rc unite(struct hg_mdim *d, struct walk **heap, uint32_t n, struct hg_dict_writer *dw, struct hg_err *err)
+{
+    struct hg_buf last;
+    hg_buf_init(&last, HG_DICT_MAX_VALUE);
+    enum hg_rc rc = HG_OK;
+    for (uint32_t i = n / 2; i-- > 0;) sift(heap, n, i);
+    d->card = 1;
+    while (n && rc == HG_OK) {
+        struct walk *w = heap[0];
+        bool first = d->card == 1 || !hg_str_eq(w->s, (struct hg_str){last.p ? (const char *)last.p : "", last.len});
+        if (first) {
+            rc = hg_dict_writer_add(dw, w->s, err);
+            hg_buf_clear(&last);
+            hg_buf_put(&last, w->s.p, w->s.len);
+            if (rc == HG_OK) rc = hg_buf_check(&last, "dictionary value", err);
+            d->card++;
+        }
+        w->remap[w->id] = d->card - 1;
+        if (!walk_next(w)) heap[0] = heap[--n];
+        if (w->scratch.failed && rc == HG_OK) rc = hg_buf_check(&w->scratch, "dictionary value", err);
+        sift(heap, n, 0);
+    }
+    hg_buf_free(&last);
+    return rc;
+}
+
+/* Reads a string column that is not sealed: which ids it uses, and whether some row has other than one value. */
+static enum hg_rc scan_used(const struct hg_column *c, struct hg_arena *a, uint8_t *used, bool *multi, struct hg_err *err)
+{
+    struct hg_colread *r;
+    HG_TRY(c->ops->open(c, a, &r, err));
+    uint32_t *ids = hg_arena_alloc(a, HG_BLOCK_ROWS * sizeof *ids);
+    if (!ids) return hg_arena_fail(a, "merging dictionaries", err);
+    for (uint32_t b = 0, n = hg_source_blocks(c->src); b < n; b++) {
+        uint32_t first = b * HG_BLOCK_ROWS, rows = hg_block_rows(c->src, b);
+        if (!c->multi) {
+            HG_TRY(c->ops->ids(r, first, rows, ids, err));
+            for (uint32_t i = 0; i < rows; i++) used[ids[i]] = 1;
+            continue;
+        }
+        const uint32_t *ends, *list;
+        HG_TRY(c->ops->multi(r, first, rows, &ends, &list, err));
+        for (uint32_t i = 0; i < rows; i++) *multi = *multi || ends[i] != i + 1;
+        for (uint32_t k = 0; k < ends[rows - 1]; k++) used[list[k]] = 1;
+    }
+    return HG_OK;
+}
+
+static enum hg_rc unite_dim(struct hg_merge *m, struct hg_mdim *d, struct hg_arena *tmp, struct walk *walks, struct hg_err *err)
+{
+    struct walk **heap = hg_arena_array(tmp, (size_t)m->n + 1, sizeof *heap);
+    if (!heap) return hg_arena_fail(tmp, "merging dictionaries", err);
+    uint32_t n = 0;
+    for (uint32_t s = 0; s < m->n; s++) {
+        const struct hg_column *c = d->cols[s];
+        if (!c) continue;
+        struct walk *w = &walks[s];
+        w->dict = c->dict;
+        w->at = 1;
+        d->remap[s] = w->remap = hg_arena_array(m->arena, c->dict->card, sizeof *w->remap);
+        if (!w->remap) return hg_arena_fail(m->arena, "merging dictionaries", err);
+        if (c->ops == &hg_segcol_ops) { /* the writer keeps only values in use */
+            d->multi = d->multi || c->multi;
+        } else {
+            uint8_t *used = hg_arena_zalloc(tmp, c->dict->card);
+            if (!used) return hg_arena_fail(tmp, "merging dictionaries", err);
+            HG_TRY(scan_used(c, tmp, used, &d->multi, err));
+            w->used = used;
+        }
+        if (!c->dict->sorted) HG_TRY(sort_texts(w, tmp, err));
+        if (walk_next(w)) heap[n++] = w;
+        HG_TRY(hg_buf_check(&w->scratch, "dictionary value", err));
+    }
+    struct hg_dict_writer dw;
+    hg_dict_writer_init(&dw);
+    enum hg_rc rc = unite(d, heap, n, &dw, err);
+    if (rc == HG_OK) rc = hg_dict_writer_finish(&dw, &d->dict, err);
+    hg_dict_writer_free(&dw);
+    return rc;
+}
+
+enum hg_rc hg_merge_dicts(struct hg_merge *m, struct hg_err *err)
+{
+    enum hg_rc rc = HG_OK;
+    for (uint32_t k = 0; k < m->schema->n_dims && rc == HG_OK; k++) {
+        struct hg_mdim *d = &m->dims[k];
+        if (d->def->type != HG_T_STRING) continue;
+        struct hg_arena *tmp = hg_arena_new(NULL);
+        struct walk *walks = tmp ? hg_arena_array(tmp, m->n ? m->n : 1, sizeof *walks) : NULL;
+        if (!walks) {
+            hg_arena_free(tmp);
+            return hg_fail(err, HG_E_NOMEM, "merging dictionaries");
+        }
+        for (uint32_t s = 0; s < m->n; s++) hg_buf_init(&walks[s].scratch, HG_DICT_MAX_VALUE);
+        rc = unite_dim(m, d, tmp, walks, err);
+        if (rc != HG_OK) rc = hg_err_context(err, rc, "column %s", d->def->name);
+        for (uint32_t s = 0; s < m->n; s++) hg_buf_free(&walks[s].scratch);
+        hg_arena_free(tmp);
+    }
+    return rc;
+}

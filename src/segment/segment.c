@@ -1,0 +1,242 @@
+#include "segment/segment.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/hash.h"
+#include "segment/dict.h"
+#include "segment/segment_private.h"
+
+#define MAX_COLUMNS 16384u
+
+struct opening { /* what the checks share */
+    struct hg_segment *seg;
+    uint64_t body_end; /* sections lie in [HG_SEG_HEAD, body_end) */
+    struct hg_err *err;
+};
+
+static bool section_ok(const struct opening *o, const struct hg_seg_section *s)
+{
+    return s->off >= HG_SEG_HEAD && s->off % HG_SEG_ALIGN == 0 && s->off <= o->body_end && s->len <= o->body_end - s->off;
+}
+static struct hg_span section_bytes(const struct opening *o, const struct hg_seg_section *s) { return (struct hg_span){o->seg->file.p + s->off, (size_t)s->len}; }
+
+static enum hg_rc read_section(struct opening *o, struct hg_rd *r, const char *col, const char *what, bool summed, struct hg_seg_section *s)
+{
+    s->off = hg_rd_u64(r);
+    s->len = hg_rd_u64(r);
+    s->sum = hg_rd_u64(r);
+    if (r->bad || !section_ok(o, s)) return hg_fail(o->err, HG_E_CORRUPT, "column %s: %s, %llu bytes at %llu, is outside of the file", col, what, (unsigned long long)s->len, (unsigned long long)s->off);
+    if (!summed) return HG_OK;
+    struct hg_span b = section_bytes(o, s);
+    uint64_t got = hg_xxh3(b.p, b.len);
+    if (got != s->sum)
+        return hg_fail(o->err, HG_E_CORRUPT, "column %s: %s at %llu: checksum %016llx, want %016llx", col, what, (unsigned long long)s->off, (unsigned long long)got, (unsigned long long)s->sum);
+    return HG_OK;
+}
+
+/* One directory entry against what its column can be. */
+static const char *block_fault(const struct opening *o, const struct hg_column *c, const struct hg_seg_block *e, uint32_t rows)
+{
+    const struct hg_seg_section at = {e->off, e->stored, 0};
+    if (!section_ok(o, &at)) return "lies outside of the file";
+    if (e->rows != rows) return "has another number of rows";
+    if (e->nulls > e->rows) return "has more nulls than rows";
+    if (e->codec > HG_CODEC_ZSTD || (e->codec == HG_CODEC_NONE && e->raw != e->stored)) return "has a broken codec or length";
+    if (e->flags & ~(HG_SEGBLK_RANGE | HG_SEGBLK_SUM)) return "has unknown flags";
+    if (e->raw > (hg_type_is_number(c->type) || (c->type == HG_T_STRING && !c->multi) ? HG_BLOCK_ROWS * 24u : HG_SEG_MAX_BLOCK)) return "claims too many bytes";
+    if (c->type == HG_T_STRING && (e->flags & HG_SEGBLK_RANGE) && (e->min < 0 || e->max < e->min || e->max >= c->dict->card)) return "has ids that its dictionary lacks";
+    if (hg_type_is_integer(c->type) && (e->flags & HG_SEGBLK_RANGE) && e->min > e->max) return "has a least value above its greatest";
+    if (hg_type_is_integer(c->type) && !(e->flags & HG_SEGBLK_RANGE) && e->nulls < e->rows) return "lacks its range";
+    if ((c->multi || hg_type_is_complex(c->type)) && (!(e->flags & HG_SEGBLK_SUM) || e->sum < 0 || e->sum > (c->multi ? HG_SEG_MAX_ITEMS : HG_SEG_MAX_BLOCK))) return "claims too many items";
+    return NULL;
+}
+
+static enum hg_rc read_directory(struct opening *o, struct hg_column *c, struct hg_segcol *sc)
+{
+    uint32_t n = hg_source_blocks(&o->seg->source);
+    if (sc->dir_at.len != (uint64_t)n * HG_SEG_BLOCK) return hg_fail(o->err, HG_E_CORRUPT, "column %s: block directory of %llu bytes for %u blocks", c->name, (unsigned long long)sc->dir_at.len, n);
+    sc->dir = o->seg->file.p + sc->dir_at.off;
+    sc->state = hg_arena_zalloc(o->seg->arena, n ? n : 1);
+    if (!sc->state) return hg_arena_fail(o->seg->arena, "segment", o->err);
+    bool nulls = false;
+    for (uint32_t b = 0; b < n; b++) {
+        struct hg_seg_block e;
+        bool clean = hg_seg_block_get(sc->dir + (size_t)b * HG_SEG_BLOCK, &e);
+        const char *fault = clean ? block_fault(o, c, &e, hg_block_rows(&o->seg->source, b)) : "has reserved bytes that are not zero";
+        if (fault) return hg_fail(o->err, HG_E_CORRUPT, "column %s: block %u at %llu %s", c->name, b, (unsigned long long)e.off, fault);
+        if (e.codec != HG_CODEC_NONE && e.raw > sc->max_raw) sc->max_raw = e.raw;
+        if (c->multi && e.sum > sc->max_items) sc->max_items = (uint32_t)e.sum;
+        nulls = nulls || e.nulls;
+    }
+    if (nulls != c->has_nulls) return hg_fail(o->err, HG_E_CORRUPT, "column %s: its null flag does not agree with its blocks", c->name);
+    return HG_OK;
+}
+
+static enum hg_rc read_column(struct opening *o, struct hg_rd *r, uint32_t k, struct hg_column *c, struct hg_segcol *sc)
+{
+    struct hg_segment *seg = o->seg;
+    struct hg_str name = hg_rd_str(r);
+    uint8_t type = hg_rd_u8(r);
+    sc->flags = hg_rd_u8(r);
+    struct hg_str agg = hg_rd_str(r);
+    c->lg_k = hg_rd_u8(r);
+    sc->hll_bits = hg_rd_u8(r);
+    bool metric = sc->flags & HG_SEGCOL_METRIC, string = type == HG_T_STRING;
+    if (r->bad || !name.p || memchr(name.p, 0, name.len) || type < HG_T_STRING || type > HG_T_HYPERUNIQUE || sc->flags > 15 || metric != (agg.p != NULL) ||
+        (!string && (sc->flags & (HG_SEGCOL_MULTI | HG_SEGCOL_BITMAP))))
+        return hg_fail(o->err, HG_E_CORRUPT, "footer: entry of column %u is malformed", k);
+    c->name = hg_arena_strndup(seg->arena, name.p, name.len);
+    c->agg = agg.p ? hg_arena_strndup(seg->arena, agg.p, agg.len) : NULL;
+    if (!c->name || (agg.p && !c->agg)) return hg_arena_fail(seg->arena, "segment", o->err);
+    c->type = (enum hg_type)type;
+    c->is_metric = metric;
+    c->multi = sc->flags & HG_SEGCOL_MULTI;
+    c->has_nulls = sc->flags & HG_SEGCOL_NULLS;
+    c->ops = &hg_segcol_ops;
+    c->src = &seg->source;
+    c->impl = sc;
+    sc->seg = seg;
+    sc->col = c;
+    if (k > 0 && seg->source.cols[k - 1].is_metric && !metric) return hg_fail(o->err, HG_E_CORRUPT, "footer: dimension %s stands after a metric", c->name);
+    if (k == 0 && (strcmp(c->name, "__time") != 0 || c->type != HG_T_LONG || metric || c->has_nulls)) return hg_fail(o->err, HG_E_CORRUPT, "footer: the first column is %s, not __time", c->name);
+    HG_TRY(read_section(o, r, c->name, "block directory", true, &sc->dir_at));
+    if (string) {
+        HG_TRY(read_section(o, r, c->name, "dictionary", true, &sc->dict_at));
+        enum hg_rc rc = hg_dict_open(seg->arena, section_bytes(o, &sc->dict_at), &c->dict, o->err);
+        if (rc != HG_OK) return hg_err_context(o->err, rc, "column %s", c->name);
+    }
+    if (sc->flags & HG_SEGCOL_BITMAP) {
+        HG_TRY(read_section(o, r, c->name, "bitmap index table", true, &sc->bmi_dir_at));
+        HG_TRY(read_section(o, r, c->name, "bitmap index", false, &sc->bmi_data_at));
+        enum hg_rc rc = hg_bmi_open(seg->arena, section_bytes(o, &sc->bmi_dir_at), section_bytes(o, &sc->bmi_data_at), c->dict->card, seg->source.n_rows, &sc->bmi, o->err);
+        if (rc != HG_OK) return hg_err_context(o->err, rc, "column %s", c->name);
+    }
+    return read_directory(o, c, sc);
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+static enum hg_rc check_names(struct opening *o)
+{
+    const struct hg_source *s = &o->seg->source;
+    const char **names = malloc(s->n_cols * sizeof *names);
+    if (!names) return hg_fail(o->err, HG_E_NOMEM, "column names");
+    for (uint32_t k = 0; k < s->n_cols; k++) names[k] = s->cols[k].name;
+    qsort(names, s->n_cols, sizeof *names, by_name);
+    enum hg_rc rc = HG_OK;
+    for (uint32_t k = 1; k < s->n_cols && rc == HG_OK; k++)
+        if (strcmp(names[k - 1], names[k]) == 0) rc = hg_fail(o->err, HG_E_CORRUPT, "footer: column %s stands there twice", names[k]);
+    free(names);
+    return rc;
+}
+
+/* The blocks of __time follow each other, and the footer's interval is theirs. */
+static enum hg_rc check_times(struct opening *o)
+{
+    struct hg_source *s = &o->seg->source;
+    struct hg_interval got = {0, 0};
+    for (uint32_t b = 0, n = hg_source_blocks(s); b < n; b++) {
+        struct hg_seg_block e;
+        hg_seg_block_get(o->seg->cols[0].dir + (size_t)b * HG_SEG_BLOCK, &e);
+        if (b && e.min < got.end - 1) return hg_fail(o->err, HG_E_CORRUPT, "column __time: block %u at %llu starts before the one before it ends", b, (unsigned long long)e.off);
+        if (e.min < HG_TIME_MIN || e.max > HG_TIME_MAX) return hg_fail(o->err, HG_E_CORRUPT, "column __time: block %u at %llu holds times past all calendars", b, (unsigned long long)e.off);
+        if (b == 0) got.start = e.min;
+        got.end = e.max + 1;
+    }
+    if (got.start != s->times.start || got.end != s->times.end) return hg_fail(o->err, HG_E_CORRUPT, "footer: its interval is not that of column __time");
+    return HG_OK;
+}
+
+static enum hg_rc read_footer(struct opening *o, struct hg_span footer)
+{
+    struct hg_segment *seg = o->seg;
+    struct hg_source *s = &seg->source;
+    struct hg_rd r = hg_rd_of(footer);
+    uint64_t rows = hg_rd_u64(&r);
+    s->times.start = hg_rd_i64(&r);
+    s->times.end = hg_rd_i64(&r);
+    uint32_t block_rows = hg_rd_u32(&r);
+    seg->flags = hg_rd_u32(&r);
+    struct hg_str gran = hg_rd_str(&r);
+    s->n_cols = hg_rd_count(&r, 30);
+    if (r.bad || rows > UINT32_MAX - HG_BLOCK_ROWS || block_rows != HG_BLOCK_ROWS || seg->flags > (HG_SEG_ROLLUP | HG_SEG_SORTED) || !gran.p || s->n_cols == 0 || s->n_cols > MAX_COLUMNS)
+        return hg_fail(o->err, HG_E_CORRUPT, "footer is malformed");
+    s->n_rows = (uint32_t)rows;
+    s->time_sorted = true;
+    seg->query_gran = hg_arena_strndup(seg->arena, gran.p, gran.len);
+    struct hg_column *cols = hg_arena_array(seg->arena, s->n_cols, sizeof *cols);
+    seg->cols = hg_arena_array(seg->arena, s->n_cols, sizeof *seg->cols);
+    if (!seg->query_gran || !cols || !seg->cols) return hg_arena_fail(seg->arena, "segment", o->err);
+    s->cols = cols;
+    for (uint32_t k = 0; k < s->n_cols; k++) HG_TRY(read_column(o, &r, k, &cols[k], &seg->cols[k]));
+    if (hg_rd_left(&r)) return hg_fail(o->err, HG_E_CORRUPT, "footer has %zu bytes after its last column", hg_rd_left(&r));
+    HG_TRY(check_names(o));
+    return check_times(o);
+}
+
+static enum hg_rc open_checked(struct hg_segment *seg, struct hg_err *err)
+{
+    static const uint8_t zeros[HG_SEG_HEAD];
+    struct hg_span f = seg->file;
+    if (f.len < HG_SEG_HEAD + HG_SEG_TAIL || memcmp(f.p, HG_SEG_MAGIC, 8) != 0) return hg_fail(err, HG_E_CORRUPT, "not a segment file (%zu bytes)", f.len);
+    uint32_t version = hg_le32(f.p + 8);
+    if (version != HG_SEG_VERSION) return hg_fail(err, HG_E_CORRUPT, "segment format version %u; this program reads version %u", version, HG_SEG_VERSION);
+    if (hg_le32(f.p + 12) != HG_SEG_HEAD || memcmp(f.p + 16, zeros, HG_SEG_HEAD - 16) != 0) return hg_fail(err, HG_E_CORRUPT, "file head is malformed");
+    const uint8_t *t = f.p + f.len - HG_SEG_TAIL;
+    uint64_t off = hg_le64(t), len = hg_le64(t + 8), sum = hg_le64(t + 16), end = f.len - HG_SEG_TAIL;
+    if (memcmp(t + 24, HG_SEG_END_MAGIC, 8) != 0) return hg_fail(err, HG_E_CORRUPT, "file of %zu bytes has no end mark: it was cut or not finished", f.len);
+    if (off < HG_SEG_HEAD || off % HG_SEG_ALIGN || off > end || len != end - off) return hg_fail(err, HG_E_CORRUPT, "footer of %llu bytes at %llu is not at the file's end", (unsigned long long)len, (unsigned long long)off);
+    uint64_t got = hg_xxh3(f.p + off, (size_t)len);
+    if (got != sum) return hg_fail(err, HG_E_CORRUPT, "footer at %llu: checksum %016llx, want %016llx", (unsigned long long)off, (unsigned long long)got, (unsigned long long)sum);
+    seg->footer_bytes = len;
+    struct opening o = {seg, off, err};
+    return read_footer(&o, (struct hg_span){f.p + off, (size_t)len});
+}
+
+static enum hg_rc open_named(struct hg_span bytes, const char *name, bool mapped, struct hg_segment **out, struct hg_err *err)
+{
+    struct hg_arena *a = hg_arena_new(NULL);
+    struct hg_segment *seg = a ? hg_arena_zalloc(a, sizeof *seg) : NULL;
+    if (seg) seg->name = hg_arena_strdup(a, name);
+    if (!seg || !seg->name) {
+        hg_arena_free(a);
+        return hg_fail(err, HG_E_NOMEM, "segment %s", name);
+    }
+    seg->arena = a;
+    seg->file = bytes;
+    seg->source.id = seg->name;
+    enum hg_rc rc = open_checked(seg, err);
+    if (rc != HG_OK) {
+        rc = hg_err_context(err, rc, "segment %s", name);
+        hg_arena_free(a);
+        return rc;
+    }
+    seg->mapped = mapped;
+    *out = seg;
+    return HG_OK;
+}
+
+enum hg_rc hg_segment_open_bytes(struct hg_span bytes, const char *name, struct hg_segment **out, struct hg_err *err) { return open_named(bytes, name, false, out, err); }
+
+enum hg_rc hg_segment_open(const char *path, struct hg_segment **out, struct hg_err *err)
+{
+    struct hg_span map;
+    HG_TRY(hg_file_map(path, &map, err));
+    enum hg_rc rc = open_named(map, path, true, out, err);
+    if (rc != HG_OK) hg_file_unmap(map);
+    return rc;
+}
+
+void hg_segment_close(struct hg_segment *seg)
+{
+    if (!seg) return;
+    if (seg->mapped) hg_file_unmap(seg->file);
+    hg_arena_free(seg->arena);
+}
+
+const struct hg_source *hg_segment_source(const struct hg_segment *seg) { return &seg->source; }
+const char *hg_segment_query_gran(const struct hg_segment *seg) { return seg->query_gran; }
+bool hg_segment_rollup(const struct hg_segment *seg) { return seg->flags & HG_SEG_ROLLUP; }
+bool hg_segment_sorted(const struct hg_segment *seg) { return seg->flags & HG_SEG_SORTED; }
+uint64_t hg_segment_bytes(const struct hg_segment *seg) { return seg->file.len; }

@@ -1,0 +1,57 @@
+/* A sealed segment file, mapped and read where it lies. Open checks everything that later access relies on: head, footer and its checksum,
+ * every section's place, block directories, dictionaries and the tables of bitmap indexes with their checksums. Blocks of values and sets of rows are
+ * checked by checksum and for structure on first use. All of it is read-only and shared by threads. The file says nothing of the segment's
+ * identity; that is the metadata's. Layout: docs/segment-format.md. */
+#ifndef HG_SEGMENT_SEGMENT_H
+#define HG_SEGMENT_SEGMENT_H
+
+#include <stdio.h>
+#include "segment/schema.h"
+#include "segment/source.h"
+
+struct hg_segment;
+
+/* HG_E_CORRUPT names file, column and place. Returns owned: hg_segment_close. */
+HG_MUST_USE enum hg_rc hg_segment_open(const char *path, struct hg_segment **out, struct hg_err *err);
+/* The same over bytes that outlive the segment; name is for messages. */
+HG_MUST_USE enum hg_rc hg_segment_open_bytes(struct hg_span bytes, const char *name, struct hg_segment **out, struct hg_err *err);
+void hg_segment_close(struct hg_segment *seg); /* NULL allowed; no reader may be left */
+
+const struct hg_source *hg_segment_source(const struct hg_segment *seg);
+const char *hg_segment_query_gran(const struct hg_segment *seg); /* queryGranularity as JSON text */
+bool hg_segment_rollup(const struct hg_segment *seg);
+bool hg_segment_sorted(const struct hg_segment *seg);            /* by time, then the dimensions in their order */
+uint64_t hg_segment_bytes(const struct hg_segment *seg);         /* of the file */
+
+/* ---- merging: sealing a live part (n = 1), or many sources into one ---- */
+
+struct hg_segment_write_options {
+    int zstd_level; /* 0: blocks as they are; else 1..19 */
+};
+struct hg_segment_stats {
+    uint32_t rows;
+    uint64_t rows_in, bytes, hash; /* hash: XXH3 of the file */
+    struct hg_interval times;      /* of the rows; empty when there are none */
+};
+/* Writes the rows of srcs[0..n) as one segment at path: sorted by time and dimensions in the schema's order (null first, multi-values item by
+ * item), rows of equal keys rolled up when the schema says so. Columns are matched by name; one that a source lacks is null there, and one that the
+ * schema lacks is left out. __time is taken as it stands. Holds the dictionaries, eight bytes a row, the keys of sources that are not sorted
+ * already, and one column's ids at a time. HG_E_INVALID: a column's type does not suit the schema's. HG_E_LIMIT: more rows than a segment may have.
+ * On failure nothing is left at path. */
+HG_MUST_USE enum hg_rc hg_segment_merge(const struct hg_schema *schema, const struct hg_source *const *srcs, size_t n, const struct hg_segment_write_options *opt, const char *path,
+                                        struct hg_segment_stats *out, struct hg_err *err);
+
+/* ---- for operators ---- */
+
+/* Reads everything: all checksums, ids below the dictionary's size, directory figures equal to the values, bitmap index equal to the column, rows in the
+ * declared order. HG_E_CORRUPT names the first fault. */
+HG_MUST_USE enum hg_rc hg_segment_verify(const struct hg_segment *seg, struct hg_err *err);
+/* Rows [from, from + n) as JSON objects, one a line, columns in order; n is cut to what there is. */
+HG_MUST_USE enum hg_rc hg_segment_dump(const struct hg_segment *seg, uint32_t from, uint32_t n, FILE *out, struct hg_err *err);
+/* A row as JSON, of any source; readers[i] is open on column i. Appends to b. */
+HG_MUST_USE enum hg_rc hg_source_row_json(const struct hg_source *s, struct hg_colread *const *readers, uint32_t row, struct hg_buf *scratch, struct hg_buf *b, struct hg_err *err);
+/* What takes how much, column by column, as one JSON object, or as a table for people. */
+HG_MUST_USE enum hg_rc hg_segment_stat_json(const struct hg_segment *seg, struct hg_buf *b, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_segment_stat_table(const struct hg_segment *seg, struct hg_buf *b, struct hg_err *err);
+
+#endif

@@ -1,0 +1,45 @@
+/* What segment.c (open), column.c (reading), verify.c and stat.c share. */
+#ifndef HG_SEGMENT_SEGMENT_PRIVATE_H
+#define HG_SEGMENT_SEGMENT_PRIVATE_H
+
+#include <stdatomic.h>
+#include "segment/bmi.h"
+#include "segment/format.h"
+#include "segment/segment.h"
+
+/* Per block, set once by whichever thread finds it so. */
+enum { HG_SEGBLK_SUMMED = 1, HG_SEGBLK_CHECKED = 2 };
+
+struct hg_segcol {
+    const struct hg_segment *seg;
+    const struct hg_column *col;
+    const uint8_t *dir;         /* hg_source_blocks entries of HG_SEG_BLOCK bytes, checked in open */
+    _Atomic uint8_t *state;     /* per block */
+    uint32_t max_raw;           /* decoded bytes of the largest compressed block */
+    uint32_t max_items;         /* ids of the largest multi-value block */
+    struct hg_bmi *bmi;         /* NULL: none */
+    uint8_t flags, hll_bits;
+    struct hg_seg_section dir_at, dict_at, bmi_dir_at, bmi_data_at;
+};
+
+struct hg_segment {
+    struct hg_source source;
+    struct hg_arena *arena;
+    const char *name;
+    struct hg_span file;
+    bool mapped;
+    uint32_t flags;
+    uint64_t footer_bytes;
+    const char *query_gran;
+    struct hg_segcol *cols;
+};
+
+extern const struct hg_column_ops hg_segcol_ops;
+/* Adds "segment NAME: column C: block B at OFFSET: ". */
+enum hg_rc hg_segcol_context(const struct hg_segcol *sc, uint32_t block, struct hg_err *err, enum hg_rc rc);
+/* The decoded bytes of a block, followed by HG_BITS_SLACK readable ones; its checksum verified. *scratch, of max_raw + slack bytes, takes them when the block
+ * is compressed. */
+HG_MUST_USE enum hg_rc hg_segcol_payload(const struct hg_segcol *sc, uint32_t block, uint8_t *scratch, struct hg_span *out, struct hg_err *err);
+static inline const struct hg_segcol *hg_segcol_of(const struct hg_column *c) { return c->impl; }
+
+#endif

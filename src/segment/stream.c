@@ -1,0 +1,450 @@
+/* Encoding looks at the values once for range, runs and differences, works out each encoding's size and writes the smallest. Decoding
+ * needs no allocation. A difference encoding must earn an eighth, because it cannot be entered in the middle. */
+#include "segment/stream.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "segment/bitpack.h"
+
+#define HEAD 16 /* enc u8, bits u8, u16, count u32, base i64 */
+#define CHUNK 512
+
+const char *hg_enc_name(enum hg_enc e)
+{
+    switch (e) {
+    case HG_ENC_FOR: return "for";
+    case HG_ENC_DELTA: return "delta";
+    case HG_ENC_RLE: return "rle";
+    case HG_ENC_DEC: return "decimal";
+    }
+    return "unknown";
+}
+
+/* ---- integers ---- */
+
+struct shape {
+    int64_t min, max;
+    int64_t dmin, dmax; /* of differences between neighbours, when deltas_ok */
+    bool deltas_ok;     /* no difference overflows */
+    uint32_t runs;
+};
+
+static struct shape shape_of(const int64_t *v, uint32_t n)
+{
+    struct shape s = {v[0], v[0], INT64_MAX, INT64_MIN, n > 1, 1};
+    for (uint32_t i = 1; i < n; i++) {
+        int64_t d;
+        if (v[i] < s.min) s.min = v[i];
+        if (v[i] > s.max) s.max = v[i];
+        s.runs += v[i] != v[i - 1];
+        if (__builtin_sub_overflow(v[i], v[i - 1], &d)) s.deltas_ok = false;
+        if (d < s.dmin) s.dmin = d;
+        if (d > s.dmax) s.dmax = d;
+    }
+    return s;
+}
+
+static void put_head(struct hg_buf *b, enum hg_enc e, unsigned bits, unsigned aux, uint32_t n, int64_t base)
+{
+    hg_buf_u8(b, (uint8_t)e);
+    hg_buf_u8(b, (uint8_t)bits);
+    hg_buf_u16(b, (uint16_t)aux);
+    hg_buf_u32(b, n);
+    hg_buf_i64(b, base);
+}
+
+static void put_packed(struct hg_buf *b, const int64_t *v, uint32_t n, int64_t base, unsigned bits)
+{
+    size_t len = hg_bits_bytes(n, bits);
+    if (len == 0) return;
+    uint8_t *p = hg_buf_reserve(b, len);
+    if (!p) return;
+    hg_bits_pack(v, n, base, bits, p);
+    b->len += len;
+}
+
+/* An array of numbers of this file's own; a failure is left in b. */
+static int64_t *scratch(struct hg_buf *b, size_t n)
+{
+    int64_t *p = malloc((n ? n : 1) * sizeof *p);
+    if (!p) b->failed = b->nomem = true;
+    return p;
+}
+
+static void put_rle(struct hg_buf *b, const int64_t *v, uint32_t n, const struct shape *s, unsigned bits)
+{
+    int64_t *ends = scratch(b, (size_t)s->runs * 2), *vals = ends + s->runs;
+    if (!ends) return;
+    uint32_t r = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (i + 1 < n && v[i + 1] == v[i]) continue;
+        ends[r] = (int64_t)i + 1;
+        vals[r++] = v[i];
+    }
+    unsigned end_bits = hg_bits_need(n);
+    put_head(b, HG_ENC_RLE, bits, 0, n, s->min);
+    hg_buf_u32(b, r);
+    hg_buf_u32(b, end_bits);
+    put_packed(b, ends, r, 0, end_bits);
+    put_packed(b, vals, r, s->min, bits);
+    free(ends);
+}
+
+static void put_delta(struct hg_buf *b, const int64_t *v, uint32_t n, const struct shape *s, unsigned bits)
+{
+    int64_t *d = scratch(b, n - 1);
+    if (!d) return;
+    for (uint32_t i = 1; i < n; i++) d[i - 1] = (int64_t)((uint64_t)v[i] - (uint64_t)v[i - 1]);
+    put_head(b, HG_ENC_DELTA, bits, 0, n, v[0]);
+    hg_buf_i64(b, s->dmin);
+    put_packed(b, d, n - 1, s->dmin, bits);
+    free(d);
+}
+
+void hg_stream_put_i64(struct hg_buf *b, const int64_t *v, uint32_t n)
+{
+    struct shape s = shape_of(v, n);
+    unsigned bits = hg_bits_need((uint64_t)s.max - (uint64_t)s.min);
+    size_t plain = HEAD + hg_bits_bytes(n, bits);
+    size_t rle = HEAD + 8 + hg_bits_bytes(s.runs, hg_bits_need(n)) + hg_bits_bytes(s.runs, bits);
+    unsigned dbits = s.deltas_ok ? hg_bits_need((uint64_t)s.dmax - (uint64_t)s.dmin) : 64;
+    size_t delta = s.deltas_ok ? HEAD + 8 + hg_bits_bytes(n - 1, dbits) : SIZE_MAX;
+    if (rle < plain && rle <= delta) {
+        put_rle(b, v, n, &s, bits);
+    } else if (delta < plain - plain / 8) {
+        put_delta(b, v, n, &s, dbits);
+    } else {
+        int64_t base = bits == 64 ? 0 : s.min; /* raw: the values themselves, to be copied out */
+        put_head(b, HG_ENC_FOR, bits, 0, n, base);
+        put_packed(b, v, n, base, bits);
+    }
+}
+
+void hg_stream_put_u32(struct hg_buf *b, const uint32_t *v, uint32_t n)
+{
+    int64_t *w = scratch(b, n);
+    if (!w) return;
+    for (uint32_t i = 0; i < n; i++) w[i] = v[i];
+    hg_stream_put_i64(b, w, n);
+    free(w);
+}
+
+/* ---- floating numbers ---- */
+
+/* Powers of ten up to 22 are exact doubles, so i / 10^e is the double nearest to that decimal: what parsing its text gives. */
+static const double ten[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+#define MAX_EXPONENT 18
+
+static inline uint64_t bits64(double d)
+{
+    uint64_t u;
+    memcpy(&u, &d, 8);
+    return u;
+}
+static inline uint32_t bits32(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    return u;
+}
+static inline float of_bits32(uint32_t u)
+{
+    float f;
+    memcpy(&f, &u, 4);
+    return f;
+}
+static inline double dec_value(int64_t i, double scale, enum hg_float_width w)
+{
+    double d = (double)i / scale;
+    return w == HG_FLOAT32 ? (double)(float)d : d;
+}
+/* The integer that stands for d, if one does exactly. */
+static bool dec_of(double d, double scale, enum hg_float_width w, int64_t *i)
+{
+    double x = d * scale;
+    if (!(fabs(x) < 9007199254740992.0)) return false; /* NaN and infinities too */
+    *i = (int64_t)nearbyint(x);
+    return bits64(dec_value(*i, scale, w)) == bits64(d);
+}
+
+/* The exponent that fits most of a sample, the smallest of the best; false when none is worth trying. */
+static bool pick_exponent(const double *v, uint32_t n, enum hg_float_width w, unsigned *best)
+{
+    uint32_t step = n > 64 ? n / 64 : 1, most = 0, seen = (n + step - 1) / step;
+    for (unsigned e = 0; e <= MAX_EXPONENT; e++) {
+        uint32_t fit = 0;
+        int64_t i;
+        for (uint32_t k = 0; k < n; k += step) fit += dec_of(v[k], ten[e], w, &i);
+        if (fit > most) most = fit, *best = e;
+        if (fit == seen) break;
+    }
+    return most * 2 > seen;
+}
+
+/* Writes v as decimals if that takes fewer than `limit` bytes. */
+static bool put_dec(struct hg_buf *b, const double *v, uint32_t n, enum hg_float_width w, size_t limit)
+{
+    unsigned e = 0;
+    if (n > UINT16_MAX || !pick_exponent(v, n, w, &e)) return false;
+    int64_t *iv = scratch(b, n);
+    if (!iv) return true;
+    uint32_t n_exc = 0;
+    int64_t min = INT64_MAX, max = INT64_MIN, last = 0;
+    bool any = false;
+    for (uint32_t k = 0; k < n; k++) {
+        if (!dec_of(v[k], ten[e], w, &iv[k])) {
+            n_exc++;
+            iv[k] = INT64_MIN; /* no decimal is that small: marks an exception */
+            continue;
+        }
+        any = true;
+        last = iv[k];
+        if (last < min) min = last;
+        if (last > max) max = last;
+    }
+    unsigned bits = any ? hg_bits_need((uint64_t)max - (uint64_t)min) : 64;
+    size_t size = HEAD + 8 + hg_bits_bytes(n, bits) + ((size_t)n_exc * 2 + 7) / 8 * 8 + (size_t)n_exc * 8;
+    if (!any || size >= limit) {
+        free(iv);
+        return false;
+    }
+    put_head(b, HG_ENC_DEC, bits, e, n, min);
+    hg_buf_u32(b, n_exc);
+    hg_buf_u32(b, 0);
+    size_t pos_len = ((size_t)n_exc * 2 + 7) / 8 * 8, exc_len = pos_len + (size_t)n_exc * 8;
+    uint8_t *exc = n_exc ? calloc(1, exc_len) : NULL;
+    if (n_exc && !exc) b->failed = b->nomem = true;
+    uint32_t x = 0;
+    for (uint32_t k = 0; k < n && exc; k++) {
+        if (iv[k] != INT64_MIN) continue;
+        uint16_t at = (uint16_t)k;
+        memcpy(exc + (size_t)x * 2, &at, 2);
+        memcpy(exc + pos_len + (size_t)x * 8, &v[k], 8);
+        x++;
+        iv[k] = min;
+    }
+    put_packed(b, iv, n, min, bits);
+    if (exc) hg_buf_put(b, exc, exc_len);
+    free(exc);
+    free(iv);
+    return true;
+}
+
+void hg_stream_put_f64(struct hg_buf *b, const double *v, uint32_t n, enum hg_float_width w)
+{
+    int64_t *iv = scratch(b, n);
+    if (!iv) return;
+    for (uint32_t i = 0; i < n; i++) iv[i] = w == HG_FLOAT32 ? (int64_t)bits32((float)v[i]) : (int64_t)bits64(v[i]);
+    /* The size of the bit patterns as integers, without writing them: runs of equal values and constants are caught there. */
+    struct shape s = shape_of(iv, n);
+    unsigned bits = hg_bits_need((uint64_t)s.max - (uint64_t)s.min);
+    size_t plain = HEAD + hg_bits_bytes(n, bits), rle = HEAD + 8 + hg_bits_bytes(s.runs, hg_bits_need(n)) + hg_bits_bytes(s.runs, bits);
+    if (!put_dec(b, v, n, w, plain < rle ? plain : rle)) {
+        if (rle < plain) {
+            put_rle(b, iv, n, &s, bits);
+        } else {
+            int64_t base = bits == 64 ? 0 : s.min;
+            put_head(b, HG_ENC_FOR, bits, 0, n, base);
+            put_packed(b, iv, n, base, bits);
+        }
+    }
+    free(iv);
+}
+
+/* ---- reading ---- */
+
+static bool take(struct hg_rd *r, size_t n, const uint8_t **p)
+{
+    if (hg_rd_left(r) < n) return false;
+    *p = r->p;
+    r->p += n;
+    return true;
+}
+
+static bool runs_ascend(const struct hg_stream *s)
+{
+    uint64_t prev = 0;
+    for (uint32_t i = 0; i < s->n_runs; i++) {
+        uint64_t e = hg_bits_get(s->ends, s->end_bits, i);
+        if (e <= prev || e > s->count) return false;
+        prev = e;
+    }
+    return prev == s->count;
+}
+
+static bool exceptions_ascend(const struct hg_stream *s)
+{
+    int32_t prev = -1;
+    for (uint32_t i = 0; i < s->n_exc; i++) {
+        uint16_t at;
+        memcpy(&at, s->exc_pos + (size_t)i * 2, 2);
+        if (at <= prev || at >= s->count) return false;
+        prev = at;
+    }
+    return true;
+}
+
+enum hg_rc hg_stream_open(struct hg_span bytes, uint32_t count, struct hg_stream *out, struct hg_err *err)
+{
+    struct hg_rd r = hg_rd_of(bytes);
+    struct hg_stream s = {0};
+    uint8_t enc = hg_rd_u8(&r);
+    s.bits = hg_rd_u8(&r);
+    s.exponent = hg_rd_u16(&r);
+    s.count = hg_rd_u32(&r);
+    s.base = hg_rd_i64(&r);
+    if (r.bad) return hg_fail(err, HG_E_CORRUPT, "stream of %zu bytes is shorter than its head", bytes.len);
+    if (s.count != count || count == 0) return hg_fail(err, HG_E_CORRUPT, "stream holds %u values, want %u", s.count, count);
+    if (s.bits > 56 && s.bits != 64) return hg_fail(err, HG_E_CORRUPT, "stream with values %u bits wide", s.bits);
+    if (enc == HG_ENC_DEC ? s.exponent > MAX_EXPONENT : s.exponent != 0) return hg_fail(err, HG_E_CORRUPT, "stream with exponent %u", s.exponent);
+    bool ok = false;
+    switch (enc) {
+    case HG_ENC_FOR:
+        ok = take(&r, hg_bits_bytes(count, s.bits), &s.packed);
+        break;
+    case HG_ENC_DELTA:
+        s.delta_base = hg_rd_i64(&r);
+        ok = !r.bad && take(&r, hg_bits_bytes(count - 1, s.bits), &s.packed);
+        break;
+    case HG_ENC_RLE:
+        s.n_runs = hg_rd_u32(&r);
+        s.end_bits = hg_rd_u32(&r);
+        ok = !r.bad && s.n_runs >= 1 && s.n_runs <= count && s.end_bits <= 56 && take(&r, hg_bits_bytes(s.n_runs, s.end_bits), &s.ends) &&
+             take(&r, hg_bits_bytes(s.n_runs, s.bits), &s.packed) && runs_ascend(&s);
+        break;
+    case HG_ENC_DEC:
+        s.n_exc = hg_rd_u32(&r);
+        ok = hg_rd_u32(&r) == 0 && !r.bad && count <= UINT16_MAX && s.n_exc <= count && take(&r, hg_bits_bytes(count, s.bits), &s.packed) &&
+             take(&r, ((size_t)s.n_exc * 2 + 7) / 8 * 8, &s.exc_pos) && take(&r, (size_t)s.n_exc * 8, &s.exc_val) && exceptions_ascend(&s);
+        break;
+    default:
+        return hg_fail(err, HG_E_CORRUPT, "unknown stream encoding %u", enc);
+    }
+    if (!ok) return hg_fail(err, HG_E_CORRUPT, "stream (%s, %u values of %u bits) does not fit its %zu bytes or is out of order", hg_enc_name((enum hg_enc)enc), count, s.bits, bytes.len);
+    s.enc = (enum hg_enc)enc;
+    s.bytes = (size_t)(r.p - bytes.p);
+    *out = s;
+    return HG_OK;
+}
+
+/* The run that holds value number i. */
+static uint32_t run_of(const struct hg_stream *s, uint32_t i)
+{
+    uint32_t lo = 0, hi = s->n_runs - 1;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (hg_bits_get(s->ends, s->end_bits, mid) <= i) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo;
+}
+
+static void delta_i64(const struct hg_stream *s, uint32_t start, uint32_t n, int64_t *out)
+{
+    int64_t d[CHUNK];
+    uint64_t v = (uint64_t)s->base;
+    uint32_t at = 0, end = start + n; /* v is value number `at` */
+    if (start == 0) out[0] = (int64_t)v;
+    while (at + 1 < end) {
+        uint32_t m = end - 1 - at;
+        if (m > CHUNK) m = CHUNK;
+        hg_bits_unpack64(s->packed, s->bits, s->delta_base, at, m, d);
+        for (uint32_t k = 0; k < m; k++) {
+            v += (uint64_t)d[k];
+            if (at + k + 1 >= start) out[at + k + 1 - start] = (int64_t)v;
+        }
+        at += m;
+    }
+}
+
+void hg_stream_i64(const struct hg_stream *s, uint32_t start, uint32_t n, int64_t *out)
+{
+    if (n == 0) return;
+    switch (s->enc) {
+    case HG_ENC_DELTA:
+        delta_i64(s, start, n, out);
+        return;
+    case HG_ENC_RLE: {
+        uint32_t i = 0;
+        for (uint32_t r = run_of(s, start); i < n; r++) {
+            uint32_t end = (uint32_t)hg_bits_get(s->ends, s->end_bits, r) - start;
+            int64_t v = (int64_t)(hg_bits_get(s->packed, s->bits, r) + (uint64_t)s->base);
+            if (end > n) end = n;
+            while (i < end) out[i++] = v;
+        }
+        return;
+    }
+    case HG_ENC_FOR:
+    case HG_ENC_DEC:
+        hg_bits_unpack64(s->packed, s->bits, s->base, start, n, out);
+        return;
+    }
+}
+
+void hg_stream_u32(const struct hg_stream *s, uint32_t start, uint32_t n, uint32_t *out)
+{
+    if (n == 0) return;
+    if (s->enc == HG_ENC_FOR && s->bits <= 56) {
+        hg_bits_unpack32(s->packed, s->bits, (uint32_t)(uint64_t)s->base, start, n, out);
+        return;
+    }
+    if (s->enc == HG_ENC_RLE) {
+        uint32_t i = 0;
+        for (uint32_t r = run_of(s, start); i < n; r++) {
+            uint32_t end = (uint32_t)hg_bits_get(s->ends, s->end_bits, r) - start;
+            uint32_t v = (uint32_t)(hg_bits_get(s->packed, s->bits, r) + (uint64_t)s->base);
+            if (end > n) end = n;
+            while (i < end) out[i++] = v;
+        }
+        return;
+    }
+    int64_t tmp[CHUNK];
+    if (s->enc == HG_ENC_DELTA) { /* from the front once, not once a chunk */
+        uint64_t v = (uint64_t)s->base;
+        uint32_t at = 0, end = start + n;
+        if (start == 0) out[0] = (uint32_t)v;
+        while (at + 1 < end) {
+            uint32_t m = end - 1 - at;
+            if (m > CHUNK) m = CHUNK;
+            hg_bits_unpack64(s->packed, s->bits, s->delta_base, at, m, tmp);
+            for (uint32_t k = 0; k < m; k++) {
+                v += (uint64_t)tmp[k];
+                if (at + k + 1 >= start) out[at + k + 1 - start] = (uint32_t)v;
+            }
+            at += m;
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < n; i += CHUNK) {
+        uint32_t m = n - i < CHUNK ? n - i : CHUNK;
+        hg_stream_i64(s, start + i, m, tmp);
+        for (uint32_t k = 0; k < m; k++) out[i + k] = (uint32_t)tmp[k];
+    }
+}
+
+void hg_stream_f64(const struct hg_stream *s, enum hg_float_width w, uint32_t start, uint32_t n, double *out)
+{
+    int64_t tmp[CHUNK];
+    const double scale = s->enc == HG_ENC_DEC ? ten[s->exponent] : 1;
+    for (uint32_t i = 0; i < n; i += CHUNK) {
+        uint32_t m = n - i < CHUNK ? n - i : CHUNK;
+        hg_stream_i64(s, start + i, m, tmp);
+        double *o = out + i;
+        if (s->enc == HG_ENC_DEC && w == HG_FLOAT64)
+            for (uint32_t k = 0; k < m; k++) o[k] = (double)tmp[k] / scale;
+        else if (s->enc == HG_ENC_DEC)
+            for (uint32_t k = 0; k < m; k++) o[k] = (double)(float)((double)tmp[k] / scale);
+        else if (w == HG_FLOAT64)
+            memcpy(o, tmp, m * sizeof *o);
+        else
+            for (uint32_t k = 0; k < m; k++) o[k] = (double)of_bits32((uint32_t)tmp[k]);
+    }
+    for (uint32_t x = 0; x < s->n_exc; x++) {
+        uint16_t at;
+        memcpy(&at, s->exc_pos + (size_t)x * 2, 2);
+        if (at < start) continue;
+        if (at >= start + n) break;
+        memcpy(&out[at - start], s->exc_val + (size_t)x * 8, 8);
+    }
+}

@@ -1,0 +1,43 @@
+/* Writes a segment file column by column, block by block. Columns come in order: __time, dimensions, metrics; each gets all of its rows before the
+ * next begins. Holds one block and, for a string column with a bitmap index, that column's ids. hg_segment_merge is what callers want; this is
+ * underneath it. */
+#ifndef HG_SEGMENT_WRITER_H
+#define HG_SEGMENT_WRITER_H
+
+#include "segment/schema.h"
+#include "segment/source.h"
+
+struct hg_segwriter;
+
+struct hg_segwriter_file {
+    uint32_t n_rows;
+    bool rollup, sorted;
+    const char *query_gran; /* as JSON */
+    int zstd_level;         /* 0: codec none */
+};
+struct hg_segwriter_column {
+    const char *name, *agg; /* agg NULL: no metric */
+    enum hg_type type;
+    bool multi, bitmap;     /* STRING */
+    uint32_t lg_k, hll_bits;
+};
+struct hg_segwriter_done {
+    uint64_t bytes, hash;
+    struct hg_interval times;
+};
+
+HG_MUST_USE enum hg_rc hg_segwriter_open(const char *path, const struct hg_segwriter_file *f, struct hg_segwriter **out, struct hg_err *err);
+/* dict: the bytes of a dictionary (hg_dict_writer_finish) for STRING; card its values and null. */
+HG_MUST_USE enum hg_rc hg_segwriter_begin(struct hg_segwriter *w, const struct hg_segwriter_column *c, struct hg_span dict, uint32_t card, struct hg_err *err);
+/* One block: HG_BLOCK_ROWS rows, fewer in the last. nulls: 1 = null, NULL: none. Values of null rows are changed. */
+HG_MUST_USE enum hg_rc hg_segwriter_i64(struct hg_segwriter *w, int64_t *v, const uint8_t *nulls, uint32_t n, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_segwriter_f64(struct hg_segwriter *w, double *v, const uint8_t *nulls, uint32_t n, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_segwriter_ids(struct hg_segwriter *w, const uint32_t *ids, uint32_t n, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_segwriter_multi(struct hg_segwriter *w, const uint32_t *ends, const uint32_t *ids, uint32_t n, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_segwriter_blobs(struct hg_segwriter *w, const uint32_t *ends, const uint8_t *bytes, const uint8_t *nulls, uint32_t n, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_segwriter_end(struct hg_segwriter *w, struct hg_err *err);
+/* Footer, fsync, rename. w is freed either way. */
+HG_MUST_USE enum hg_rc hg_segwriter_commit(struct hg_segwriter *w, struct hg_segwriter_done *out, struct hg_err *err);
+void hg_segwriter_abort(struct hg_segwriter *w); /* NULL allowed */
+
+#endif
