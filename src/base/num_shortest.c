@@ -52,6 +52,15 @@ static struct hg_shortest trim(struct hg_shortest d)
     return d;
 }
 
+/* c below `tiny` has one digit only; ten times c shows the second one that Java prints. */
+static struct hg_shortest subnormal(uint64_t c, int q, uint64_t tiny)
+{
+    if (c >= tiny) return trim(shortest(c, q, false));
+    struct hg_shortest d = shortest(10 * c, q, false);
+    d.exp--;
+    return trim(d);
+}
+
 struct hg_shortest hg_shortest_f64(double v)
 {
     uint64_t bits, frac;
@@ -59,7 +68,7 @@ struct hg_shortest hg_shortest_f64(double v)
     frac = bits & ((UINT64_C(1) << 52) - 1);
     int e = (int)(bits >> 52 & 0x7ff);
     if (v < 9007199254740992.0 && v == (double)(uint64_t)v) return trim((struct hg_shortest){(uint64_t)v, 0});
-    if (e == 0) return trim(shortest(frac, -1074, false));
+    if (e == 0) return subnormal(frac, -1074, 3);
     return trim(shortest(frac | UINT64_C(1) << 52, e - 1075, frac == 0 && e > 1));
 }
 
@@ -70,6 +79,6 @@ struct hg_shortest hg_shortest_f32(float v)
     frac = bits & ((1u << 23) - 1);
     int e = (int)(bits >> 23 & 0xff);
     if (v < 16777216.0f && v == (float)(uint32_t)v) return trim((struct hg_shortest){(uint32_t)v, 0});
-    if (e == 0) return trim(shortest(frac, -149, false));
+    if (e == 0) return subnormal(frac, -149, 8);
     return trim(shortest(frac | 1u << 23, e - 150, frac == 0 && e > 1));
 }

@@ -1,19 +1,13 @@
-/* Time zones. ICU knows the rules; it is asked once a zone, under a lock, for every change of offset until 2502, and the answer is kept
- * as a sorted table that needs no lock. Past 2500 the table repeats: a rule such as "second Sunday of March" gives the same instants
- * again after 400 years, because 146,097 days are whole weeks. Zones live as long as the process. */
+/* Time zones: the cache and the lookups. A zone is a sorted table of every change of its offset until 2502, made once from the system's
+ * zone files, else from ICU, and read without a lock afterwards. The files come first because a system updates them when a country
+ * changes its mind; ICU's data are as old as the library (Debian 12's still lets Mexico change its clocks). Past 2500 the table
+ * repeats. Zones live as long as the process. */
 #include <pthread.h>
 #include <strings.h>
-#include <unicode/ucal.h>
-#include <unicode/ustring.h>
 #include "base/time_private.h"
 
-#define CYCLE_MS (INT64_C(146097) * MS_DAY)
-#define FOLD_FROM INT64_C(4102444800000)          /* 2100-01-01, when no zone announces single changes any more */
-#define FOLD_TO (FOLD_FROM + CYCLE_MS)            /* 2500-01-01 */
-#define TABLE_FROM INT64_C(-10000000000000)       /* 1653, before the first zone left local mean time */
-#define TABLE_TO (FOLD_TO + 800 * MS_DAY)         /* so that the last span before FOLD_TO has its end */
-#define REACH (26 * MS_HOUR)                      /* more than any zone was ever away from UTC */
-enum { ZONE_NAME = 64, CHANGES_MAX = 8192, CHAINS = 256 };
+#define REACH (26 * MS_HOUR) /* more than any zone was ever away from UTC */
+enum { ZONE_NAME = 64, CHAINS = 256 };
 
 struct hg_tz {
     struct hg_tz *next;
@@ -27,7 +21,7 @@ struct hg_tz {
 
 static const struct hg_tz utc = {.name = "UTC"};
 
-static pthread_mutex_t zones_lock = PTHREAD_MUTEX_INITIALIZER; /* guards zones[] and all use of ICU here */
+static pthread_mutex_t zones_lock = PTHREAD_MUTEX_INITIALIZER; /* guards zones[] and the making of one */
 static struct hg_tz *zones[CHAINS];
 
 const struct hg_tz *hg_tz_utc(void) { return &utc; }
@@ -43,8 +37,8 @@ void hg_tz_span_at(const struct hg_tz *tz, int64_t t, struct hg_tz_span *out)
         return;
     }
     int64_t shift = 0;
-    if (tz->repeats && t >= FOLD_TO) {
-        shift = (t - FOLD_FROM) / CYCLE_MS * CYCLE_MS;
+    if (tz->repeats && t >= HG_TZ_FOLD_TO) {
+        shift = (t - HG_TZ_FOLD_FROM) / HG_TZ_CYCLE * HG_TZ_CYCLE;
         t -= shift;
     }
     size_t lo = 0, hi = tz->n; /* lo becomes the number of changes at or before t */
@@ -132,30 +126,20 @@ static struct hg_tz *zone_new(const char *name, size_t n)
 }
 _Static_assert(sizeof(struct hg_tz) % sizeof(int64_t) == 0, "the table follows the struct");
 
-static int32_t icu_offset(UCalendar *cal, double at, UErrorCode *st)
+bool hg_tz_rules_add(struct hg_tz_rules *r, int64_t at, int64_t offset)
 {
-    ucal_setMillis(cal, at, st);
-    int32_t raw = ucal_get(cal, UCAL_ZONE_OFFSET, st);
-    return raw + ucal_get(cal, UCAL_DST_OFFSET, st);
-}
-
-/* Fills at[], offset[]; returns the number of changes, or SIZE_MAX when ICU fails. */
-static size_t icu_changes(UCalendar *cal, int32_t *first, int64_t *at, int32_t *offset)
-{
-    UErrorCode st = U_ZERO_ERROR;
-    double t = (double)TABLE_FROM, next;
-    int32_t last = *first = icu_offset(cal, t, &st);
-    size_t n = 0;
-    while (U_SUCCESS(st) && ucal_getTimeZoneTransitionDate(cal, UCAL_TZ_TRANSITION_NEXT, &next, &st)) {
-        if (U_FAILURE(st) || next <= t || next >= (double)TABLE_TO) break;
-        t = next;
-        int32_t off = icu_offset(cal, t, &st);
-        if (off == last) continue; /* only the name or the share of summer time changed */
-        if (n == CHANGES_MAX) return SIZE_MAX;
-        at[n] = (int64_t)t;
-        offset[n++] = last = off;
+    if (offset <= -REACH || offset >= REACH) return false;
+    if (at < HG_TZ_TABLE_FROM && r->n == 0) {
+        r->first = offset;
+        return true;
     }
-    return U_SUCCESS(st) ? n : SIZE_MAX;
+    if (at >= HG_TZ_TABLE_TO) return true;
+    if (r->n ? at <= r->at[r->n - 1] : at < HG_TZ_TABLE_FROM) return false;
+    if (offset == (r->n ? r->offset[r->n - 1] : r->first)) return true; /* only the name or the share of summer time changed */
+    if (r->n == HG_TZ_CHANGES_MAX) return false;
+    r->at[r->n] = at;
+    r->offset[r->n++] = (int32_t)offset;
+    return true;
 }
 
 static enum hg_rc unknown(const char *name, struct hg_err *err)
@@ -165,45 +149,37 @@ static enum hg_rc unknown(const char *name, struct hg_err *err)
                    hg_time_quote(hg_str_of(name), q));
 }
 
-static enum hg_rc load_icu(const char *name, struct hg_tz **out, struct hg_err *err)
+/* Names that zone directories hold and that are no zones: another time scale, copies, the machine's own setting. */
+static bool no_zone(const char *name)
 {
-    if (!plausible_name(name)) return unknown(name, err);
-    UChar id[ZONE_NAME], canon[2 * ZONE_NAME];
-    int32_t len = (int32_t)strlen(name);
-    u_charsToUChars(name, id, len);
-    UErrorCode st = U_ZERO_ERROR;
-    UBool system_id = 0;
-    ucal_getCanonicalTimeZoneID(id, len, canon, 2 * ZONE_NAME, &system_id, &st);
-    if (U_FAILURE(st) || !system_id || !strcmp(name, "Etc/Unknown")) return unknown(name, err);
+    return name[0] == '/' || !strncmp(name, "right/", 6) || !strncmp(name, "posix/", 6) || !strcmp(name, "posixrules") || !strcmp(name, "localtime") ||
+           !strcmp(name, "Factory") || !strcmp(name, "Etc/Unknown");
+}
 
-    UCalendar *cal = ucal_open(id, len, "en_US", UCAL_GREGORIAN, &st);
-    if (U_FAILURE(st)) return hg_fail(err, HG_E_IO, "time zone %s: ICU: %s", name, u_errorName(st));
-    enum hg_rc rc = HG_OK;
-    int64_t *at = malloc(CHANGES_MAX * sizeof *at);
-    int32_t *offset = malloc(CHANGES_MAX * sizeof *offset), first = 0;
-    if (!at || !offset) {
-        rc = hg_fail(err, HG_E_NOMEM, "time zone %s: no memory", name);
-        goto out;
+static enum hg_rc load(const char *name, struct hg_tz **out, struct hg_err *err)
+{
+    if (!plausible_name(name) || no_zone(name)) return unknown(name, err);
+    struct hg_tz_rules *r = malloc(sizeof *r);
+    if (!r) return hg_fail(err, HG_E_NOMEM, "time zone %s: no memory", name);
+    const char *dir = getenv("TZDIR");
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", dir && *dir ? dir : "/usr/share/zoneinfo", name);
+    enum hg_rc rc = hg_tz_read_file(path, r, err);
+    if (rc == HG_E_NOTFOUND) rc = hg_tz_ask_icu(name, r, err);
+    if (rc == HG_E_NOTFOUND) rc = unknown(name, err);
+    if (rc == HG_OK) {
+        struct hg_tz *tz = zone_new(name, r->n);
+        if (tz) {
+            memcpy(tz->at, r->at, r->n * sizeof r->at[0]);
+            memcpy(tz->offset, r->offset, r->n * sizeof r->offset[0]);
+            tz->first = r->first;
+            tz->repeats = r->n > 0 && r->at[r->n - 1] >= HG_TZ_FOLD_TO;
+            *out = tz;
+        } else {
+            rc = hg_fail(err, HG_E_NOMEM, "time zone %s: no memory", name);
+        }
     }
-    size_t n = icu_changes(cal, &first, at, offset);
-    if (n == SIZE_MAX) {
-        rc = hg_fail(err, HG_E_IO, "time zone %s: ICU gives no usable list of changes", name);
-        goto out;
-    }
-    struct hg_tz *tz = zone_new(name, n);
-    if (!tz) {
-        rc = hg_fail(err, HG_E_NOMEM, "time zone %s: no memory", name);
-        goto out;
-    }
-    memcpy(tz->at, at, n * sizeof *at);
-    memcpy(tz->offset, offset, n * sizeof *offset);
-    tz->first = first;
-    tz->repeats = n > 0 && at[n - 1] >= FOLD_TO;
-    *out = tz;
-out:
-    free(at);
-    free(offset);
-    ucal_close(cal);
+    free(r);
     return rc;
 }
 
@@ -227,7 +203,7 @@ static enum hg_rc find_locked(const char *name, const int64_t *fixed, const stru
         if (!tz) return hg_fail(err, HG_E_NOMEM, "time zone %s: no memory", name);
         tz->first = *fixed;
     } else {
-        HG_TRY(load_icu(name, &tz, err));
+        HG_TRY(load(name, &tz, err));
     }
     tz->next = *chain;
     *chain = tz;
