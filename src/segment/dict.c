@@ -206,14 +206,16 @@ enum hg_rc hg_dict_open(struct hg_arena *a, struct hg_span raw, const struct hg_
     d->base = (struct hg_dict){&ops, d->n + 1, true};
     uint8_t *prev = hg_arena_alloc(a, (size_t)d->max_len + 1);
     if (!prev) return hg_arena_fail(a, "dictionary", err);
-    size_t prev_len = 0;
+    size_t prev_len = 0, longest = 0;
     struct hg_rd v = hg_rd_of((struct hg_span){d->data, data_len});
     for (uint32_t i = 0; i < d->n; i++) {
         size_t at = (size_t)(v.p - d->data);
         if (i % HG_DICT_RESTART == 0 && hg_le32(d->restarts + (size_t)(i / HG_DICT_RESTART) * 4) != at)
             return hg_fail(err, HG_E_CORRUPT, "dictionary restart %u does not point at value %u", i / HG_DICT_RESTART, i + 1);
         if (!entry_ok(&v, d, i, prev, &prev_len)) return hg_fail(err, HG_E_CORRUPT, "dictionary value %u at offset %zu is malformed or out of order", i + 1, at);
+        if (prev_len > longest) longest = prev_len;
     }
+    if (longest != d->max_len) return hg_fail(err, HG_E_CORRUPT, "dictionary's longest value has %zu bytes, its head says %u", longest, d->max_len);
     if (hg_rd_left(&v)) return hg_fail(err, HG_E_CORRUPT, "dictionary has %zu bytes after its last value", hg_rd_left(&v));
     *out = &d->base;
     return HG_OK;
