@@ -22,7 +22,10 @@ struct hg_state_col {
     struct hg_hll **hll;   /* HLL: owned by the partial's arena (freed with it); NULL: empty */
 };
 struct hg_partial {
-    struct hg_arena *arena; /* owns all below, and this struct */
+    struct hg_arena *arena; /* owns all below, and this struct; sketches are freed with it */
+    struct hg_budget *budget;
+    size_t hll_bytes;       /* what the sketches are counted with in the budget */
+    uint64_t cap_rows;      /* room in the columns */
     enum hg_query_type type;
     uint64_t n_rows;
     int64_t *bucket;        /* start of each row's time bucket; granularity all: 0 */

@@ -241,7 +241,7 @@ static enum hg_rc parse_dims(struct hg_parse *ps, const json_t *q, struct hg_err
     json_t *list = NULL;
     HG_TRY(hg_jget_arr(q, "dimensions", &hg_jroot, false, &list, err));
     size_t n = list ? json_array_size(list) : 0;
-    if (n > 1000) return hg_jfail(err, HG_JKEY(&hg_jroot, "dimensions"), "%zu dimensions; at most 1000", n);
+    if (n > HG_PLAN_MAX_DIMS) return hg_jfail(err, HG_JKEY(&hg_jroot, "dimensions"), "%zu dimensions; at most %d", n, HG_PLAN_MAX_DIMS);
     struct hg_dim *dims = hg_arena_array(ps->a, n, sizeof *dims);
     if (!dims) return hg_arena_fail(ps->a, "dimensions", err);
     for (size_t i = 0; i < n; i++) {

@@ -23,8 +23,6 @@ HG_MUST_USE enum hg_rc hg_parse_known(const struct hg_parse *ps, const json_t *o
 HG_MUST_USE enum hg_rc hg_parse_dup(struct hg_parse *ps, const char *z, const char **out, struct hg_err *err);
 /* A scalar as text, as Jackson turns it into a String: strings, numbers, booleans; null gives p == NULL. */
 HG_MUST_USE enum hg_rc hg_parse_text(struct hg_parse *ps, const json_t *v, const struct hg_jpath *p, struct hg_str *out, struct hg_err *err);
-/* Fills the number forms of an edge from its text. */
-void hg_edge_numbers(struct hg_edge *e);
 /* HG_E_UNSUPPORTED: "$.x: unsupported <what> \"name\"" */
 enum hg_rc hg_parse_unsupported(const struct hg_jpath *p, const char *what, const char *name, struct hg_err *err);
 

@@ -122,7 +122,7 @@ enum hg_rc hg_parse_aggs(struct hg_parse *ps, const json_t *query, const struct 
     json_t *list = NULL;
     HG_TRY(hg_jget_arr(query, "aggregations", root, false, &list, err));
     size_t n = list ? json_array_size(list) : 0;
-    if (n > 1000) return hg_jfail(err, HG_JKEY(root, "aggregations"), "%zu aggregators; at most 1000", n);
+    if (n > HG_PLAN_MAX_AGGS) return hg_jfail(err, HG_JKEY(root, "aggregations"), "%zu aggregators; at most %d", n, HG_PLAN_MAX_AGGS);
     struct hg_agg *aggs = hg_arena_array(ps->a, n, sizeof *aggs);
     if (!aggs) return hg_arena_fail(ps->a, "aggregators", err);
     for (size_t i = 0; i < n; i++) {

@@ -42,6 +42,7 @@ struct hg_edge {
     bool is_int;
     int64_t i;
 };
+void hg_edge_numbers(struct hg_edge *e); /* fills the number forms from the text */
 
 struct hg_filter {
     enum hg_filter_kind kind;
@@ -184,6 +185,9 @@ struct hg_subtotal { /* one grouping set of groupBy: numbers of dimensions */
     const uint32_t *dims;
     uint32_t n;
 };
+
+#define HG_PLAN_MAX_AGGS 1000
+#define HG_PLAN_MAX_DIMS 1000
 
 struct hg_plan {
     const struct hg_filter *filter; /* NULL: every row */

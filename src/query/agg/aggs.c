@@ -1,0 +1,450 @@
+#include "query/agg/aggs.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/num.h"
+#include "query/agg/kernels.h"
+#include "query/engine/check.h"
+#include "query/filter/sieve.h"
+
+/* A column read as one type of numbers. Aggregators that want the same share it. Of a string column, each id's number is found once. */
+struct input {
+    const struct hg_column *col;
+    struct hg_colread *rd;
+    enum hg_type as;     /* LONG, DOUBLE, FLOAT, DECIMAL; HLL: coupons of an HLL_BUILD, or blobs */
+    enum hg_agg_kind op; /* string columns: a text that is no number counts as the operation's neutral value */
+    bool loaded;
+    bool has_nulls;      /* of the batch as read */
+    int64_t *i;
+    double *d;
+    uint8_t *nulls;
+    uint32_t *ids;       /* single strings */
+    const uint32_t *ends, *mids; /* multi strings, of the batch */
+    int64_t *id_i;       /* string columns: of each id */
+    double *id_d;
+    uint32_t *coupon;    /* HLL_BUILD over strings: of each id */
+};
+
+struct bound {
+    const struct hg_agg *agg;
+    struct input *in;       /* NULL: COUNT */
+    bool out;               /* no column: left out */
+    struct hg_sieve *sieve; /* filtered */
+    bool masked;            /* mask is the batch's */
+    uint8_t *mask;
+};
+
+struct hg_aggs {
+    const struct hg_source *src;
+    struct hg_arena *a;
+    struct hg_exec *x;
+    struct bound *v;
+    uint32_t n;
+    struct input **in;
+    uint32_t n_in;
+    uint32_t row, rows;
+    struct hg_sel *sel;     /* scratch of filtered aggregators */
+    uint16_t *pos;
+    uint32_t *slot;
+};
+
+/* ---- conversions ---- */
+
+static int64_t to_long(double v) /* Java's (long) */
+{
+    if (isnan(v)) return 0;
+    if (v >= 0x1p63) return INT64_MAX;
+    if (v < -0x1p63) return INT64_MIN;
+    return (int64_t)v;
+}
+
+static void neutral(const struct input *in, int64_t *i, double *d)
+{
+    *i = in->op == HG_AGG_MIN ? INT64_MAX : in->op == HG_AGG_MAX ? INT64_MIN : 0;
+    *d = in->op == HG_AGG_MIN ? INFINITY : in->op == HG_AGG_MAX ? -INFINITY : 0;
+}
+
+static enum hg_rc string_values(struct hg_aggs *g, struct input *in, struct hg_err *err)
+{
+    const struct hg_dict *d = in->col->dict;
+    bool integer = hg_type_is_integer(in->as);
+    if (in->as == HG_T_HLL) in->coupon = hg_arena_array(g->a, d->card, sizeof *in->coupon);
+    else if (integer) in->id_i = hg_arena_array(g->a, d->card, sizeof *in->id_i);
+    else in->id_d = hg_arena_array(g->a, d->card, sizeof *in->id_d);
+    if (!in->coupon && !in->id_i && !in->id_d) return hg_arena_fail(g->a, "aggregator over a string column", err);
+    struct hg_buf scratch;
+    enum hg_rc rc = HG_OK;
+    hg_buf_init(&scratch, SIZE_MAX);
+    for (uint32_t id = 1; id < d->card; id++) {
+        if ((id & 4095) == 0 && (rc = hg_exec_check(g->x, err)) != HG_OK) break;
+        struct hg_str s = hg_dict_get(d, id, &scratch);
+        int64_t i;
+        double f;
+        if (in->coupon) {
+            in->coupon[id] = hg_hll_coupon_str(s);
+            continue;
+        }
+        neutral(in, &i, &f);
+        if (in->as == HG_T_DECIMAL) {
+            int64_t m;
+            if (hg_parse_decimal(s, &m)) i = m;
+        } else {
+            struct hg_edge e = {.there = true, .s = s};
+            hg_edge_numbers(&e);
+            if (e.is_num) {
+                f = in->as == HG_T_FLOAT ? (double)(float)e.d : e.d;
+                i = e.is_int ? e.i : to_long(e.d);
+            }
+        }
+        if (integer) in->id_i[id] = i;
+        else in->id_d[id] = f;
+    }
+    hg_buf_free(&scratch);
+    return rc;
+}
+
+static enum hg_rc load_strings(struct hg_aggs *g, struct input *in, struct hg_err *err)
+{
+    const struct hg_column *c = in->col;
+    if (c->multi) {
+        HG_TRY(c->ops->multi(in->rd, g->row, g->rows, &in->ends, &in->mids, err));
+        if (in->coupon) return HG_OK;
+        in->has_nulls = false;
+        for (uint32_t k = 0; k < g->rows; k++) { /* a row of one value reads as that; of several it is no number */
+            uint32_t from = k ? in->ends[k - 1] : 0, n = in->ends[k] - from, id = n == 1 ? in->mids[from] : 0;
+            int64_t i;
+            double d;
+            neutral(in, &i, &d);
+            in->nulls[k] = n == 0 || (n == 1 && id == 0);
+            in->has_nulls |= in->nulls[k];
+            if (in->id_i) in->i[k] = n == 1 ? in->id_i[id] : i;
+            else in->d[k] = n == 1 ? in->id_d[id] : d;
+        }
+        return HG_OK;
+    }
+    HG_TRY(c->ops->ids(in->rd, g->row, g->rows, in->ids, err));
+    if (in->coupon) return HG_OK;
+    in->has_nulls = c->has_nulls;
+    for (uint32_t k = 0; k < g->rows; k++) {
+        uint32_t id = in->ids[k];
+        in->nulls[k] = id == 0;
+        if (in->id_i) in->i[k] = in->id_i[id];
+        else in->d[k] = in->id_d[id];
+    }
+    return HG_OK;
+}
+
+static enum hg_rc load(struct hg_aggs *g, struct input *in, struct hg_err *err)
+{
+    if (in->loaded) return HG_OK;
+    in->loaded = true;
+    const struct hg_column *c = in->col;
+    uint32_t n = g->rows;
+    if (hg_type_is_complex(c->type)) return HG_OK; /* read row by row */
+    if (c->type == HG_T_STRING) return load_strings(g, in, err);
+    in->has_nulls = c->has_nulls;
+    uint8_t *nulls = c->has_nulls ? in->nulls : NULL;
+    if (hg_type_is_integer(c->type)) {
+        HG_TRY(c->ops->i64(in->rd, g->row, n, in->i, nulls, err));
+        bool dec = c->type == HG_T_DECIMAL;
+        switch (in->as) {
+        case HG_T_LONG:
+            if (dec)
+                for (uint32_t k = 0; k < n; k++) in->i[k] /= HG_DECIMAL_SCALE;
+            break;
+        case HG_T_DECIMAL:
+            if (!dec)
+                for (uint32_t k = 0; k < n; k++)
+                    if (__builtin_mul_overflow(in->i[k], (int64_t)HG_DECIMAL_SCALE, &in->i[k]))
+                        return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: column \"%s\" holds a number too large for a decimal", c->name);
+            break;
+        case HG_T_FLOAT:
+            for (uint32_t k = 0; k < n; k++) in->d[k] = (double)(float)(dec ? (double)in->i[k] / HG_DECIMAL_SCALE : (double)in->i[k]);
+            break;
+        case HG_T_DOUBLE:
+            for (uint32_t k = 0; k < n; k++) in->d[k] = dec ? (double)in->i[k] / HG_DECIMAL_SCALE : (double)in->i[k];
+            break;
+        default: break; /* HLL: i as it is */
+        }
+        return HG_OK;
+    }
+    HG_TRY(c->ops->f64(in->rd, g->row, n, in->d, nulls, err));
+    switch (in->as) {
+    case HG_T_LONG:
+        for (uint32_t k = 0; k < n; k++) in->i[k] = to_long(in->d[k]);
+        break;
+    case HG_T_DECIMAL:
+        for (uint32_t k = 0; k < n; k++) {
+            double m = in->d[k] * HG_DECIMAL_SCALE;
+            if (!(fabs(m) < 0x1p63)) return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: column \"%s\" holds a number too large for a decimal", c->name);
+            in->i[k] = llround(m);
+        }
+        break;
+    case HG_T_FLOAT:
+        if (c->type != HG_T_FLOAT)
+            for (uint32_t k = 0; k < n; k++) in->d[k] = (double)(float)in->d[k];
+        break;
+    default: break;
+    }
+    return HG_OK;
+}
+
+/* ---- binding ---- */
+
+static enum hg_rc bind_input(struct hg_aggs *g, const struct hg_agg *agg, const struct hg_column *c, struct input **out, struct hg_err *err)
+{
+    bool complex = hg_type_is_complex(c->type);
+    if (agg->kind == HG_AGG_HLL_MERGE ? c->type != HG_T_HLL : complex)
+        return hg_fail(err, HG_E_INVALID, "aggregator \"%s\": column \"%s\" is of type %s", agg->name, c->name, hg_type_name(c->type));
+    for (uint32_t k = 0; k < g->n_in; k++) {
+        struct input *have = g->in[k];
+        if (have->col == c && have->as == agg->type && (c->type != HG_T_STRING || have->op == agg->kind)) return *out = have, HG_OK;
+    }
+    struct input *in = hg_arena_zalloc(g->a, sizeof *in);
+    if (!in) return hg_arena_fail(g->a, "aggregators", err);
+    in->col = c;
+    in->as = agg->type;
+    in->op = agg->kind;
+    HG_TRY(c->ops->open(c, g->a, &in->rd, err));
+    if (!complex) {
+        bool need_i = hg_type_is_integer(c->type) || hg_type_is_integer(in->as), need_d = !hg_type_is_integer(in->as);
+        in->nulls = hg_arena_array(g->a, HG_BLOCK_ROWS, 1);
+        in->i = need_i ? hg_arena_array(g->a, HG_BLOCK_ROWS, sizeof *in->i) : NULL;
+        in->d = need_d || !hg_type_is_integer(c->type) ? hg_arena_array(g->a, HG_BLOCK_ROWS, sizeof *in->d) : NULL;
+        in->ids = c->type == HG_T_STRING ? hg_arena_array(g->a, HG_BLOCK_ROWS, sizeof *in->ids) : NULL;
+        if (!in->nulls || (need_i && !in->i) || (need_d && !in->d) || (c->type == HG_T_STRING && !in->ids)) return hg_arena_fail(g->a, "aggregators", err);
+        if (c->type == HG_T_STRING) HG_TRY(string_values(g, in, err));
+    }
+    g->in[g->n_in++] = in;
+    *out = in;
+    return HG_OK;
+}
+
+enum hg_rc hg_aggs_bind(const struct hg_plan *plan, const struct hg_source *src, struct hg_arena *a, struct hg_exec *x, struct hg_aggs **out, struct hg_err *err)
+{
+    struct hg_aggs *g = hg_arena_zalloc(a, sizeof *g);
+    if (!g) return hg_arena_fail(a, "aggregators", err);
+    g->src = src;
+    g->a = a;
+    g->x = x;
+    g->n = plan->n_aggs;
+    g->v = hg_arena_array(a, g->n, sizeof *g->v);
+    g->in = hg_arena_array(a, g->n, sizeof *g->in);
+    g->pos = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *g->pos);
+    g->slot = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *g->slot);
+    g->sel = hg_arena_alloc(a, sizeof *g->sel);
+    if (!g->v || !g->in || !g->pos || !g->slot || !g->sel) return hg_arena_fail(a, "aggregators", err);
+    for (uint32_t k = 0; k < g->n; k++) {
+        struct bound *b = &g->v[k];
+        b->agg = &plan->aggs[k];
+        if (b->agg->kind != HG_AGG_COUNT) {
+            const struct hg_column *c = hg_source_column(src, b->agg->column);
+            if (!c) {
+                b->out = true;
+                continue;
+            }
+            HG_TRY(bind_input(g, b->agg, c, &b->in, err));
+        }
+        if (!b->agg->filter) continue;
+        HG_TRY(hg_sieve_new(b->agg->filter, src, a, x, &b->sieve, err));
+        if (hg_sieve_is_none(b->sieve)) b->out = true;
+        if (hg_sieve_is_all(b->sieve)) b->sieve = NULL;
+        else if (!(b->mask = hg_arena_array(a, HG_BLOCK_ROWS, 1))) return hg_arena_fail(a, "filtered aggregator", err);
+    }
+    *out = g;
+    return HG_OK;
+}
+
+/* ---- rows ---- */
+
+void hg_aggs_begin(struct hg_aggs *g, uint32_t row, uint32_t n)
+{
+    g->row = row;
+    g->rows = n;
+    for (uint32_t k = 0; k < g->n_in; k++) g->in[k]->loaded = false;
+    for (uint32_t k = 0; k < g->n; k++) g->v[k].masked = false;
+}
+
+static enum hg_rc add_hll(struct hg_aggs *g, struct bound *b, struct hg_states *s, struct hg_state_arr *st, const uint16_t *pos, const uint32_t *slot, uint32_t one, uint32_t m,
+                          struct hg_err *err)
+{
+    struct input *in = b->in;
+    const struct hg_column *c = in->col;
+    for (uint32_t k = 0; k < m; k++) {
+        uint32_t i = pos ? pos[k] : k, to = slot ? slot[k] : one;
+        if (b->agg->kind == HG_AGG_HLL_MERGE) {
+            struct hg_span bytes;
+            HG_TRY(c->ops->blob(in->rd, g->row + i, &bytes, err));
+            if (bytes.p) HG_TRY(hg_hll_state_bytes(s, st, to, bytes, err));
+            continue;
+        }
+        if (c->type == HG_T_STRING && c->multi) {
+            for (uint32_t v = i ? in->ends[i - 1] : 0; v < in->ends[i]; v++)
+                if (in->mids[v] && in->coupon[in->mids[v]]) HG_TRY(hg_hll_state_coupon(s, st, to, in->coupon[in->mids[v]], err));
+            continue;
+        }
+        uint32_t coupon;
+        if (c->type == HG_T_STRING) coupon = in->ids[i] ? in->coupon[in->ids[i]] : 0;
+        else if (in->has_nulls && in->nulls[i]) continue;
+        else if (c->type == HG_T_LONG) coupon = hg_hll_coupon_i64(in->i[i]);
+        else coupon = hg_hll_coupon_f64(c->type == HG_T_DECIMAL ? (double)in->i[i] / HG_DECIMAL_SCALE : in->d[i]);
+        if (coupon) HG_TRY(hg_hll_state_coupon(s, st, to, coupon, err));
+    }
+    return HG_OK;
+}
+
+static enum hg_rc decimal_overflow(const struct hg_agg *a, struct hg_err *err)
+{
+    return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: the sum \"%s\" is too large for a decimal (64 bits of micro-units)", a->name);
+}
+
+static enum hg_rc add_one(struct hg_aggs *g, struct bound *b, struct hg_states *s, struct hg_state_arr *st, const uint16_t *pos, const uint32_t *slot, uint32_t one, uint32_t m,
+                          struct hg_err *err)
+{
+    if (!m) return HG_OK;
+    const struct hg_agg *a = b->agg;
+    if (a->kind == HG_AGG_COUNT) {
+        if (slot) hg_k_count_many(slot, m, st->i);
+        else st->i[one] += m;
+        return HG_OK;
+    }
+    struct input *in = b->in;
+    HG_TRY(load(g, in, err));
+    if (a->state == HG_STATE_HLL) return add_hll(g, b, s, st, pos, slot, one, m, err);
+    const uint8_t *nulls = in->has_nulls ? in->nulls : NULL;
+#define RUN(name, vals, acc)                                                                   \
+    do {                                                                                       \
+        if (slot) hg_k_##name##_many(vals, nulls, pos, slot, m, acc, st->seen);                \
+        else hg_k_##name##_one(vals, nulls, pos, m, &(acc)[one], &st->seen[one]);              \
+        return HG_OK;                                                                          \
+    } while (0)
+    if (a->kind == HG_AGG_MEAN) {
+        if (slot) hg_k_mean_many(in->d, nulls, pos, slot, m, st->d, st->i);
+        else hg_k_mean_one(in->d, nulls, pos, m, &st->d[one], &st->i[one]);
+        return HG_OK;
+    }
+    if (a->state == HG_STATE_I64) {
+        if (a->kind == HG_AGG_MIN) RUN(min_i64, in->i, st->i);
+        if (a->kind == HG_AGG_MAX) RUN(max_i64, in->i, st->i);
+        if (a->type == HG_T_LONG) RUN(sum_i64, in->i, st->i);
+        bool ok = slot ? hg_k_sum_dec_many(in->i, nulls, pos, slot, m, st->i, st->seen) : hg_k_sum_dec_one(in->i, nulls, pos, m, &st->i[one], &st->seen[one]);
+        return ok ? HG_OK : decimal_overflow(a, err);
+    }
+    if (a->kind == HG_AGG_MIN) RUN(min_f64, in->d, st->d);
+    if (a->kind == HG_AGG_MAX) RUN(max_f64, in->d, st->d);
+    RUN(sum_f64, in->d, st->d);
+#undef RUN
+}
+
+/* Which rows of the batch the aggregator's own filter takes. */
+static enum hg_rc make_mask(struct hg_aggs *g, struct bound *b, struct hg_err *err)
+{
+    if (b->masked) return HG_OK;
+    hg_sel_all(g->sel, g->rows);
+    HG_TRY(hg_sieve_rows(b->sieve, g->row, g->rows, g->sel, err));
+    if (g->sel->all) {
+        memset(b->mask, 1, g->rows);
+    } else {
+        memset(b->mask, 0, g->rows);
+        for (uint32_t k = 0; k < g->sel->n; k++) b->mask[g->sel->at[k]] = 1;
+    }
+    b->masked = true;
+    return HG_OK;
+}
+
+static enum hg_rc add_bound(struct hg_aggs *g, struct bound *b, struct hg_states *s, struct hg_state_arr *st, const uint16_t *pos, const uint32_t *slot, uint32_t one, uint32_t m,
+                            struct hg_err *err)
+{
+    if (b->out) return HG_OK;
+    if (!b->sieve) return add_one(g, b, s, st, pos, slot, one, m, err);
+    HG_TRY(make_mask(g, b, err));
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < m; k++) {
+        uint32_t i = pos ? pos[k] : k;
+        g->pos[n] = (uint16_t)i;
+        if (slot) g->slot[n] = slot[k];
+        n += b->mask[i];
+    }
+    return add_one(g, b, s, st, g->pos, slot ? g->slot : NULL, one, n, err);
+}
+
+enum hg_rc hg_aggs_add(struct hg_aggs *g, struct hg_states *s, const uint16_t *pos, const uint32_t *slot, uint32_t one, uint32_t m, struct hg_err *err)
+{
+    for (uint32_t k = 0; k < g->n; k++) HG_TRY(add_bound(g, &g->v[k], s, &s->v[k], pos, slot, one, m, err));
+    return HG_OK;
+}
+
+/* ---- whole blocks ---- */
+
+/* Whether the block's statistics answer the aggregator; if so they are added. */
+static enum hg_rc from_stats(struct hg_aggs *g, struct bound *b, struct hg_state_arr *st, uint32_t block, uint32_t one, bool *done, struct hg_err *err)
+{
+    const struct hg_agg *a = b->agg;
+    *done = b->out;
+    if (b->out) return HG_OK;
+    if (b->sieve) {
+        enum hg_cover c;
+        HG_TRY(hg_sieve_block(b->sieve, block, &c, err));
+        *done = c == HG_COVER_NONE;
+        if (c != HG_COVER_ALL) return HG_OK;
+    }
+    if (a->kind == HG_AGG_COUNT) {
+        st->i[one] += hg_block_rows(g->src, block);
+        return *done = true, HG_OK;
+    }
+    const struct hg_column *c = b->in->col;
+    bool same = a->type == c->type || (a->type == HG_T_DOUBLE && c->type == HG_T_FLOAT), widened = a->type == HG_T_DOUBLE && c->type == HG_T_LONG;
+    if (!hg_type_is_number(c->type) || !(same || widened)) return HG_OK;
+    struct hg_block_stats bs;
+    HG_TRY(c->ops->stats(c, block, &bs, err));
+    uint32_t some = bs.rows - bs.nulls;
+    if (some == 0) return *done = true, HG_OK;
+    if (a->kind == HG_AGG_SUM || a->kind == HG_AGG_MEAN) {
+        if (!bs.has_sum) return HG_OK;
+        if (a->state == HG_STATE_I64) {
+            bool over = __builtin_add_overflow(st->i[one], bs.sum.i, &st->i[one]); /* LONG wraps; the wrapped sum is what is left there */
+            if (over && a->type == HG_T_DECIMAL) return decimal_overflow(a, err);
+        } else {
+            st->d[one] += widened ? (double)bs.sum.i : bs.sum.d;
+            if (a->kind == HG_AGG_MEAN) st->i[one] += some;
+        }
+        if (a->kind == HG_AGG_SUM) st->seen[one] = 1;
+        return *done = true, HG_OK;
+    }
+    if (!bs.has_range) return HG_OK;
+    if (a->state == HG_STATE_I64) {
+        if (a->kind == HG_AGG_MIN && bs.min.i < st->i[one]) st->i[one] = bs.min.i;
+        if (a->kind == HG_AGG_MAX && bs.max.i > st->i[one]) st->i[one] = bs.max.i;
+    } else {
+        double lo = widened ? (double)bs.min.i : bs.min.d, hi = widened ? (double)bs.max.i : bs.max.d;
+        if (a->kind == HG_AGG_MIN && lo < st->d[one]) st->d[one] = lo;
+        if (a->kind == HG_AGG_MAX && hi > st->d[one]) st->d[one] = hi;
+    }
+    st->seen[one] = 1;
+    return *done = true, HG_OK;
+}
+
+enum hg_rc hg_aggs_add_block(struct hg_aggs *g, struct hg_states *s, uint32_t block, uint32_t vector_rows, uint32_t one, struct hg_err *err)
+{
+    uint32_t rows = hg_block_rows(g->src, block), left = 0;
+    bool todo[HG_PLAN_MAX_AGGS];
+    for (uint32_t k = 0; k < g->n; k++) {
+        bool done;
+        HG_TRY(from_stats(g, &g->v[k], &s->v[k], block, one, &done, err));
+        todo[k] = !done;
+        left += !done;
+    }
+    if (!left) {
+        g->x->stats.blocks_from_stats++;
+        return HG_OK;
+    }
+    g->x->stats.blocks_read++;
+    for (uint32_t at = 0; at < rows; at += vector_rows) {
+        uint32_t n = rows - at < vector_rows ? rows - at : vector_rows;
+        hg_aggs_begin(g, block * HG_BLOCK_ROWS + at, n);
+        for (uint32_t k = 0; k < g->n; k++)
+            if (todo[k]) HG_TRY(add_bound(g, &g->v[k], s, &s->v[k], NULL, NULL, one, n, err));
+    }
+    return HG_OK;
+}

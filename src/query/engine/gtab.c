@@ -1,0 +1,61 @@
+#include "query/engine/gtab.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/hash.h"
+#include "query/agg/states.h"
+
+void hg_gtab_init(struct hg_gtab *t, uint32_t words, struct hg_budget *budget)
+{
+    memset(t, 0, sizeof *t);
+    t->words = words;
+    t->budget = budget;
+}
+
+void hg_gtab_free(struct hg_gtab *t)
+{
+    free(t->keys);
+    free(t->slots);
+    if (t->budget) hg_budget_give(t->budget, t->counted);
+    memset(t, 0, sizeof *t);
+}
+
+static uint64_t hash_key(const uint64_t *key, uint32_t words)
+{
+    uint64_t h = hg_mix64(key[0]);
+    for (uint32_t k = 1; k < words; k++) h = hg_mix64(h ^ key[k]);
+    return h;
+}
+
+static enum hg_rc grow(struct hg_gtab *t, struct hg_err *err)
+{
+    if (t->cap >= 1u << 30) return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: more than %u groups", t->cap);
+    uint32_t cap = t->cap ? t->cap * 2 : 512; /* slots: twice that */
+    HG_TRY(hg_counted_grow(t->budget, &t->counted, (void **)&t->keys, (uint64_t)t->cap * t->words, (uint64_t)cap * t->words, sizeof *t->keys, "grouping", err));
+    HG_TRY(hg_counted_grow(t->budget, &t->counted, (void **)&t->slots, (uint64_t)t->cap * 2, (uint64_t)cap * 2, sizeof *t->slots, "grouping", err));
+    t->cap = cap;
+    t->mask = cap * 2 - 1;
+    memset(t->slots, 0, (size_t)cap * 2 * sizeof *t->slots);
+    for (uint32_t g = 0; g < t->n; g++) {
+        uint32_t at = (uint32_t)hash_key(hg_gtab_key(t, g), t->words) & t->mask;
+        while (t->slots[at]) at = (at + 1) & t->mask;
+        t->slots[at] = g + 1;
+    }
+    return HG_OK;
+}
+
+enum hg_rc hg_gtab_add(struct hg_gtab *t, const uint64_t *key, uint32_t *group, struct hg_err *err)
+{
+    if (t->n == t->cap) HG_TRY(grow(t, err));
+    uint32_t at = (uint32_t)hash_key(key, t->words) & t->mask;
+    for (; t->slots[at]; at = (at + 1) & t->mask) {
+        const uint64_t *have = hg_gtab_key(t, t->slots[at] - 1);
+        bool same = have[0] == key[0];
+        for (uint32_t k = 1; same && k < t->words; k++) same = have[k] == key[k];
+        if (same) return *group = t->slots[at] - 1, HG_OK;
+    }
+    memcpy(t->keys + (size_t)t->n * t->words, key, t->words * sizeof *key);
+    t->slots[at] = ++t->n;
+    *group = t->n - 1;
+    return HG_OK;
+}

@@ -1,0 +1,302 @@
+#include <math.h>
+#include <string.h>
+#include "base/hash.h"
+#include "query/filter/regex.h"
+#include "query/filter/sieve_private.h"
+
+void hg_sel_list(struct hg_sel *s)
+{
+    if (!s->all) return;
+    for (uint32_t i = 0; i < s->n; i++) s->at[i] = (uint16_t)i;
+    s->all = false;
+}
+
+bool hg_sieve_is_all(const struct hg_sieve *s) { return s->root->kind == NODE_ALL; }
+bool hg_sieve_is_none(const struct hg_sieve *s) { return s->root->kind == NODE_NONE; }
+
+bool node_i64_in(const struct node *n, int64_t v)
+{
+    if (n->span) {
+        uint64_t k = (uint64_t)v - (uint64_t)n->base;
+        return k < n->span && id_in(n->bits, (uint32_t)k);
+    }
+    uint32_t lo = 0, hi = n->n_ri;
+    while (lo < hi) { /* first that ends at or after v */
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (n->ri[mid].hi < v) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo < n->n_ri && n->ri[lo].lo <= v;
+}
+
+static bool range_has(const struct range_f64 *r, double v)
+{
+    if (r->has_lo && (r->lo_open ? v <= r->lo : v < r->lo)) return false;
+    if (r->has_hi && (r->hi_open ? v >= r->hi : v > r->hi)) return false;
+    return true;
+}
+bool node_f64_in(const struct node *n, double v)
+{
+    if (isnan(v)) return n->nan_in;
+    for (uint32_t k = 0; k < n->n_rf; k++)
+        if (range_has(&n->rf[k], v)) return true;
+    uint32_t lo = 0, hi = n->n_set;
+    bool neg = signbit(v) != 0;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (n->set[mid] < v || (n->set[mid] == v && signbit(n->set[mid]) && !neg)) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo < n->n_set && n->set[lo] == v && (signbit(n->set[lo]) != 0) == neg;
+}
+
+/* ---- blocks ---- */
+
+static enum hg_cover flip(enum hg_cover c) { return c == HG_COVER_SOME ? c : c == HG_COVER_ALL ? HG_COVER_NONE : HG_COVER_ALL; }
+
+/* What values between min and max answer. */
+static enum hg_cover cover_i64(const struct node *n, int64_t min, int64_t max)
+{
+    for (uint32_t k = 0; k < n->n_ri; k++) {
+        if (n->ri[k].hi < min) continue;
+        if (n->ri[k].lo > max) break;
+        return n->ri[k].lo <= min && max <= n->ri[k].hi ? HG_COVER_ALL : HG_COVER_SOME;
+    }
+    return HG_COVER_NONE;
+}
+static enum hg_cover cover_f64(const struct node *n, double min, double max)
+{
+    bool some = false;
+    for (uint32_t k = 0; k < n->n_rf; k++) {
+        bool a = range_has(&n->rf[k], min), b = range_has(&n->rf[k], max);
+        if (a && b) return HG_COVER_ALL;
+        some |= a || b || ((!n->rf[k].has_lo || n->rf[k].lo >= min) && (!n->rf[k].has_hi || n->rf[k].hi <= max));
+    }
+    if (n->n_set) some |= !(n->set[n->n_set - 1] < min || n->set[0] > max);
+    return some ? HG_COVER_SOME : HG_COVER_NONE;
+}
+
+static enum hg_rc cover(struct node *n, uint32_t block, enum hg_cover *out, struct hg_err *err)
+{
+    *out = HG_COVER_SOME;
+    switch (n->kind) {
+    case NODE_NONE: *out = HG_COVER_NONE; break;
+    case NODE_ALL: *out = HG_COVER_ALL; break;
+    case NODE_BITMAP: {
+        uint64_t from = (uint64_t)block * HG_BLOCK_ROWS, rows = hg_block_rows(n->col->src, block), hits = roaring_bitmap_range_cardinality(n->rows, from, from + rows);
+        if (hits == 0 || hits == rows) *out = (hits != 0) != n->invert ? HG_COVER_ALL : HG_COVER_NONE;
+        break;
+    }
+    case NODE_I64:
+    case NODE_F64: {
+        struct hg_block_stats st;
+        HG_TRY(n->col->ops->stats(n->col, block, &st, err));
+        if (!st.has_range) {
+            if (st.nulls == st.rows) *out = n->null_passes ? HG_COVER_ALL : HG_COVER_NONE;
+            break;
+        }
+        enum hg_cover c = n->kind == NODE_I64 ? cover_i64(n, st.min.i, st.max.i) : cover_f64(n, st.min.d, st.max.d);
+        if (n->invert) c = flip(c);
+        if (st.nulls && n->null_passes != (c == HG_COVER_ALL)) c = HG_COVER_SOME;
+        *out = c;
+        break;
+    }
+    case NODE_AND:
+    case NODE_OR: {
+        enum hg_cover ends = n->kind == NODE_AND ? HG_COVER_NONE : HG_COVER_ALL, all = n->kind == NODE_AND ? HG_COVER_ALL : HG_COVER_NONE;
+        for (uint32_t k = 0; k < n->n_kids; k++) {
+            enum hg_cover c;
+            HG_TRY(cover(n->kids[k], block, &c, err));
+            if (c == ends) return *out = ends, HG_OK;
+            if (c == HG_COVER_SOME) all = HG_COVER_SOME;
+        }
+        *out = all;
+        break;
+    }
+    case NODE_IDS:
+    case NODE_MULTI:
+    case NODE_MEMO: break;
+    }
+    return HG_OK;
+}
+
+enum hg_rc hg_sieve_block(struct hg_sieve *s, uint32_t block, enum hg_cover *out, struct hg_err *err) { return cover(s->root, block, out, err); }
+
+/* ---- rows ---- */
+
+/* Keeps the positions i for which `test` holds; written without a branch. */
+#define KEEP(sel, test)                                               \
+    do {                                                              \
+        uint32_t kept_ = 0;                                           \
+        if ((sel)->all) {                                             \
+            for (uint32_t i = 0; i < (sel)->n; i++) {                 \
+                (sel)->at[kept_] = (uint16_t)i;                       \
+                kept_ += (test) ? 1 : 0;                              \
+            }                                                         \
+            if (kept_ == (sel)->n) break;                             \
+            (sel)->all = false;                                       \
+        } else {                                                      \
+            for (uint32_t k_ = 0; k_ < (sel)->n; k_++) {              \
+                uint32_t i = (sel)->at[k_];                           \
+                (sel)->at[kept_] = (uint16_t)i;                       \
+                kept_ += (test) ? 1 : 0;                              \
+            }                                                         \
+        }                                                             \
+        (sel)->n = kept_;                                             \
+    } while (0)
+
+static void keep_bitmap(struct node *n, uint32_t row, uint32_t rows, struct hg_sel *sel)
+{
+    uint8_t in[HG_BLOCK_ROWS];
+    memset(in, n->invert, rows);
+    if (!n->it) n->it = roaring_create_iterator(n->rows);
+    if (n->it && roaring_move_uint32_iterator_equalorlarger(n->it, row)) {
+        while (n->it->has_value && n->it->current_value < row + rows) {
+            in[n->it->current_value - row] = !n->invert;
+            roaring_advance_uint32_iterator(n->it);
+        }
+    }
+    KEEP(sel, in[i]);
+}
+
+static enum hg_rc keep_multi(struct node *n, uint32_t row, uint32_t rows, struct hg_sel *sel, struct hg_err *err)
+{
+    const uint32_t *ends, *ids;
+    HG_TRY(n->col->ops->multi(n->rd, row, rows, &ends, &ids, err));
+    hg_sel_list(sel);
+    uint32_t kept = 0;
+    for (uint32_t k = 0; k < sel->n; k++) {
+        uint32_t i = sel->at[k], from = i ? ends[i - 1] : 0, to = ends[i];
+        bool hit = from == to && id_in(n->bits, 0); /* no value: as null */
+        for (uint32_t v = from; v < to && !hit; v++) hit = id_in(n->bits, ids[v]);
+        sel->at[kept] = (uint16_t)i;
+        kept += hit != n->invert;
+    }
+    sel->n = kept;
+    return HG_OK;
+}
+
+static void keep_i64(const struct node *n, const int64_t *v, const uint8_t *nulls, struct hg_sel *sel)
+{
+    bool null_passes = n->null_passes, invert = n->invert;
+    if (n->n_ri == 1) { /* the common case, without a call per row */
+        int64_t lo = n->ri[0].lo, hi = n->ri[0].hi;
+        if (nulls) KEEP(sel, nulls[i] ? null_passes : ((v[i] >= lo) & (v[i] <= hi)) != invert);
+        else KEEP(sel, ((v[i] >= lo) & (v[i] <= hi)) != invert);
+    } else if (nulls) {
+        KEEP(sel, nulls[i] ? null_passes : node_i64_in(n, v[i]) != invert);
+    } else {
+        KEEP(sel, node_i64_in(n, v[i]) != invert);
+    }
+}
+
+static void keep_f64(const struct node *n, const double *v, const uint8_t *nulls, struct hg_sel *sel)
+{
+    if (nulls) KEEP(sel, nulls[i] ? n->null_passes : node_f64_in(n, v[i]) != n->invert);
+    else KEEP(sel, node_f64_in(n, v[i]) != n->invert);
+}
+
+static enum hg_rc memo_answer(struct node *n, int64_t bits, bool *out, struct hg_err *err)
+{
+    struct memo *m = n->memo;
+    uint32_t at = (uint32_t)hg_mix64((uint64_t)bits) & (MEMO_SLOTS - 1);
+    while (m->answer[at] && m->key[at] != bits) at = (at + 1) & (MEMO_SLOTS - 1);
+    if (!m->answer[at]) {
+        double d;
+        memcpy(&d, &bits, sizeof d);
+        enum hg_tri t = n->col->type == HG_T_LONG ? hg_leaf_i64(n->leaf, bits)
+                        : n->col->type == HG_T_DECIMAL ? hg_leaf_dec(n->leaf, bits)
+                        : n->col->type == HG_T_FLOAT   ? hg_leaf_f32(n->leaf, d)
+                                                       : hg_leaf_f64(n->leaf, d);
+        if (t == HG_UNKNOWN) return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: the regular expression takes too many steps on a value of column \"%s\"", n->col->name);
+        bool pass = (t == HG_TRUE) != n->neg;
+        if (m->used >= MEMO_SLOTS / 4 * 3) return *out = pass, HG_OK; /* full: not remembered */
+        m->key[at] = bits;
+        m->answer[at] = pass ? 2 : 1;
+        m->used++;
+    }
+    *out = m->answer[at] == 2;
+    return HG_OK;
+}
+
+static enum hg_rc keep_memo(struct hg_sieve *s, struct node *n, const uint8_t *nulls, struct hg_sel *sel, struct hg_err *err)
+{
+    bool integer = hg_type_is_integer(n->col->type);
+    hg_sel_list(sel);
+    uint32_t kept = 0;
+    for (uint32_t k = 0; k < sel->n; k++) {
+        uint32_t i = sel->at[k];
+        bool pass = n->null_passes;
+        if (!nulls || !nulls[i]) {
+            int64_t bits;
+            if (integer) bits = s->i64[i];
+            else memcpy(&bits, &s->f64[i], sizeof bits);
+            HG_TRY(memo_answer(n, bits, &pass, err));
+        }
+        sel->at[kept] = (uint16_t)i;
+        kept += pass;
+    }
+    sel->n = kept;
+    return HG_OK;
+}
+
+static enum hg_rc keep(struct hg_sieve *s, struct node *n, uint32_t row, uint32_t rows, struct hg_sel *sel, struct hg_err *err);
+
+static enum hg_rc keep_or(struct hg_sieve *s, struct node *n, uint32_t row, uint32_t rows, struct hg_sel *sel, struct hg_err *err)
+{
+    uint8_t in[HG_BLOCK_ROWS];
+    memset(in, 0, rows);
+    hg_sel_list(sel);
+    struct hg_sel *rest = n->rest, *tmp = n->tmp;
+    rest->all = false;
+    rest->n = sel->n;
+    memcpy(rest->at, sel->at, sel->n * sizeof *sel->at);
+    for (uint32_t k = 0; k < n->n_kids && rest->n; k++) { /* each kid sees only what none before it took */
+        tmp->all = false;
+        tmp->n = rest->n;
+        memcpy(tmp->at, rest->at, rest->n * sizeof *rest->at);
+        HG_TRY(keep(s, n->kids[k], row, rows, tmp, err));
+        hg_sel_list(tmp);
+        for (uint32_t i = 0; i < tmp->n; i++) in[tmp->at[i]] = 1;
+        KEEP(rest, !in[i]);
+    }
+    KEEP(sel, in[i]);
+    return HG_OK;
+}
+
+static enum hg_rc keep(struct hg_sieve *s, struct node *n, uint32_t row, uint32_t rows, struct hg_sel *sel, struct hg_err *err)
+{
+    const struct hg_column *c = n->col;
+    switch (n->kind) {
+    case NODE_NONE: sel->n = 0, sel->all = false; return HG_OK;
+    case NODE_ALL: return HG_OK;
+    case NODE_BITMAP: keep_bitmap(n, row, rows, sel); return HG_OK;
+    case NODE_IDS:
+        HG_TRY(c->ops->ids(n->rd, row, rows, s->ids, err));
+        KEEP(sel, id_in(n->bits, s->ids[i]));
+        return HG_OK;
+    case NODE_MULTI: return keep_multi(n, row, rows, sel, err);
+    case NODE_I64:
+    case NODE_F64:
+    case NODE_MEMO: {
+        uint8_t *nulls = c->has_nulls ? s->nulls : NULL;
+        if (hg_type_is_integer(c->type)) HG_TRY(c->ops->i64(n->rd, row, rows, s->i64, nulls, err));
+        else HG_TRY(c->ops->f64(n->rd, row, rows, s->f64, nulls, err));
+        if (n->kind == NODE_I64) keep_i64(n, s->i64, nulls, sel);
+        else if (n->kind == NODE_F64) keep_f64(n, s->f64, nulls, sel);
+        else return keep_memo(s, n, nulls, sel, err);
+        return HG_OK;
+    }
+    case NODE_AND:
+        for (uint32_t k = 0; k < n->n_kids && sel->n; k++) HG_TRY(keep(s, n->kids[k], row, rows, sel, err));
+        return HG_OK;
+    case NODE_OR: return keep_or(s, n, row, rows, sel, err);
+    }
+    return HG_OK;
+}
+
+enum hg_rc hg_sieve_rows(struct hg_sieve *s, uint32_t row, uint32_t n, struct hg_sel *sel, struct hg_err *err)
+{
+    if (!sel->n) return HG_OK;
+    return keep(s, s->root, row, n, sel, err);
+}
