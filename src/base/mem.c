@@ -61,6 +61,11 @@ static const struct hg_budget *take(struct hg_budget *b, int64_t n)
             give_up_to(b, at, n);
             return at;
         }
+    }
+    /* Peaks only now that it is taken. What others are trying may show in `used`; no more than the limit was ever held. */
+    for (struct hg_budget *at = b; at; at = at->parent) {
+        int64_t now = atomic_load_explicit(&at->used, memory_order_relaxed);
+        if (at->limit > 0 && now > at->limit) now = at->limit;
         int64_t peak = atomic_load_explicit(&at->peak, memory_order_relaxed);
         while (now > peak && !atomic_compare_exchange_weak_explicit(&at->peak, &peak, now, memory_order_relaxed, memory_order_relaxed)) {}
     }
