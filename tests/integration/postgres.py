@@ -45,7 +45,7 @@ class Postgres:
         harness.wait_until("PostgreSQL to accept connections", lambda: self.ready(), deadline_s, process=self.process)
 
     def ready(self):
-        r = self.env.run([os.path.join(self.bin, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", "henge"], ok=False)
+        r = self.env.run([os.path.join(self.bin, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", "henge", "-d", "postgres"], ok=False)
         return r.returncode == 0
 
     def stop(self):
