@@ -197,3 +197,16 @@ void hg_metrics_render(struct hg_buf *out)
         if (atomic_load(&m->other.value)) put_series(out, id, &m->other, "other");
     }
 }
+
+void hg_metrics_markdown(FILE *out)
+{
+    static const char *const kinds[] = {"counter", "gauge", "histogram"};
+    fputs("# Metrics\n\n"
+          "Every server gives these at `GET /metrics` in Prometheus' text form; those that are not its business stay at 0 or absent. A histogram counts\n"
+          "milliseconds, in buckets from 0.25 to 60,000. Of a label at most 1,000 values are kept apart; what comes later counts under `other`.\n\n"
+          "This page is generated from `src/base/metrics.def`; the test `unit/base/metrics` compares them.\n\n"
+          "| metric | kind | label | |\n|---|---|---|---|\n",
+          out);
+    for (size_t i = 0; i < HG_N_METRICS; i++)
+        fprintf(out, "| `%s` | %s | %s | %s |\n", table[i].name, kinds[table[i].kind], table[i].label ? table[i].label : "", table[i].help);
+}

@@ -3,6 +3,7 @@
 #define HG_BASE_METRICS_H
 
 #include <stdint.h>
+#include <stdio.h>
 #include "base/buf.h"
 
 enum hg_metric {
@@ -18,5 +19,6 @@ void hg_metric_set(enum hg_metric m, const char *label, int64_t v);
 void hg_metric_observe_ms(enum hg_metric m, const char *label, double ms); /* histogram, buckets 0.25 ms to 60 s */
 int64_t hg_metric_get(enum hg_metric m, const char *label);
 void hg_metrics_render(struct hg_buf *out);
+void hg_metrics_markdown(FILE *out); /* docs/metrics.md */
 
 #endif

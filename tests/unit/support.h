@@ -62,6 +62,29 @@ static inline const char *hg_test_path(const char *name)
     return b;
 }
 
+/* A page under the sources that is generated: fails when it differs. HENGE_TEST_UPDATE=1 writes it anew. */
+static inline void hg_test_page_is_current(const char *page, void (*generate)(FILE *))
+{
+    const char *root = getenv("HENGE_SOURCE_DIR");
+    if (!root) skip();
+    char path[600], *want = NULL;
+    size_t n = 0;
+    snprintf(path, sizeof path, "%s/%s", root, page);
+    FILE *f = open_memstream(&want, &n);
+    assert_non_null(f);
+    generate(f);
+    fclose(f);
+    struct hg_err err;
+    if (getenv("HENGE_TEST_UPDATE")) assert_ok(hg_file_write_atomic(path, (struct hg_span){(const uint8_t *)want, n}, &err), err);
+    struct hg_buf b;
+    hg_buf_init(&b, 1 << 20);
+    assert_ok(hg_file_read(path, 1 << 20, &b, &err), err);
+    bool same = b.len == n && memcmp(b.p, want, n) == 0;
+    hg_buf_free(&b);
+    free(want);
+    if (!same) fail_msg("%s is not what the sources generate: run this test with HENGE_TEST_UPDATE=1 and look at the difference", path);
+}
+
 /* A small generator of its own (SplitMix64), so that a printed seed repeats a run on any machine. */
 static inline uint64_t hg_test_random(uint64_t *state)
 {

@@ -142,11 +142,18 @@ static void the_table_is_sound(void **state)
     free(all);
 }
 
+static void the_page_is_current(void **state)
+{
+    (void)state;
+    hg_test_page_is_current("docs/metrics.md", hg_metrics_markdown);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counters_and_gauges), cmocka_unit_test(labels), cmocka_unit_test(labels_are_bounded),
         cmocka_unit_test(histograms), cmocka_unit_test(threads_count_exactly), cmocka_unit_test(the_table_is_sound),
+        cmocka_unit_test(the_page_is_current),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
