@@ -45,7 +45,9 @@ void hg_wire_end(struct hg_wire_stream *st);                                    
 void hg_wire_fail(struct hg_wire_stream *st, enum hg_rc rc, const char *msg);   /* reply failed; gives up st (any thread) */
 bool hg_wire_cancelled(const struct hg_wire_stream *st);                        /* peer cancelled or gone (any thread) */
 const _Atomic bool *hg_wire_cancel_flag(const struct hg_wire_stream *st);       /* the same, for scans; valid while st is held */
-/* fn(arg) once, on the loop, when the peer cancels or goes, unless the stream ended before. At most one per stream. */
+/* fn(arg) once, on the loop, when the peer cancels or goes or the deadline passes, unless the stream ended before. At most one per stream. fn does not run
+ * once hg_wire_end or hg_wire_fail has returned: called from another thread these wait for an fn that is running, so hold no lock that fn takes. (After
+ * hg_wire_server_close fn runs at once, on the caller's thread.) */
 void hg_wire_on_cancel(struct hg_wire_stream *st, void (*fn)(void *), void *arg);
 
 /* ---- client side ---- */
@@ -63,5 +65,24 @@ void hg_wire_client_close(struct hg_wire_client *c); /* fails what is open with 
 struct hg_wire_call *hg_wire_request_send(struct hg_wire_client *c, const char *address, enum hg_wire_kind kind, struct hg_buf *body, int64_t timeout_ms, struct hg_wire_reply r);
 void hg_wire_call_cancel(struct hg_wire_call *call);  /* done comes with CANCELLED, unless it is already on its way (any thread) */
 void hg_wire_call_release(struct hg_wire_call *call); /* every call is released once by who made it; it goes on regardless (any thread) */
+/* While held, the call gives the peer no more credit: at most the window's worth still arrives, and the peer's queue grows instead of ours. Other calls on the
+ * connection go on. (any thread) */
+void hg_wire_call_hold(struct hg_wire_call *call, bool hold);
+/* No memory for the call, or a closed client: done is called before hg_wire_request_send returns, on the caller's thread, and NULL is returned; the other calls take NULL. */
+
+/* ---- limits and times; 0 keeps the default ---- before the first request or connection */
+struct hg_wire_tuning {
+    int64_t connect_ms;   /* 2,000: reaching the peer */
+    int64_t hello_ms;     /* 5,000: from connected to welcome */
+    int64_t ping_ms;      /* 2,000 */
+    int64_t dead_ms;      /* 6,000 without a byte from the peer: it is gone */
+    uint32_t window;      /* 1 MiB: what a stream's reply may have under way (client) */
+    size_t max_queued;    /* 64 MiB: what waits for credit on one stream (server) */
+    size_t max_message;   /* 64 MiB: one request or one message of a reply (receiver) */
+    uint32_t max_streams; /* 4,096 open on one connection; the client queues what is more (server) */
+    uint32_t max_conns;   /* 1,024 (server) */
+};
+void hg_wire_server_tune(struct hg_wire_server *s, const struct hg_wire_tuning *t);
+void hg_wire_client_tune(struct hg_wire_client *c, const struct hg_wire_tuning *t);
 
 #endif
