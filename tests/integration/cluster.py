@@ -19,6 +19,7 @@ class Server:
         os.makedirs(self.data, exist_ok=True)
         self.settings = {"http.host": "127.0.0.1", "http.port": self.port, "server.name": self.name, "data.dir": self.data, **(settings or {})}
         self.environment = {}
+        self.wrapper = []  # words before the command: unshare, setarch, ...
         self.process = None
         if start:
             self.start()
@@ -29,7 +30,7 @@ class Server:
         values = {**self.settings, **{k.replace("__", "."): v for k, v in settings.items()}}
         with open(config, "w", encoding="utf-8") as f:
             f.writelines(f"{k} = {v}\n" for k, v in values.items())
-        argv = [self.env.program("henge"), self.role, "--config", config]
+        argv = self.wrapper + [self.env.program("henge"), self.role, "--config", config]
         # henge refuses HENGE_ variables that are no settings; those of the harness are not for it.
         inherited = {k: v for k, v in os.environ.items() if k not in ("HENGE_BUILD", "HENGE_CACHE")}
         self.process = self.env.start(self.name, argv, env={**inherited, **self.environment})
@@ -97,9 +98,9 @@ class Cluster:
                        "server.lease": "2s", "coordinator.period": "200ms", "coordinator.grace": "3s", **(settings or {})}
         self.servers = {}
 
-    def add(self, role, name=None, **settings):
+    def add(self, role, name=None, start=True, **settings):
         values = {**self.common, "wire.port": self.env.ports.take(), **{k.replace("__", "."): v for k, v in settings.items()}}
-        server = Server(self.env, role, values, name)
+        server = Server(self.env, role, values, name, start)
         self.servers[server.name] = server
         return server
 
@@ -112,7 +113,7 @@ class Cluster:
     def stop(self, deadline_s=60):
         """SIGTERM to all that run; each must drain and exit 0."""
         for s in self.servers.values():
-            if s.process.running():
+            if s.process and s.process.running():
                 status = s.terminate(deadline_s)
                 check(status == 0, f"{s.name}: exit status {status} after SIGTERM")
 
