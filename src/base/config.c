@@ -274,7 +274,7 @@ static enum hg_rc check(const struct hg_cfg_key *k, const char *text, const char
 /* Checks, and keeps the value unless a source of higher precedence came before. */
 static enum hg_rc set(struct hg_cfg *c, const struct hg_cfg_key *k, const char *text, const char *origin, struct hg_err *err)
 {
-    int64_t num;
+    int64_t num = 0;
     HG_TRY(check(k, text, origin, &num, err));
     struct value *v = &c->values[k - hg_cfg_keys];
     if (v->text) return HG_OK;
