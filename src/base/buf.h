@@ -2,6 +2,7 @@
 #ifndef HG_BASE_BUF_H
 #define HG_BASE_BUF_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -79,6 +80,6 @@ uint32_t hg_rd_count(struct hg_rd *r, size_t min_bytes); /* varint */
 
 static inline uint32_t hg_le32(const void *p) { uint32_t v; memcpy(&v, p, 4); return v; }
 static inline uint64_t hg_le64(const void *p) { uint64_t v; memcpy(&v, p, 8); return v; }
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "henge runs on little-endian machines");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "henge runs on little-endian machines");
 
 #endif

@@ -3,7 +3,13 @@
 #ifndef HG_BASE_MEM_H
 #define HG_BASE_MEM_H
 
+#ifdef __cplusplus
+#include <atomic>
+#define HG_ATOMIC(type) std::atomic<type> /* the same layout; C++ (the simdjson door) only passes it by */
+#else
 #include <stdatomic.h>
+#define HG_ATOMIC(type) _Atomic(type)
+#endif
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
@@ -12,8 +18,8 @@ struct hg_budget {
     struct hg_budget *parent; /* NULL at the root; outlives this */
     const char *name;         /* in messages: "query memory" */
     int64_t limit;            /* bytes; 0: none */
-    _Atomic int64_t used;
-    _Atomic int64_t peak;
+    HG_ATOMIC(int64_t) used;
+    HG_ATOMIC(int64_t) peak;
 };
 
 void hg_budget_init(struct hg_budget *b, struct hg_budget *parent, const char *name, int64_t limit);

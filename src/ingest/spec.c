@@ -105,7 +105,7 @@ static enum hg_rc parse_intervals(struct hg_arena *a, const json_t *g, const str
 static enum hg_rc parse_data_schema(struct hg_arena *a, const json_t *o, const struct hg_jpath *p, struct hg_data_schema *d, struct hg_err *err)
 {
     const char *name = NULL, *ns = "";
-    json_t *gran = NULL, *dims = NULL, *list = NULL;
+    json_t *gran = NULL;
     HG_TRY(hg_jget_str(o, "dataSource", p, true, &name, err));
     HG_TRY(hg_jget_str(o, "namespace", p, false, &ns, err));
     struct hg_err why;
@@ -115,9 +115,7 @@ static enum hg_rc parse_data_schema(struct hg_arena *a, const json_t *o, const s
     HG_TRY(copy_text(a, ns, &d->ns, err));
     HG_TRY(parse_time_spec(a, o, p, &d->time, err));
     HG_TRY(hg_schema_parse(a, o, p, &d->schema, err));
-    HG_TRY(hg_jget_obj(o, "dimensionsSpec", p, false, &dims, err));
-    HG_TRY(hg_jget_arr(dims, "dimensions", HG_JKEY(p, "dimensionsSpec"), false, &list, err));
-    d->discover_dims = json_array_size(list) == 0;
+    if (!d->schema->n_dims) return hg_jfail(err, HG_JKEY(HG_JKEY(p, "dimensionsSpec"), "dimensions"), "dimensions must be declared");
     HG_TRY(hg_gran_of_name(HG_STR("day"), &d->segment_gran, err));
     HG_TRY(hg_jget_obj(o, "granularitySpec", p, false, &gran, err));
     if (!gran) return HG_OK;
@@ -377,7 +375,6 @@ enum hg_rc hg_kafka_spec_parse(struct hg_arena *a, const json_t *spec, struct hg
     if (strcmp(type, "kafka") != 0) return hg_jfail(err, HG_JKEY(&hg_jroot, "type"), "unsupported supervisor type \"%s\"; known: kafka", type);
     HG_TRY(sections(spec, &ds, &io, &tuning, &hg_jroot, &sp, &store, err));
     HG_TRY(parse_data_schema(a, ds, HG_JKEY(sp, "dataSchema"), &s->data, err));
-    if (s->data.discover_dims) return hg_jfail(err, HG_JKEY(HG_JKEY(sp, "dataSchema"), "dimensionsSpec"), "a stream's dimensions must be declared");
     const struct hg_jpath *iop = HG_JKEY(sp, "ioConfig"), *tp = HG_JKEY(sp, "tuningConfig");
     HG_TRY(hg_jget_str(io, "topic", iop, true, &topic, err));
     HG_TRY(copy_text(a, topic, &s->topic, err));

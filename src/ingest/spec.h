@@ -43,7 +43,6 @@ struct hg_data_schema {
     struct hg_gran segment_gran;    /* default DAY */
     const struct hg_interval *intervals; /* batch: granularitySpec.intervals; n 0: from the data */
     uint32_t n_intervals;
-    bool discover_dims;             /* no dimensions declared: every field not excluded becomes a string dimension (batch only) */
 };
 
 enum hg_partitioning { HG_PART_DYNAMIC, HG_PART_HASHED, HG_PART_RANGE };
