@@ -114,7 +114,7 @@ static void wait_remove(struct peer *p, struct hg_wire_call *call)
     call->prev = call->next = NULL;
 }
 
-/* The end of a call, and the loop's reference. The peer is told when its side may still be at it. */
+/* The end of a call, and the loop's reference. The peer is told when its side may still be at it (not when it never heard of the stream). */
 static void finish(struct hg_wire_call *call, bool tell, enum hg_rc rc, const char *msg)
 {
     if (call->state == DONE) return;
@@ -126,7 +126,7 @@ static void finish(struct hg_wire_call *call, bool tell, enum hg_rc rc, const ch
     if (c) {
         uint32_t id = call->ch.id;
         hg_wconn_remove(&call->ch);
-        if (tell) hg_wconn_send(c, HG_F_CANCEL, false, id, (struct hg_span){0}, (struct hg_span){0});
+        if (tell && call->head_sent) hg_wconn_send(c, HG_F_CANCEL, false, id, (struct hg_span){0}, (struct hg_span){0});
     }
     hg_buf_free(&call->body);
     hg_buf_free(&call->rx);
