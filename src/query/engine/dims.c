@@ -1,0 +1,172 @@
+#include "query/engine/dims.h"
+
+#include <math.h>
+#include <string.h>
+#include "base/num.h"
+
+enum hg_rc hg_dimread_open(struct hg_dimread *d, const struct hg_dim *dim, const struct hg_source *src, struct hg_arena *a, struct hg_exec *x, struct hg_err *err)
+{
+    memset(d, 0, sizeof *d);
+    d->dim = dim;
+    d->card = 1;
+    d->col = hg_source_column(src, dim->column);
+    hg_buf_init(&d->scratch, SIZE_MAX);
+    hg_gtab_init(&d->values, 1, x->budget);
+    d->ids = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *d->ids);
+    if (!d->ids) return hg_arena_fail(a, "dimension", err);
+    if (d->col && hg_type_is_complex(d->col->type)) d->col = NULL; /* a sketch has no value to group by; Druid gives null */
+    if (!d->col) return HG_OK;
+    const struct hg_column *c = d->col;
+    HG_TRY(c->ops->open(c, a, &d->rd, err));
+    if (c->type == HG_T_STRING) {
+        d->multi = c->multi;
+        d->card = c->dict->card;
+        if (dim->type == HG_T_STRING) return HG_OK;
+        d->card = 0;
+        d->numeric = true;
+        d->value_type = dim->type;
+        d->map = hg_arena_array(a, c->dict->card, sizeof *d->map);
+        if (!d->map) return hg_arena_fail(a, "dimension", err);
+        memset(d->map, 0xFF, c->dict->card * sizeof *d->map);
+        d->map[0] = 0;
+        return HG_OK;
+    }
+    d->card = 0;
+    d->numeric = true;
+    d->value_type = dim->type == HG_T_STRING ? c->type : dim->type;
+    d->nulls = hg_arena_array(a, HG_BLOCK_ROWS, 1);
+    if (hg_type_is_integer(c->type)) d->i64 = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *d->i64);
+    else d->f64 = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *d->f64);
+    return d->nulls && (d->i64 || d->f64) ? HG_OK : hg_arena_fail(a, "dimension", err);
+}
+
+void hg_dimread_close(struct hg_dimread *d)
+{
+    hg_gtab_free(&d->values);
+    hg_buf_free(&d->scratch);
+}
+
+static uint64_t bits_of(double v)
+{
+    uint64_t b;
+    if (isnan(v)) v = NAN; /* one NaN */
+    memcpy(&b, &v, sizeof b);
+    return b;
+}
+static double real_of(uint64_t b)
+{
+    double v;
+    memcpy(&v, &b, sizeof v);
+    return v;
+}
+static int64_t to_long(double v)
+{
+    if (isnan(v)) return 0;
+    if (v >= 0x1p63) return INT64_MAX;
+    if (v < -0x1p63) return INT64_MIN;
+    return (int64_t)v;
+}
+
+/* A column's integer as the key of the output type. */
+static uint64_t key_of_i64(const struct hg_dimread *d, int64_t v)
+{
+    bool dec = d->col->type == HG_T_DECIMAL;
+    if (d->value_type == d->col->type) return (uint64_t)v;
+    if (d->value_type == HG_T_LONG) return (uint64_t)(dec ? v / HG_DECIMAL_SCALE : v);
+    double r = dec ? (double)v / HG_DECIMAL_SCALE : (double)v;
+    return bits_of(d->value_type == HG_T_FLOAT ? (double)(float)r : r);
+}
+static uint64_t key_of_f64(const struct hg_dimread *d, double v)
+{
+    if (d->value_type == HG_T_LONG) return (uint64_t)to_long(v);
+    return bits_of(d->value_type == HG_T_FLOAT ? (double)(float)v : v);
+}
+
+static enum hg_rc value_id(struct hg_dimread *d, uint64_t key, uint32_t *id, struct hg_err *err)
+{
+    HG_TRY(hg_gtab_add(&d->values, &key, id, err));
+    ++*id;
+    return HG_OK;
+}
+
+enum hg_rc hg_dimread_mapped(struct hg_dimread *d, uint32_t id, uint32_t *out, struct hg_err *err)
+{
+    if (!d->map) return *out = id, HG_OK;
+    if (d->map[id] == UINT32_MAX) {
+        struct hg_edge e = {.there = true, .s = hg_dict_get(d->col->dict, id, &d->scratch)};
+        hg_edge_numbers(&e);
+        uint32_t v = 0; /* what is no number of the type is null */
+        if (e.is_num && (d->value_type != HG_T_LONG || e.is_int)) {
+            uint64_t key = d->value_type == HG_T_LONG ? (uint64_t)e.i : bits_of(d->value_type == HG_T_FLOAT ? (double)(float)e.d : e.d);
+            HG_TRY(value_id(d, key, &v, err));
+        }
+        d->map[id] = v;
+    }
+    return *out = d->map[id], HG_OK;
+}
+
+enum hg_rc hg_dimread_load(struct hg_dimread *d, uint32_t row, uint32_t n, const struct hg_sel *sel, struct hg_err *err)
+{
+    const struct hg_column *c = d->col;
+    if (!c) {
+        memset(d->ids, 0, n * sizeof *d->ids);
+        return HG_OK;
+    }
+    if (d->multi) return c->ops->multi(d->rd, row, n, &d->ends, &d->mids, err);
+    if (c->type == HG_T_STRING) {
+        HG_TRY(c->ops->ids(d->rd, row, n, d->ids, err));
+        if (d->map)
+            for (uint32_t k = 0; k < sel->n; k++) {
+                uint32_t i = sel->all ? k : sel->at[k];
+                HG_TRY(hg_dimread_mapped(d, d->ids[i], &d->ids[i], err));
+            }
+        return HG_OK;
+    }
+    uint8_t *nulls = c->has_nulls ? d->nulls : NULL;
+    if (d->i64) HG_TRY(c->ops->i64(d->rd, row, n, d->i64, nulls, err));
+    else HG_TRY(c->ops->f64(d->rd, row, n, d->f64, nulls, err));
+    for (uint32_t k = 0; k < sel->n; k++) {
+        uint32_t i = sel->all ? k : sel->at[k];
+        if (nulls && nulls[i]) d->ids[i] = 0;
+        else HG_TRY(value_id(d, d->i64 ? key_of_i64(d, d->i64[i]) : key_of_f64(d, d->f64[i]), &d->ids[i], err));
+    }
+    return HG_OK;
+}
+
+/* ---- output ---- */
+
+static struct hg_str text_of(const struct hg_dimread *d, uint64_t key, char *num)
+{
+    int n;
+    if (d->value_type == HG_T_LONG) n = hg_fmt_i64((int64_t)key, num);
+    else if (d->value_type == HG_T_DECIMAL) n = hg_fmt_decimal((int64_t)key, num);
+    else if (d->value_type == HG_T_FLOAT) n = hg_fmt_f32((float)real_of(key), num);
+    else n = hg_fmt_f64(real_of(key), num);
+    return (struct hg_str){num, (size_t)n};
+}
+
+enum hg_rc hg_dimread_emit(struct hg_dimread *d, uint32_t id, struct hg_key_col *col, uint64_t to, struct hg_strtab *t, struct hg_arena *a, struct hg_err *err)
+{
+    if (col->type != HG_T_STRING) {
+        col->nulls[to] = id == 0;
+        if (id == 0) return HG_OK;
+        uint64_t key = *hg_gtab_key(&d->values, id - 1);
+        if (col->type == HG_T_LONG) col->i[to] = (int64_t)key;
+        else col->d[to] = real_of(key);
+        return HG_OK;
+    }
+    if (id == 0) return col->ids[to] = 0, HG_OK;
+    if (!d->str) {
+        size_t n = d->numeric ? (size_t)d->values.n + 1 : d->card;
+        d->str = hg_arena_array(a, n, sizeof *d->str);
+        if (!d->str) return hg_arena_fail(a, "dimension", err);
+        memset(d->str, 0xFF, n * sizeof *d->str);
+    }
+    if (d->str[id] == UINT32_MAX) {
+        char num[HG_NUM_TEXT];
+        struct hg_str s = d->numeric ? text_of(d, *hg_gtab_key(&d->values, id - 1), num) : hg_dict_get(d->col->dict, id, &d->scratch);
+        HG_TRY(hg_strtab_add(t, s, true, &d->str[id], err));
+    }
+    col->ids[to] = d->str[id];
+    return HG_OK;
+}

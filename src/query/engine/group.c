@@ -1,0 +1,332 @@
+#include "query/engine/group.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "query/engine/dims.h"
+
+#define CHUNK HG_BLOCK_ROWS
+#define LIST_BUCKETS 1000000u /* more buckets than that are numbered as they come */
+
+struct field { /* where a dimension's id lies in a packed key */
+    uint32_t word, shift;
+};
+
+struct group {
+    const struct hg_query *q;
+    struct hg_exec *x;
+    struct hg_arena *a;
+    struct hg_scan s;
+    struct hg_buckets b;
+    bool list;              /* buckets come from b; else from `times`, in order of arrival */
+    struct hg_gtab times;
+    int64_t last_start, last_next; /* the bucket looked up last, when !list */
+    uint32_t last_bucket;
+
+    struct hg_dimread *dims;
+    uint32_t n_dims, n_opened;
+    uint32_t *multi;        /* numbers of the multi-value dimensions */
+    uint32_t n_multi;
+    bool drop_empty;
+
+    struct hg_states st;
+    bool direct;
+    uint64_t n_slots;       /* direct */
+    uint8_t *used;          /* direct */
+    size_t counted;
+    struct field *field, bucket_field;
+    uint32_t words;
+    struct hg_gtab tab;
+    uint64_t *key;
+
+    /* a chunk: m rows to be grouped */
+    uint32_t m;
+    bool dense;             /* pos is 0..m-1 */
+    uint16_t *pos;
+    uint32_t **id;          /* per dimension */
+    uint32_t *bucket;       /* per row */
+    uint32_t *slot;
+};
+
+/* ---- buckets ---- */
+
+static enum hg_rc bucket_of(struct group *g, int64_t t, uint32_t *out, struct hg_err *err)
+{
+    if (g->list) return *out = hg_buckets_find(&g->b, t), HG_OK;
+    if (g->times.n && t >= g->last_start && t < g->last_next) return *out = g->last_bucket, HG_OK;
+    struct hg_interval iv = hg_gran_bucket(&g->q->gran, t);
+    uint64_t key = (uint64_t)iv.start;
+    HG_TRY(hg_gtab_add(&g->times, &key, out, err));
+    g->last_start = iv.start;
+    g->last_next = iv.end;
+    g->last_bucket = *out;
+    return HG_OK;
+}
+static int64_t bucket_start(const struct group *g, uint32_t k) { return g->list ? g->b.start[k] : (int64_t)*hg_gtab_key(&g->times, k); }
+
+/* ---- choosing ---- */
+
+static uint32_t bits_for(uint64_t card)
+{
+    uint32_t n = 0;
+    while (n < 32 && (1ull << n) < card) n++;
+    return n ? n : 1;
+}
+
+/* Direct while slots are few, by themselves or next to the rows. */
+static bool fits_direct(const struct group *g, uint64_t *slots)
+{
+    if (!g->list) return false;
+    uint64_t n = g->b.n ? g->b.n : 1, room = g->s.n_rows * 8 > 65536 ? g->s.n_rows * 8 : 65536;
+    if (room > 1u << 24) room = 1u << 24;
+    for (uint32_t k = 0; k < g->n_dims; k++) {
+        if (!g->dims[k].card || __builtin_mul_overflow(n, (uint64_t)g->dims[k].card, &n) || n > room) return false;
+    }
+    const struct hg_budget *b = g->x->budget;
+    if (b->limit && (uint64_t)n * (hg_states_slot_bytes(g->q->plan) + 1) > (uint64_t)b->limit / 4) return false;
+    *slots = n;
+    return true;
+}
+
+static void place(struct field *f, uint32_t bits, uint32_t *word, uint32_t *at)
+{
+    if (*at + bits > 64) ++*word, *at = 0;
+    *f = (struct field){*word, *at};
+    *at += bits;
+}
+
+static enum hg_rc choose(struct group *g, struct hg_err *err)
+{
+    g->direct = fits_direct(g, &g->n_slots);
+    if (g->direct) {
+        HG_TRY(hg_counted_grow(g->x->budget, &g->counted, (void **)&g->used, 0, g->n_slots, 1, "grouping", err));
+        memset(g->used, 0, g->n_slots);
+        return hg_states_room(&g->st, g->n_slots, err);
+    }
+    uint32_t word = 0, at = 0;
+    g->field = hg_arena_array(g->a, g->n_dims, sizeof *g->field);
+    if (!g->field) return hg_arena_fail(g->a, "grouping", err);
+    place(&g->bucket_field, g->list ? bits_for(g->b.n) : 32, &word, &at);
+    for (uint32_t k = 0; k < g->n_dims; k++) place(&g->field[k], g->dims[k].card ? bits_for(g->dims[k].card) : 32, &word, &at);
+    g->words = word + 1;
+    hg_gtab_init(&g->tab, g->words, g->x->budget);
+    g->key = hg_arena_array(g->a, (size_t)CHUNK * g->words, sizeof *g->key);
+    return g->key ? HG_OK : hg_arena_fail(g->a, "grouping", err);
+}
+
+static enum hg_rc open_group(struct group *g, const struct hg_source *src, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_err *err)
+{
+    const struct hg_plan *plan = g->q->plan;
+    struct hg_err ignored;
+    g->n_dims = plan->n_dims;
+    g->dims = hg_arena_array(g->a, plan->n_dims, sizeof *g->dims);
+    g->multi = hg_arena_array(g->a, plan->n_dims, sizeof *g->multi);
+    g->id = hg_arena_array(g->a, plan->n_dims, sizeof *g->id);
+    g->pos = hg_arena_array(g->a, CHUNK, sizeof *g->pos);
+    g->bucket = hg_arena_array(g->a, CHUNK, sizeof *g->bucket);
+    g->slot = hg_arena_array(g->a, CHUNK, sizeof *g->slot);
+    if (!g->dims || !g->multi || !g->id || !g->pos || !g->bucket || !g->slot) return hg_arena_fail(g->a, "grouping", err);
+    for (uint32_t k = 0; k < plan->n_dims; k++) {
+        g->n_opened = k + 1;
+        HG_TRY(hg_dimread_open(&g->dims[k], &plan->dims[k], src, g->a, g->x, err));
+        if (g->dims[k].multi) g->multi[g->n_multi++] = k;
+        if (!(g->id[k] = hg_arena_array(g->a, CHUNK, sizeof **g->id))) return hg_arena_fail(g->a, "grouping", err);
+    }
+    /* topN answers with its empty buckets too, so it must list them; groupBy need not when they are very many. */
+    bool must = g->q->type == HG_Q_TOPN;
+    enum hg_rc rc = hg_buckets_new(g->q, src, ivs, n_ivs, must ? HG_MAX_BUCKETS : LIST_BUCKETS, g->a, &g->b, must ? err : &ignored);
+    if (rc != HG_OK && (must || rc != HG_E_LIMIT)) return rc;
+    g->list = rc == HG_OK;
+    hg_gtab_init(&g->times, 1, g->x->budget);
+    HG_TRY(hg_scan_open(g->q, src, ivs, n_ivs, g->x, g->a, &g->s, err));
+    return choose(g, err);
+}
+
+/* ---- rows ---- */
+
+/* The chunk's rows into the states. */
+static enum hg_rc flush(struct group *g, struct hg_err *err)
+{
+    uint32_t m = g->m;
+    if (!m) return HG_OK;
+    g->m = 0;
+    if (g->direct) {
+        memcpy(g->slot, g->bucket, m * sizeof *g->slot);
+        for (uint32_t k = 0; k < g->n_dims; k++) {
+            uint32_t card = g->dims[k].card;
+            const uint32_t *id = g->id[k];
+            for (uint32_t i = 0; i < m; i++) g->slot[i] = g->slot[i] * card + id[i];
+        }
+        for (uint32_t i = 0; i < m; i++) g->used[g->slot[i]] = 1;
+    } else {
+        uint32_t w = g->words;
+        memset(g->key, 0, (size_t)m * w * sizeof *g->key);
+        for (uint32_t i = 0; i < m; i++) g->key[(size_t)i * w + g->bucket_field.word] = (uint64_t)g->bucket[i] << g->bucket_field.shift;
+        for (uint32_t k = 0; k < g->n_dims; k++) {
+            uint64_t *key = g->key + g->field[k].word;
+            uint32_t shift = g->field[k].shift;
+            const uint32_t *id = g->id[k];
+            for (uint32_t i = 0; i < m; i++) key[(size_t)i * w] |= (uint64_t)id[i] << shift;
+        }
+        for (uint32_t i = 0; i < m; i++) HG_TRY(hg_gtab_add(&g->tab, g->key + (size_t)i * w, &g->slot[i], err));
+        HG_TRY(hg_states_room(&g->st, g->tab.n, err));
+    }
+    return hg_aggs_add(g->s.aggs, &g->st, g->dense ? NULL : g->pos, g->slot, 0, m, err);
+}
+
+/* A batch without multi-values: one chunk. */
+static enum hg_rc add_plain(struct group *g, bool one, uint32_t bucket, struct hg_err *err)
+{
+    const struct hg_sel *sel = g->s.sel;
+    uint32_t m = sel->n;
+    for (uint32_t i = 0; i < m; i++) g->pos[i] = sel->all ? (uint16_t)i : sel->at[i];
+    for (uint32_t i = 0; i < m; i++) {
+        if (one) g->bucket[i] = bucket;
+        else HG_TRY(bucket_of(g, g->s.times[g->pos[i]], &g->bucket[i], err));
+    }
+    for (uint32_t k = 0; k < g->n_dims; k++) {
+        const uint32_t *ids = g->dims[k].ids;
+        for (uint32_t i = 0; i < m; i++) g->id[k][i] = ids[g->pos[i]];
+    }
+    g->m = m;
+    g->dense = sel->all;
+    return flush(g, err);
+}
+
+/* The cross product of a row's multi-values, an odometer over them. */
+static enum hg_rc add_exploded(struct group *g, uint16_t pos, uint32_t bucket, uint32_t *at, struct hg_err *err)
+{
+    for (uint32_t j = 0; j < g->n_multi; j++) {
+        const struct hg_dimread *d = &g->dims[g->multi[j]];
+        uint32_t from = pos ? d->ends[pos - 1] : 0;
+        if (from == d->ends[pos] && g->drop_empty) return HG_OK;
+        at[j] = from;
+    }
+    for (;;) {
+        uint32_t m = g->m++, j;
+        g->pos[m] = pos;
+        g->bucket[m] = bucket;
+        for (uint32_t k = 0; k < g->n_dims; k++)
+            if (!g->dims[k].multi) g->id[k][m] = g->dims[k].ids[pos];
+        for (j = 0; j < g->n_multi; j++) {
+            struct hg_dimread *d = &g->dims[g->multi[j]];
+            uint32_t from = pos ? d->ends[pos - 1] : 0, id = from == d->ends[pos] ? 0 : d->mids[at[j]];
+            HG_TRY(hg_dimread_mapped(d, id, &g->id[g->multi[j]][m], err));
+        }
+        if (g->m == CHUNK) HG_TRY(flush(g, err));
+        for (j = g->n_multi; j-- > 0;) { /* the last runs fastest */
+            const struct hg_dimread *d = &g->dims[g->multi[j]];
+            uint32_t from = pos ? d->ends[pos - 1] : 0;
+            if (++at[j] < d->ends[pos]) break;
+            at[j] = from;
+        }
+        if (j == UINT32_MAX) return HG_OK;
+    }
+}
+
+static enum hg_rc scan_rows(struct group *g, struct hg_err *err)
+{
+    uint32_t *at = hg_arena_array(g->a, g->n_multi, sizeof *at);
+    if (!at) return hg_arena_fail(g->a, "grouping", err);
+    for (;;) {
+        bool more, one = false;
+        uint32_t bucket = 0;
+        HG_TRY(hg_scan_next(&g->s, &more, err));
+        if (!more) return HG_OK;
+        g->x->stats.blocks_read++;
+        if (g->list) HG_TRY(hg_scan_one_bucket(&g->s, &g->b, &one, &bucket, err));
+        if (!one) HG_TRY(hg_scan_times(&g->s, err));
+        for (uint32_t k = 0; k < g->n_dims; k++) HG_TRY(hg_dimread_load(&g->dims[k], g->s.row, g->s.n, g->s.sel, err));
+        hg_aggs_begin(g->s.aggs, g->s.row, g->s.n);
+        if (!g->n_multi) {
+            HG_TRY(add_plain(g, one, bucket, err));
+            continue;
+        }
+        hg_sel_list(g->s.sel);
+        for (uint32_t i = 0; i < g->s.sel->n; i++) {
+            uint16_t pos = g->s.sel->at[i];
+            if (!one) HG_TRY(bucket_of(g, g->s.times[pos], &bucket, err));
+            HG_TRY(add_exploded(g, pos, bucket, at, err));
+        }
+        HG_TRY(flush(g, err)); /* positions are the batch's */
+    }
+}
+
+/* ---- output ---- */
+
+static enum hg_rc emit_row(struct group *g, struct hg_partial *p, struct hg_strtab *t, uint64_t slot, struct hg_err *err)
+{
+    uint64_t row = p->n_rows;
+    uint32_t bucket;
+    if (g->direct) {
+        uint64_t rest = slot;
+        for (uint32_t k = g->n_dims; k-- > 0;) {
+            HG_TRY(hg_dimread_emit(&g->dims[k], (uint32_t)(rest % g->dims[k].card), &p->keys[k], row, t, g->a, err));
+            rest /= g->dims[k].card;
+        }
+        bucket = (uint32_t)rest;
+    } else {
+        const uint64_t *key = hg_gtab_key(&g->tab, (uint32_t)slot);
+        for (uint32_t k = 0; k < g->n_dims; k++) {
+            uint32_t bits = g->dims[k].card ? bits_for(g->dims[k].card) : 32;
+            uint32_t id = (uint32_t)(key[g->field[k].word] >> g->field[k].shift & ((1ull << bits) - 1));
+            HG_TRY(hg_dimread_emit(&g->dims[k], id, &p->keys[k], row, t, g->a, err));
+        }
+        uint32_t bits = g->list ? bits_for(g->b.n) : 32;
+        bucket = (uint32_t)(key[g->bucket_field.word] >> g->bucket_field.shift & ((1ull << bits) - 1));
+    }
+    p->bucket[row] = bucket_start(g, bucket);
+    hg_states_move(&g->st, slot, p, row);
+    p->n_rows++;
+    return HG_OK;
+}
+
+static enum hg_rc emit(struct group *g, struct hg_partial **out, struct hg_err *err)
+{
+    uint64_t n = g->direct ? 0 : g->tab.n;
+    if (g->direct)
+        for (uint64_t k = 0; k < g->n_slots; k++) n += g->used[k];
+    struct hg_partial *p;
+    struct hg_strtab t;
+    HG_TRY(hg_partial_new(g->q, g->x, n, 0, &p, err));
+    hg_strtab_init(&t, p);
+    enum hg_rc rc = HG_OK;
+    if (g->direct) {
+        for (uint64_t k = 0; rc == HG_OK && k < g->n_slots; k++)
+            if (g->used[k]) rc = emit_row(g, p, &t, k, err);
+    } else {
+        for (uint32_t k = 0; rc == HG_OK && k < g->tab.n; k++) rc = emit_row(g, p, &t, k, err);
+    }
+    if (rc == HG_OK && g->q->type == HG_Q_TOPN) {
+        p->has_first_time = g->b.has_first;
+        p->first_time = g->b.first_time;
+        p->buckets = hg_arena_array(p->arena, g->b.n, sizeof *p->buckets);
+        if (!p->buckets) rc = hg_arena_fail(p->arena, "time buckets", err);
+        else if (g->b.n) memcpy(p->buckets, g->b.start, g->b.n * sizeof *p->buckets);
+        p->n_buckets = g->b.n;
+    }
+    if (rc == HG_OK) *out = p;
+    else hg_partial_free(p);
+    return rc;
+}
+
+enum hg_rc hg_group_scan(const struct hg_query *q, const struct hg_source *src, const struct hg_interval *ivs, uint32_t n_ivs, bool drop_empty, struct hg_exec *x, struct hg_arena *a,
+                         struct hg_partial **out, struct hg_err *err)
+{
+    struct group *g = hg_arena_zalloc(a, sizeof *g);
+    if (!g) return hg_arena_fail(a, "grouping", err);
+    g->q = q;
+    g->x = x;
+    g->a = a;
+    g->drop_empty = drop_empty;
+    HG_TRY(hg_states_init(&g->st, q->plan, x->budget, err));
+    enum hg_rc rc = open_group(g, src, ivs, n_ivs, err);
+    if (rc == HG_OK) rc = scan_rows(g, err);
+    if (rc == HG_OK) rc = emit(g, out, err);
+    for (uint32_t k = 0; k < g->n_opened; k++) hg_dimread_close(&g->dims[k]);
+    hg_gtab_free(&g->tab);
+    hg_gtab_free(&g->times);
+    hg_states_free(&g->st);
+    free(g->used);
+    hg_budget_give(x->budget, g->counted);
+    return rc;
+}
