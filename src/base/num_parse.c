@@ -27,13 +27,14 @@ struct literal {
     uint64_t digits;
     int64_t exp;
     bool more; /* a digit other than 0 was dropped */
+    int next;  /* the first one dropped */
 };
 
 static bool scan(struct hg_str s, struct literal *l)
 {
     size_t i = 0;
     bool any = false, point = false;
-    int kept = 0;
+    int kept = 0, dropped = 0;
     *l = (struct literal){0};
     if (s.len && (s.p[0] == '-' || s.p[0] == '+')) l->neg = s.p[i++] == '-';
     for (; i < s.len; i++) {
@@ -49,6 +50,7 @@ static bool scan(struct hg_str s, struct literal *l)
             if (l->digits) kept++;
             if (point) l->exp--;
         } else {
+            if (dropped++ == 0) l->next = c - '0';
             l->more |= c != '0';
             if (!point) l->exp++;
         }
@@ -105,8 +107,8 @@ bool hg_parse_f64(struct hg_str s, double *out)
     return parse_with_libc(s, out);
 }
 
-/* digits * 10^exp micro-units, ties away from zero. */
-static bool to_micros(bool neg, uint64_t digits, int64_t exp, int64_t *out)
+/* digits * 10^exp, with `next` the digit after them, in micro-units, ties away from zero. */
+static bool to_micros(bool neg, uint64_t digits, int next, int64_t exp, int64_t *out)
 {
     hg_u128 v = digits;
     exp += 6;
@@ -116,7 +118,7 @@ static bool to_micros(bool neg, uint64_t digits, int64_t exp, int64_t *out)
     }
     if (exp > 18) return false;
     uint64_t unit = 1;
-    bool up = false;
+    bool up = exp == 0 && next >= 5;
     for (int64_t i = exp; i < 0; i++) {
         up = v % 10 >= 5;
         v /= 10;
@@ -131,9 +133,9 @@ static bool to_micros(bool neg, uint64_t digits, int64_t exp, int64_t *out)
 bool hg_parse_decimal(struct hg_str s, int64_t *out)
 {
     struct literal l;
-    /* Dropped digits stand behind 19 kept ones and cannot turn a rounding: half up looks at one digit only. When the kept ones
-     * end before the micro-unit the number has at least 20 digits and is past int64. */
-    return scan(s, &l) && to_micros(l.neg, l.digits, l.exp, out);
+    /* Half up looks at one digit only, so what stands behind 20 digits is of no matter. When those end before the micro-unit the
+     * number is past int64. */
+    return scan(s, &l) && to_micros(l.neg, l.digits, l.next, l.exp, out);
 }
 
 bool hg_decimal_of_f64(double v, int64_t *out)
@@ -145,5 +147,5 @@ bool hg_decimal_of_f64(double v, int64_t *out)
         return true;
     }
     struct hg_shortest d = hg_shortest_f64(a);
-    return to_micros(signbit(v), d.digits, d.exp, out);
+    return to_micros(signbit(v), d.digits, 0, d.exp, out);
 }

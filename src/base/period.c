@@ -107,20 +107,23 @@ static bool settle(hg_i128 t, int64_t *out)
     return hg_time_in_range(t);
 }
 
+/* The clock shows `local` after the move; past the end of time it stays at the end. */
+static bool settle_local(hg_i128 local, const struct hg_tz *tz, int64_t *out)
+{
+    return hg_time_in_range(local) ? settle(hg_tz_to_utc(tz, (int64_t)local), out) : settle(local, out);
+}
+
 static bool add_months(int64_t *t, hg_i128 n, const struct hg_tz *tz)
 {
     if (n == 0) return true;
     int64_t local;
-    bool ok = hg_local_add_months(*t + hg_tz_offset_ms(tz, *t), n, &local);
-    return settle(hg_tz_to_utc(tz, hg_time_clamp(local)), t) && ok;
+    if (hg_local_add_months(*t + hg_tz_offset_ms(tz, *t), n, &local)) return settle_local(local, tz, t);
+    return settle(local < 0 ? HG_TIME_MIN - (hg_i128)1 : HG_TIME_MAX + (hg_i128)1, t);
 }
 
 static bool add_days(int64_t *t, hg_i128 n, const struct hg_tz *tz)
 {
-    if (n == 0) return true;
-    hg_i128 local = *t + hg_tz_offset_ms(tz, *t) + n * MS_DAY;
-    bool ok = hg_time_in_range(local);
-    return settle(hg_tz_to_utc(tz, hg_time_clamp(local)), t) && ok;
+    return n == 0 || settle_local(*t + hg_tz_offset_ms(tz, *t) + n * MS_DAY, tz, t);
 }
 
 /* Joda's fields are 32-bit; wilder ones can only come from a caller's mistake and are held there, so that no product overflows. */

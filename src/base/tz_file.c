@@ -117,8 +117,8 @@ static bool unroll(const struct posix_tz *tz, int64_t after, struct hg_tz_rules 
         int64_t t[2] = {start_first ? start : end, start_first ? end : start}, off[2] = {start_first ? tz->dst : tz->std, start_first ? tz->std : tz->dst};
         for (int i = 0; i < 2; i++) {
             if (t[i] <= after) continue;
-            /* Two changes at one instant, as when summer time ends with the year and begins with the next, cancel out. */
-            if (r->n && r->at[r->n - 1] == t[i] * 1000) continue;
+            /* Summer time that ends at the instant it begins again has not ended: that is how a rule says "all year". */
+            if (r->n && r->at[r->n - 1] == t[i] * 1000) r->n--;
             if (!hg_tz_rules_add(r, t[i] * 1000, off[i] * 1000)) return false;
         }
     }
