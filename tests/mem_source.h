@@ -272,7 +272,7 @@ static void hg_mem_fill_strings(struct hg_mem_source *s, struct hg_column *c, st
         if (cnt == 0) c->has_nulls = true;
         for (uint32_t j = 0; j < cnt; j++) {
             if (items[j].p) all[na] = (struct hg_mem_entry){items[j], 0, na}, na++;
-            else c->has_nulls = true;
+            else if (cnt == 1) c->has_nulls = true;
         }
     }
     qsort(all, na, sizeof *all, hg_mem_cmp_entry);

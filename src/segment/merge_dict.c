@@ -136,6 +136,7 @@ static int by_text(const void *a, const void *b) { return hg_str_cmp(((const str
 
 static enum hg_rc sort_texts(struct walk *w, struct hg_arena *a, struct hg_err *err)
 {
+    w->at = 0;
     w->texts = hg_arena_array(a, (size_t)w->dict->card + 1, sizeof *w->texts);
     if (!w->texts) return hg_arena_fail(a, "merging dictionaries", err);
     for (uint32_t id = 1; id < w->dict->card; id++) {
