@@ -1,0 +1,139 @@
+/* Ingestion specs to schemas: what Druid writes is read, what is wrong is refused with its JSON path. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "segment/schema.h"
+
+static enum hg_rc parse(struct hg_arena *a, const char *text, struct hg_schema **out, struct hg_err *err)
+{
+    json_t *j = NULL;
+    assert_int_equal(hg_json_parse(hg_str_of(text), &j, err), HG_OK);
+    enum hg_rc rc = hg_schema_parse(a, j, &hg_jroot, out, err);
+    json_decref(j);
+    return rc;
+}
+
+static void full(void **state)
+{
+    (void)state;
+    struct hg_arena *a = hg_arena_new(NULL);
+    struct hg_schema *s;
+    struct hg_err err;
+    if (parse(a,
+              "{\"dimensionsSpec\": {\"dimensions\": [\"country\", {\"type\": \"string\", \"name\": \"tags\", \"createBitmapIndex\": false, \"multiValueHandling\": \"sorted_set\"},"
+              "{\"name\": \"age\", \"type\": \"long\"}, {\"name\": \"x\", \"type\": \"double\"}, {\"name\": \"y\", \"type\": \"FLOAT\"}]},"
+              "\"metricsSpec\": [{\"type\": \"count\", \"name\": \"n\"}, {\"type\": \"decimalSum\", \"name\": \"spend\", \"fieldName\": \"cost\"},"
+              "{\"type\": \"HLLSketchBuild\", \"name\": \"users\", \"fieldName\": \"user\", \"lgK\": 14, \"tgtHllType\": \"HLL_8\"}, {\"type\": \"floatMax\", \"name\": \"m\", \"fieldName\": \"m\"}],"
+              "\"granularitySpec\": {\"queryGranularity\": {\"type\": \"period\", \"period\": \"P1D\", \"timeZone\": \"UTC\"}, \"rollup\": false}}",
+              &s, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(s->n_dims, 5);
+    assert_string_equal(s->dims[0].name, "country");
+    assert_int_equal(s->dims[0].type, HG_T_STRING);
+    assert_true(s->dims[0].bitmap);
+    assert_int_equal(s->dims[0].multi, HG_MV_SORTED_ARRAY);
+    assert_false(s->dims[1].bitmap);
+    assert_int_equal(s->dims[1].multi, HG_MV_SORTED_SET);
+    assert_int_equal(s->dims[2].type, HG_T_LONG);
+    assert_false(s->dims[2].bitmap);
+    assert_int_equal(s->dims[3].type, HG_T_DOUBLE);
+    assert_int_equal(s->dims[4].type, HG_T_FLOAT);
+    assert_int_equal(s->n_metrics, 4);
+    assert_int_equal(s->metrics[0].roll, HG_ROLL_COUNT);
+    assert_null(s->metrics[0].field);
+    assert_int_equal(s->metrics[1].type, HG_T_DECIMAL);
+    assert_string_equal(s->metrics[1].field, "cost");
+    assert_string_equal(s->metrics[2].agg, "HLLSketchBuild");
+    assert_int_equal(s->metrics[2].lg_k, 14);
+    assert_int_equal(s->metrics[2].hll_bits, 8);
+    assert_int_equal(s->metrics[3].type, HG_T_FLOAT);
+    assert_false(s->rollup);
+    assert_int_equal(s->query_gran.kind, HG_GRAN_PERIOD);
+    hg_arena_free(a);
+}
+
+static void defaults(void **state)
+{
+    (void)state;
+    struct hg_arena *a = hg_arena_new(NULL);
+    struct hg_schema *s;
+    struct hg_err err;
+    if (parse(a, "{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"metricsSpec\": [{\"type\": \"HLLSketchMerge\", \"name\": \"u\", \"fieldName\": \"u\"}]}", &s, &err)) fail_msg("%s", err.msg);
+    assert_true(s->rollup);
+    assert_int_equal(s->query_gran.kind, HG_GRAN_NONE);
+    assert_int_equal(s->metrics[0].lg_k, 12);
+    assert_int_equal(s->metrics[0].hll_bits, 4);
+    hg_arena_free(a);
+}
+
+static void refused(void **state)
+{
+    (void)state;
+    static const struct { const char *json, *says; } cases[] = {
+        {"{}", "$.dimensionsSpec"},
+        {"{\"dimensionsSpec\": {}}", "$.dimensionsSpec.dimensions: list at least one"},
+        {"{\"dimensionsSpec\": {\"dimensions\": []}}", "not discovered"},
+        {"{\"dimensionsSpec\": {\"useSchemaDiscovery\": true}}", "$.dimensionsSpec.useSchemaDiscovery"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [5]}}", "$.dimensionsSpec.dimensions[0]"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\", {\"type\": \"json\", \"name\": \"b\"}]}}", "$.dimensionsSpec.dimensions[1].type"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\", {\"type\": \"string\"}]}}", "$.dimensionsSpec.dimensions[1].name"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\", \"a\"]}}", "$.dimensionsSpec.dimensions[1]: a column \"a\" was declared before"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"__time\"]}}", "__time"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"\"]}}", "$.dimensionsSpec.dimensions[0]: a column needs a name"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [{\"name\": \"a\", \"multiValueHandling\": \"x\"}]}}", "$.dimensionsSpec.dimensions[0].multiValueHandling"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"metricsSpec\": [{\"type\": \"nope\", \"name\": \"n\"}]}", "$.metricsSpec[0].type: aggregator \"nope\""},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"metricsSpec\": [{\"name\": \"n\"}]}", "$.metricsSpec[0].type"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"metricsSpec\": [{\"type\": \"longSum\", \"name\": \"n\"}]}", "$.metricsSpec[0].fieldName"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"metricsSpec\": [{\"type\": \"longSum\", \"name\": \"n\", \"expression\": \"x+1\"}]}", "$.metricsSpec[0].expression"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"metricsSpec\": [{\"type\": \"count\", \"name\": \"a\"}]}", "$.metricsSpec[0]: a column \"a\""},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"metricsSpec\": [{\"type\": \"HLLSketchBuild\", \"name\": \"n\", \"fieldName\": \"f\", \"lgK\": 30}]}", "$.metricsSpec[0].lgK"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"metricsSpec\": [{\"type\": \"HLLSketchBuild\", \"name\": \"n\", \"fieldName\": \"f\", \"tgtHllType\": \"HLL_5\"}]}", "$.metricsSpec[0].tgtHllType"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"granularitySpec\": {\"queryGranularity\": \"fortnight\"}}", "$.granularitySpec.queryGranularity"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"granularitySpec\": {\"rollup\": 7}}", "$.granularitySpec.rollup"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct hg_arena *a = hg_arena_new(NULL);
+        struct hg_schema *s = NULL;
+        struct hg_err err = {0};
+        enum hg_rc rc = parse(a, cases[i].json, &s, &err);
+        if (rc != HG_E_INVALID || !strstr(err.msg, cases[i].says)) fail_msg("%s: %s %s, want %s", cases[i].json, hg_rc_name(rc), err.msg, cases[i].says);
+        hg_arena_free(a);
+    }
+}
+
+/* A granularity's text reads back as itself. */
+static void granularity_text(void **state)
+{
+    (void)state;
+    static const char *const specs[] = {"\"none\"", "\"all\"", "\"hour\"", "\"day\"", "{\"type\": \"duration\", \"duration\": 7200000, \"origin\": 5}",
+                                        "{\"type\": \"period\", \"period\": \"P1W\", \"timeZone\": \"America/New_York\", \"origin\": \"2024-01-01T00:00:00Z\"}"};
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
+        char spec[400];
+        struct hg_arena *a = hg_arena_new(NULL);
+        struct hg_schema *s, *t;
+        struct hg_err err;
+        struct hg_buf b;
+        hg_buf_init(&b, 1000);
+        snprintf(spec, sizeof spec, "{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"granularitySpec\": {\"queryGranularity\": %s}}", specs[i]);
+        if (parse(a, spec, &s, &err)) fail_msg("%s", err.msg);
+        hg_schema_put_gran(&b, &s->query_gran);
+        snprintf(spec, sizeof spec, "{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"granularitySpec\": {\"queryGranularity\": %.*s}}", (int)b.len, (const char *)b.p);
+        if (parse(a, spec, &t, &err)) fail_msg("%s: %s", spec, err.msg);
+        assert_int_equal(s->query_gran.kind, t->query_gran.kind);
+        for (int64_t at = -5000000000; at < 1800000000000; at += 86400000 * INT64_C(37) + 1234567) {
+            if (s->query_gran.kind == HG_GRAN_NONE) break;
+            assert_int_equal(hg_gran_floor(&s->query_gran, at), hg_gran_floor(&t->query_gran, at));
+        }
+        hg_buf_free(&b);
+        hg_arena_free(a);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(full), cmocka_unit_test(defaults), cmocka_unit_test(refused), cmocka_unit_test(granularity_text)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
