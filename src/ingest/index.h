@@ -1,0 +1,31 @@
+/* One batch task: files to segments, published in one transaction. The same sinks and the same merging as a stream's; rows come from files, and whole intervals get a new version.
+ *
+ *   files ──► rows ──► a sink per (interval, partition) ──seal──► segment files ──push──► deep storage ──publish──► metadata
+ */
+#ifndef HG_INGEST_INDEX_H
+#define HG_INGEST_INDEX_H
+
+#include <stdatomic.h>
+#include "ingest/spec.h"
+#include "meta/meta.h"
+#include "store/store.h"
+
+struct hg_index_env {
+    struct hg_meta *meta;
+    struct hg_store *store;
+    const char *dir;              /* for the task's own files; made and removed */
+    const char *task;             /* its id */
+    unsigned threads;             /* that seal and push */
+    int64_t memory_bytes;         /* of live rows */
+    const _Atomic bool *cancelled;
+    struct hg_index_progress {    /* any thread reads */
+        _Atomic int64_t rows, bad, thrown, bytes, segments;
+        _Atomic int stage;        /* 0 reading, 1 building, 2 publishing, 3 done */
+    } *progress;
+    char *bad_sample;             /* the first bad row's place and reason; cap bytes */
+    size_t bad_sample_cap;
+};
+/* Reads, builds, pushes, publishes. What was pushed before a failure is taken back. *publish_id is 0 when there was no row and nothing to replace. */
+HG_MUST_USE enum hg_rc hg_index_run(const struct hg_index_spec *spec, const struct hg_index_env *env, int64_t *publish_id, struct hg_err *err);
+
+#endif
