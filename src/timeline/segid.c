@@ -96,15 +96,22 @@ static bool parse_partition(struct hg_str s, uint32_t *out)
     return true;
 }
 
+/* Only the spelling that hg_segid_text writes: "9" is a year to hg_time_parse, but here it is the end of a name. */
+static bool parse_time(struct hg_str s, int64_t *out)
+{
+    char again[HG_TIME_TEXT];
+    if (s.len >= HG_TIME_TEXT || hg_time_parse(s, NULL, out, NULL) != HG_OK || *out < HG_TIME_MIN || *out > HG_TIME_MAX) return false;
+    int n = hg_time_format(*out, hg_tz_utc(), again);
+    return n >= 0 && (size_t)n == s.len && memcmp(again, s.p, s.len) == 0;
+}
+
 /* Reads rest_start_end_version; false when it does not have that form. */
 static bool parse_body(struct hg_str rest, struct hg_str *name, struct hg_interval *iv, struct hg_str *version)
 {
     struct hg_str s, e;
     if (!cut_last(&rest, version) || !cut_last(&rest, &e) || !cut_last(&rest, &s)) return false;
-    if (e.len >= HG_TIME_TEXT || s.len >= HG_TIME_TEXT) return false;
-    if (hg_time_parse(s, NULL, &iv->start, NULL) || hg_time_parse(e, NULL, &iv->end, NULL)) return false;
     *name = rest;
-    return true;
+    return parse_time(s, &iv->start) && parse_time(e, &iv->end);
 }
 
 enum hg_rc hg_segid_parse(struct hg_arena *a, struct hg_str text, struct hg_segid *out, struct hg_err *err)
@@ -118,7 +125,7 @@ enum hg_rc hg_segid_parse(struct hg_arena *a, struct hg_str text, struct hg_segi
         id.partition = 0;
         ok = parse_body(text, &name, &id.interval, &version);
     }
-    if (!ok) return bad(text, "expected datasource_start_end_version[_partition]", err);
+    if (!ok) return bad(text, "expected datasource_start_end_version[_partition], times as 2024-03-08T00:00:00.000Z", err);
     const char *at = memchr(name.p, '@', name.len);
     size_t ds_len = at ? (size_t)(at - name.p) : name.len;
     if (at && ds_len + 1 == name.len) return bad(text, "empty namespace after '@'", err);
@@ -128,9 +135,6 @@ enum hg_rc hg_segid_parse(struct hg_arena *a, struct hg_str text, struct hg_segi
     if (!id.datasource || !id.ns || !id.version) return hg_arena_fail(a, "segment id", err);
     enum hg_rc rc = hg_segid_check(&id, err);
     if (rc) return hg_err_context(err, rc, "segment id \"%.*s\"", (int)(text.len > 300 ? 300 : text.len), text.p);
-    char again[HG_SEGID_TEXT];
-    int n = hg_segid_text(&id, again);
-    if (n < 0 || (size_t)n != text.len || memcmp(again, text.p, text.len) != 0) return bad(text, "its times are not written as 2024-03-08T00:00:00.000Z", err);
     *out = id;
     return HG_OK;
 }

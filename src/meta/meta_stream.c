@@ -1,0 +1,117 @@
+/* Streams' offsets, and leases. */
+#include "meta/meta_private.h"
+
+#include <inttypes.h>
+
+/* ---- offsets ---- */
+
+struct offsets {
+    struct hg_arena *a;
+    const char *stream;
+    struct hg_offset *v;
+    size_t n, cap;
+    const struct hg_offset *set;
+    size_t n_set;
+};
+
+static enum hg_rc offset_row(void *arg, const struct hg_dbrow *r, struct hg_err *err)
+{
+    struct offsets *w = arg;
+    HG_GROW(w->a, w->v, w->n, w->cap, "offsets", err);
+    w->v[w->n++] = (struct hg_offset){(int32_t)hg_dbrow_i64(r, 0), hg_dbrow_i64(r, 1)};
+    return HG_OK;
+}
+
+static enum hg_rc offsets_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
+{
+    struct offsets *w = arg;
+    w->n = 0;
+    return hg_db_exec(tx, "SELECT part_num, next_offset FROM hg_offsets WHERE stream = $1 ORDER BY part_num", DB_V(DB_T(w->stream)), offset_row, w, NULL, err);
+}
+
+enum hg_rc hg_meta_offsets(struct hg_meta *m, struct hg_arena *a, const char *stream, struct hg_offset **out, size_t *n, struct hg_err *err)
+{
+    struct offsets w = {.a = a, .stream = stream};
+    HG_TRY(hg_db_run(m->db, HG_TX_READ, offsets_tx, &w, err));
+    *out = w.v;
+    *n = w.n;
+    return HG_OK;
+}
+
+static enum hg_rc reset_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
+{
+    struct offsets *w = arg;
+    hg_tx_notify(tx, HG_TOPIC_SUPERVISORS);
+    if (w->n_set == 0) return hg_db_exec(tx, "DELETE FROM hg_offsets WHERE stream = $1", DB_V(DB_T(w->stream)), NULL, NULL, NULL, err);
+    for (size_t i = 0; i < w->n_set; i++)
+        HG_TRY(hg_db_exec(tx,
+                          "INSERT INTO hg_offsets (stream, part_num, next_offset) VALUES ($1, $2, $3)"
+                          " ON CONFLICT (stream, part_num) DO UPDATE SET next_offset = excluded.next_offset",
+                          DB_V(DB_T(w->stream), DB_I(w->set[i].partition), DB_I(w->set[i].offset)), NULL, NULL, NULL, err));
+    return HG_OK;
+}
+
+enum hg_rc hg_meta_reset_offsets(struct hg_meta *m, const char *stream, const struct hg_offset *o, size_t n, struct hg_err *err)
+{
+    struct offsets w = {.stream = stream, .set = o, .n_set = n};
+    return hg_db_run(m->db, HG_TX_WRITE, reset_tx, &w, err);
+}
+
+/* ---- leases ---- */
+
+struct lease {
+    const char *what, *owner;
+    int64_t ttl_ms, epoch, until_ms;
+    bool got;
+    char holder[256];
+};
+
+static enum hg_rc lease_row(void *arg, const struct hg_dbrow *r, struct hg_err *err)
+{
+    struct lease *w = arg;
+    (void)err;
+    w->epoch = hg_dbrow_i64(r, 0);
+    w->until_ms = hg_dbrow_i64(r, 1);
+    snprintf(w->holder, sizeof w->holder, "%s", hg_dbrow_text(r, 2));
+    return HG_OK;
+}
+
+static enum hg_rc lease_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
+{
+    struct lease *w = arg;
+    int64_t now, changed = 0;
+    HG_TRY(hg_db_now(tx, &now, err));
+    /* One statement decides, under the row's lock. */
+    HG_TRY(hg_db_exec(tx,
+                      "INSERT INTO hg_leases (what, owner, epoch, until_ms) VALUES ($1, $2, 1, $3) ON CONFLICT (what) DO UPDATE SET"
+                      " epoch = CASE WHEN hg_leases.owner = excluded.owner THEN hg_leases.epoch ELSE hg_leases.epoch + 1 END,"
+                      " owner = excluded.owner, until_ms = excluded.until_ms WHERE hg_leases.owner = excluded.owner OR hg_leases.until_ms <= $4",
+                      DB_V(DB_T(w->what), DB_T(w->owner), DB_I(now + w->ttl_ms), DB_I(now)), NULL, NULL, &changed, err));
+    HG_TRY(hg_db_exec(tx, "SELECT epoch, until_ms, owner FROM hg_leases WHERE what = $1", DB_V(DB_T(w->what)), lease_row, w, NULL, err));
+    w->got = changed > 0;
+    return HG_OK;
+}
+
+enum hg_rc hg_meta_lease(struct hg_meta *m, const char *what, const char *owner, int64_t ttl_ms, int64_t *epoch, int64_t *until_ms, struct hg_err *err)
+{
+    struct lease w = {.what = what, .owner = owner, .ttl_ms = ttl_ms};
+    if (!owner[0]) return hg_fail(err, HG_E_INVALID, "lease on %s: no owner", what);
+    HG_TRY(hg_db_run(m->db, HG_TX_WRITE, lease_tx, &w, err));
+    if (until_ms) *until_ms = w.until_ms;
+    if (!w.got) return hg_fail(err, HG_E_CONFLICT, "lease on %s: %s has it until %" PRId64, what, w.holder, w.until_ms);
+    *epoch = w.epoch;
+    return HG_OK;
+}
+
+static enum hg_rc drop_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
+{
+    const struct lease *w = arg;
+    /* The row stays, for its epoch must not start again. */
+    return hg_db_exec(tx, "UPDATE hg_leases SET owner = '', until_ms = 0 WHERE what = $1 AND owner = $2", DB_V(DB_T(w->what), DB_T(w->owner)), NULL, NULL, NULL, err);
+}
+
+enum hg_rc hg_meta_lease_drop(struct hg_meta *m, const char *what, const char *owner, struct hg_err *err)
+{
+    struct lease w = {.what = what, .owner = owner};
+    return hg_db_run(m->db, HG_TX_WRITE, drop_tx, &w, err);
+}
