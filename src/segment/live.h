@@ -22,7 +22,8 @@ struct hg_live_opts {
     struct hg_budget *budget;   /* what the index keeps is counted here; may be NULL */
     uint32_t max_rows;          /* rows kept (after rollup); 0: a million */
     int64_t min_time;           /* truncated times are never before it (the start of the sink's interval), as in Druid; HG_TIME_MIN: no bound */
-    /* Called (NULL: not) for each value that could not be converted, on the writer's thread: rows[row] of the add, the column, what it was given. */
+    /* Called (NULL: not) for each value of a taken row that could not be converted: rows[row] of the add, the column, the reason. On the writer's
+     * thread, within the lock: it must not come back here. */
     void (*on_bad)(void *arg, uint32_t row, const char *column, const char *why);
     void *on_bad_arg;
 };
