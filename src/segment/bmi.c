@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/hash.h"
+#include "segment/format.h"
 
 #define HEAD 16 /* card u32, chunk shift u32, chunks u32, data bytes u32; then ends u32 x card, checksums u64 x chunks */
 #define CHUNK_SHIFT 16
@@ -237,8 +238,8 @@ static enum hg_rc sum_chunk(struct hg_bmi *ix, uint32_t c, struct hg_err *err)
 {
     if (atomic_load_explicit(&ix->state[c], memory_order_acquire) & SUMMED) return HG_OK;
     size_t at = (size_t)c << CHUNK_SHIFT, n = ix->data.len - at < CHUNK ? ix->data.len - at : CHUNK;
-    uint64_t want = hg_le64(ix->sums + (size_t)c * 8), got = hg_xxh3(ix->data.p + at, n);
-    if (got != want) return hg_fail(err, HG_E_CORRUPT, "bitmap index chunk %u at %zu: checksum %016llx, want %016llx", c, at, (unsigned long long)got, (unsigned long long)want);
+    uint64_t want = hg_le64(ix->sums + (size_t)c * 8), got;
+    if (!hg_seg_sum_ok((struct hg_span){ix->data.p + at, n}, want, &got)) return hg_fail(err, HG_E_CORRUPT, "bitmap index chunk %u at %zu: checksum %016llx, want %016llx", c, at, (unsigned long long)got, (unsigned long long)want);
     atomic_fetch_or_explicit(&ix->state[c], SUMMED, memory_order_acq_rel);
     return HG_OK;
 }

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
-#include "base/hash.h"
 #include "segment/bitpack.h"
 #include "segment/segment_private.h"
 #include "segment/stream.h"
@@ -38,8 +37,8 @@ enum hg_rc hg_segcol_payload(const struct hg_segcol *sc, uint32_t block, uint8_t
     hg_seg_block_get(sc->dir + (size_t)block * HG_SEG_BLOCK, &e);
     const uint8_t *p = sc->seg->file.p + e.off;
     if (!(atomic_load_explicit(&sc->state[block], memory_order_acquire) & HG_SEGBLK_SUMMED)) {
-        uint64_t got = hg_xxh3(p, e.stored);
-        if (got != e.hash) return hg_fail(err, HG_E_CORRUPT, "checksum %016llx, want %016llx", (unsigned long long)got, (unsigned long long)e.hash);
+        uint64_t got;
+        if (!hg_seg_sum_ok((struct hg_span){p, e.stored}, e.hash, &got)) return hg_fail(err, HG_E_CORRUPT, "checksum %016llx, want %016llx", (unsigned long long)got, (unsigned long long)e.hash);
         atomic_fetch_or_explicit(&sc->state[block], HG_SEGBLK_SUMMED, memory_order_acq_rel);
     }
     *out = (struct hg_span){p, e.stored};

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
-#include "base/hash.h"
 #include "segment/dict.h"
 #include "segment/segment_private.h"
 
@@ -29,8 +28,8 @@ static enum hg_rc read_section(struct opening *o, struct hg_rd *r, const char *c
     if (r->bad || !section_ok(o, s)) return hg_fail(o->err, HG_E_CORRUPT, "column %s: %s, %llu bytes at %llu, is outside of the file", col, what, (unsigned long long)s->len, (unsigned long long)s->off);
     if (!summed) return HG_OK;
     struct hg_span b = section_bytes(o, s);
-    uint64_t got = hg_xxh3(b.p, b.len);
-    if (got != s->sum)
+    uint64_t got;
+    if (!hg_seg_sum_ok(b, s->sum, &got))
         return hg_fail(o->err, HG_E_CORRUPT, "column %s: %s at %llu: checksum %016llx, want %016llx", col, what, (unsigned long long)s->off, (unsigned long long)got, (unsigned long long)s->sum);
     return HG_OK;
 }
@@ -187,8 +186,8 @@ static enum hg_rc open_checked(struct hg_segment *seg, struct hg_err *err)
     uint64_t off = hg_le64(t), len = hg_le64(t + 8), sum = hg_le64(t + 16), end = f.len - HG_SEG_TAIL;
     if (memcmp(t + 24, HG_SEG_END_MAGIC, 8) != 0) return hg_fail(err, HG_E_CORRUPT, "file of %zu bytes has no end mark: it was cut or not finished", f.len);
     if (off < HG_SEG_HEAD || off % HG_SEG_ALIGN || off > end || len != end - off) return hg_fail(err, HG_E_CORRUPT, "footer of %llu bytes at %llu is not at the file's end", (unsigned long long)len, (unsigned long long)off);
-    uint64_t got = hg_xxh3(f.p + off, (size_t)len);
-    if (got != sum) return hg_fail(err, HG_E_CORRUPT, "footer at %llu: checksum %016llx, want %016llx", (unsigned long long)off, (unsigned long long)got, (unsigned long long)sum);
+    uint64_t got;
+    if (!hg_seg_sum_ok((struct hg_span){f.p + off, (size_t)len}, sum, &got)) return hg_fail(err, HG_E_CORRUPT, "footer at %llu: checksum %016llx, want %016llx", (unsigned long long)off, (unsigned long long)got, (unsigned long long)sum);
     seg->footer_bytes = len;
     struct opening o = {seg, off, err};
     return read_footer(&o, (struct hg_span){f.p + off, (size_t)len});
