@@ -3,6 +3,7 @@
 #include <locale.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include "base/num_private.h"
 
 bool hg_parse_i64(struct hg_str s, int64_t *out)

@@ -1,5 +1,6 @@
 /* Calendar periods, "P1Y2M3W4DT5H6M7.008S". Adding goes field by field, largest first. Days and longer move the wall clock and then look
  * up the offset anew; hours and shorter move the instant: as Joda does, so that P1D keeps the time of day and PT24H need not. */
+#include <stdio.h>
 #include "base/time_private.h"
 
 /* ---- text ---- */

@@ -3,6 +3,8 @@
  * changes its mind; ICU's data are as old as the library (Debian 12's still lets Mexico change its clocks). Past 2500 the table
  * repeats. Zones live as long as the process. */
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 #include "base/time_private.h"
 

@@ -2,6 +2,7 @@
  * "PST8PDT,M3.2.0,M11.1.0" for what comes after them, which is unrolled here year by year. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/time_private.h"
