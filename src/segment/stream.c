@@ -235,6 +235,7 @@ void hg_stream_put_f64(struct hg_buf *b, const double *v, uint32_t n, enum hg_fl
 {
     int64_t *iv = scratch(b, n);
     if (!iv) return;
+    iv[0] = 0; /* n >= 1, which the compiler does not know */
     for (uint32_t i = 0; i < n; i++) iv[i] = w == HG_FLOAT32 ? (int64_t)bits32((float)v[i]) : (int64_t)bits64(v[i]);
     /* The size of the bit patterns as integers, without writing them: runs of equal values and constants are caught there. */
     struct shape s = shape_of(iv, n);
