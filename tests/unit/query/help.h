@@ -82,7 +82,7 @@ static inline char *rows_text(const struct hg_query *q, const struct hg_partial 
             } else if (c->type == HG_T_LONG) {
                 hg_buf_printf(&b, "%" PRId64, c->i[r]);
             } else {
-                hg_buf_printf(&b, "%.9g", c->d[r]);
+                hg_buf_printf(&b, "%.17g", c->d[r]);
             }
         }
         for (uint32_t k = 0; k < p->n_aggs; k++) {
@@ -96,9 +96,9 @@ static inline char *rows_text(const struct hg_query *q, const struct hg_partial 
                 break;
             case HG_STATE_F64:
                 if (c->nulls[r]) hg_buf_puts(&b, "null");
-                else hg_buf_printf(&b, "%.9g", c->d[r]);
+                else hg_buf_printf(&b, "%.17g", c->d[r]);
                 break;
-            case HG_STATE_MEAN: hg_buf_printf(&b, "%.9g/%" PRId64, c->d[r], c->i[r]); break;
+            case HG_STATE_MEAN: hg_buf_printf(&b, "%.17g/%" PRId64, c->d[r], c->i[r]); break;
             case HG_STATE_HLL: hg_buf_printf(&b, "~%.0f", c->hll[r] ? hg_hll_estimate(c->hll[r]) : 0.0); break;
             }
         }
