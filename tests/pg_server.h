@@ -2,6 +2,7 @@
 #ifndef HG_TESTS_PG_SERVER_H
 #define HG_TESTS_PG_SERVER_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,13 +45,29 @@ static inline void pg_server_stop(struct pg_server *s, const char *how)
     s->running = false;
 }
 
+/* A process that outlives this one only to clean up: it sees the end of a pipe when the test is gone, however it went. */
+static inline bool pg_server_watch(struct pg_server *s)
+{
+    int fd[2];
+    char byte;
+    if (pipe2(fd, O_CLOEXEC) != 0) return false; /* the write end stays open while the test lives */
+    pid_t pid = fork();
+    if (pid != 0) return close(fd[0]), pid > 0;
+    close(fd[1]);
+    while (read(fd[0], &byte, 1) > 0) {}
+    if (access(s->dir, F_OK) == 0) {
+        pg_server_sh("cd / && %s " PG_BIN "/pg_ctl -D %s/data -s -w -m immediate stop >/dev/null 2>&1%s", s->as, s->dir, "");
+        pg_server_sh("rm -rf %s%s%s", s->dir, "", "");
+    }
+    _exit(0);
+}
+
 static inline bool pg_server_make(struct pg_server *s)
 {
     snprintf(s->dir, sizeof s->dir, "/tmp/henge-pg-XXXXXX");
-    if (!mkdtemp(s->dir)) return false;
-    s->as[0] = 0;
+    snprintf(s->as, sizeof s->as, "%s", geteuid() == 0 ? "setpriv --reuid=postgres --regid=postgres --clear-groups" : "");
+    if (!mkdtemp(s->dir) || !pg_server_watch(s)) return false;
     if (geteuid() == 0) {
-        snprintf(s->as, sizeof s->as, "setpriv --reuid=postgres --regid=postgres --clear-groups");
         if (pg_server_sh("chown postgres %s%s%s", s->dir, "", "") != 0) return false;
     }
     if (pg_server_sh("cd / && %s " PG_BIN "/initdb -D %s/data -U henge -A trust -E UTF8 --locale=C.UTF-8 -N >/dev/null%s", s->as, s->dir, "") != 0) return false;

@@ -3,6 +3,7 @@
 #include "meta/meta_pg_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -84,7 +85,7 @@ enum hg_rc hg_pg_listen(void *impl, struct hg_err *err)
 {
     struct hg_pg *im = impl;
     if (im->listening) return HG_OK;
-    if (pipe(im->stop) != 0) return hg_fail_errno(err, HG_E_IO, "pipe");
+    if (pipe2(im->stop, O_CLOEXEC) != 0) return hg_fail_errno(err, HG_E_IO, "pipe");
     if (pthread_create(&im->listener, NULL, listener, im) != 0) {
         close(im->stop[0]);
         close(im->stop[1]);
