@@ -98,6 +98,9 @@ enum hg_rc hg_lists_rank(struct hg_lists *l, struct hg_err *err)
     for (uint32_t k = 0; k < l->n; k++) order[k] = k;
     qsort_r(order, l->n, sizeof *order, by_list, l);
     for (uint32_t i = 0; i < l->n; i++) l->rank[order[i]] = i;
+    /* The empty list and the list of null alone, which come first and second, are one key, as in Druid. */
+    static const uint32_t null_id = 0;
+    if (l->n > 1 && same_list(l, order[0], NULL, 0) && same_list(l, order[1], &null_id, 1)) l->rank[order[1]] = 0;
     free(order);
     return HG_OK;
 }

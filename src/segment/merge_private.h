@@ -12,7 +12,7 @@ struct hg_lists {
     struct hg_buf items;  /* u32 ids, list after list */
     struct hg_buf ends;   /* u32: end of list k in items */
     uint32_t *slots, n_slots, n;
-    uint32_t *rank;       /* place of list k in order of items, shorter first */
+    uint32_t *rank;       /* place of list k in order of items, shorter first; [] and [null] share theirs */
 };
 void hg_lists_init(struct hg_lists *l);
 void hg_lists_free(struct hg_lists *l);

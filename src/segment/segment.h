@@ -34,7 +34,7 @@ struct hg_segment_stats {
     struct hg_interval times;      /* of the rows; empty when there are none */
 };
 /* Writes the rows of srcs[0..n) as one segment at path: sorted by time and dimensions in the schema's order (null first, multi-values item by
- * item), rows of equal keys rolled up when the schema says so. Columns are matched by name; one that a source lacks is null there, and one that the
+ * item, an empty list being equal to null), rows of equal keys rolled up when the schema says so. Columns are matched by name; one that a source lacks is null there, and one that the
  * schema lacks is left out. __time is taken as it stands. Holds the dictionaries, eight bytes a row, the keys of sources that are not sorted
  * already, and one column's ids at a time. HG_E_INVALID: a column's type does not suit the schema's. HG_E_LIMIT: more rows than a segment may have.
  * On failure nothing is left at path. */

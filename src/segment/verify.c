@@ -194,6 +194,7 @@ static int key_compare(const struct keycol *k, uint32_t i)
     if (k->c->multi) {
         uint32_t from = i ? k->ends[i - 1] : 0, n = k->ends[i] - from, prev_from = i > 1 ? k->ends[i - 2] : 0, prev_n = i ? from - prev_from : k->last_n;
         const uint32_t *prev = i ? k->ids + prev_from : k->last_ids;
+        if (n + prev_n == 1 && (n ? k->ids[from] : prev[0]) == 0) return 0; /* [] and [null] are one key */
         for (uint32_t j = 0; j < n && j < prev_n; j++)
             if (prev[j] != k->ids[from + j]) return prev[j] < k->ids[from + j] ? -1 : 1;
         return (prev_n > n) - (prev_n < n);

@@ -134,6 +134,7 @@ static inline int naive_cmp_value(enum hg_type t, const struct hg_value *a, cons
         struct hg_str oa, ob;
         const struct hg_str *x, *y;
         uint32_t nx = hg_mem_items(a, &x, &oa), ny = hg_mem_items(b, &y, &ob);
+        if (nx + ny == 1 && !(nx ? x : y)[0].p) return 0; /* the empty list and null are one key */
         for (uint32_t i = 0; i < nx && i < ny; i++) {
             int k = hg_str_cmp(x[i], y[i]);
             if (k) return k;
