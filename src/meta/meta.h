@@ -8,7 +8,9 @@
 #include "timeline/segid.h"
 
 struct hg_meta;
-/* url: "postgres://user@host:port/db" or "postgresql://…?host=/socket/dir" (libpq URI), or "sqlite:///path/file.db". Runs pending numbered migrations under a lock. */
+/* url: "postgres://user@host:port/db" or "postgresql://…?host=/socket/dir" (libpq URI), or "sqlite:///path/file.db". Runs pending numbered migrations under a lock.
+ * A PostgreSQL that does not answer now is HG_OK: calls are HG_E_UNAVAILABLE until it does, and migrations run then. A bad URL, a file that cannot be used and a schema newer than this
+ * henge are errors here. */
 HG_MUST_USE enum hg_rc hg_meta_open(const char *url, struct hg_meta **out, struct hg_err *err);
 void hg_meta_close(struct hg_meta *m);
 HG_MUST_USE enum hg_rc hg_meta_ping(struct hg_meta *m, struct hg_err *err);
@@ -74,7 +76,7 @@ HG_MUST_USE enum hg_rc hg_meta_delete_unused(struct hg_meta *m, const char *cons
 
 /* ---- streams ---- */
 HG_MUST_USE enum hg_rc hg_meta_offsets(struct hg_meta *m, struct hg_arena *a, const char *stream, struct hg_offset **out, size_t *n, struct hg_err *err);
-/* Operators' reset: sets (or with n = 0 forgets) stored offsets. */
+/* Operators' reset: sets (or with n = 0 forgets) stored offsets. A partition without stored offset lets a publish begin anywhere. */
 HG_MUST_USE enum hg_rc hg_meta_reset_offsets(struct hg_meta *m, const char *stream, const struct hg_offset *o, size_t n, struct hg_err *err);
 /* A lease on a stream (or any named thing): *epoch is set when owner has it now. HG_E_CONFLICT: another owner has it until *until_ms. Renewing keeps the epoch; taking over raises it. */
 HG_MUST_USE enum hg_rc hg_meta_lease(struct hg_meta *m, const char *what, const char *owner, int64_t ttl_ms, int64_t *epoch, int64_t *until_ms, struct hg_err *err);
