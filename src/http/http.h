@@ -22,6 +22,8 @@ void hg_http_route(struct hg_http *h, unsigned methods, const char *pattern, hg_
 /* Stops accepting, waits at most grace_ms for requests in flight, closes. (any thread but the loop's) */
 void hg_http_close(struct hg_http *h, int64_t grace_ms);
 void hg_http_stop_accepting(struct hg_http *h); /* keep-alive answers say Connection: close (any thread) */
+/* free_fn(arg) when the server is closed, after the last handler has run. */
+void hg_http_on_close(struct hg_http *h, void (*free_fn)(void *), void *arg);
 
 /* ---- the request ---- (any thread until answered) */
 enum hg_http_method hg_http_method(const struct hg_http_req *rq);
@@ -30,18 +32,39 @@ const char *hg_http_param(const struct hg_http_req *rq, const char *name);      
 const char *hg_http_query(const struct hg_http_req *rq, const char *name);        /* ?name=; "" when given without value; NULL */
 const char *hg_http_header(const struct hg_http_req *rq, const char *name);       /* NULL */
 struct hg_str hg_http_body(const struct hg_http_req *rq);
-/* fn(arg) on the loop if the client goes away before the answer. At most one. */
+/* fn(arg) on the loop if the client goes away before the answer (or the server is closed and its grace is over). At most one. The request must still be
+ * answered. fn does not run once the answering call has returned: from another thread that call waits for an fn that is running, so hold no lock that fn takes. */
 void hg_http_on_gone(struct hg_http_req *rq, void (*fn)(void *), void *arg);
 
-/* ---- the answer, exactly one ---- (any thread); gzip when the client accepts it and it pays */
+/* ---- the answer, exactly one ---- (any thread); gzip when the client accepts it and it pays; JSON is indented when the request has ?pretty. rq is gone
+ * afterwards. HEAD is answered by the GET route without its body. */
 void hg_http_set_header(struct hg_http_req *rq, const char *name, const char *value); /* before answering */
 void hg_http_reply(struct hg_http_req *rq, int status, const char *content_type, struct hg_buf *body); /* takes the bytes; body NULL: empty */
 void hg_http_reply_text(struct hg_http_req *rq, int status, const char *content_type, const char *text);
-void hg_http_reply_json(struct hg_http_req *rq, int status, json_t *j); /* takes j; ?pretty is honoured; NULL: 500 */
+void hg_http_reply_json(struct hg_http_req *rq, int status, json_t *j); /* takes j; NULL: 500 */
 /* Druid's error objects. rc picks status, error, errorClass, category by one table in errors.c (legacy 4-field shape for native queries,
  * {"error": msg} for the ops paths). */
 void hg_http_reply_query_error(struct hg_http_req *rq, const struct hg_err *err);
 void hg_http_reply_ops_error(struct hg_http_req *rq, const struct hg_err *err);
+void hg_http_reply_capacity_error(struct hg_http_req *rq, const struct hg_err *err); /* the queue is full: 429 "Query capacity exceeded" and Retry-After */
 int hg_http_status_of(enum hg_rc rc);
+const char *hg_http_error_of(enum hg_rc rc); /* Druid's `error`: "Query timeout" */
+void hg_http_query_error_json(struct hg_buf *out, const struct hg_err *err); /* the 4-field object alone, compact */
+
+/* ---- JSON text ---- */
+void hg_http_json_put(struct hg_buf *out, const json_t *j);             /* compact; doubles in their shortest form */
+void hg_http_json_pretty(struct hg_buf *out, struct hg_str text);       /* any JSON text, indented as Jackson does: "a" : 1, arrays in line */
+
+/* ---- what every role answers ---- */
+struct hg_http_common {
+    const char *service;      /* "druid/broker": what /status/properties and the like say */
+    const char *version;      /* as Druid clients compare it: "33.0.0" or our own */
+    /* Is the role ready? Else why not, in why. NULL: always. Called on the loop: must not block. */
+    bool (*ready)(void *arg, char *why, size_t cap);
+    void *arg;
+    const char *const *properties; /* name, value, ..., NULL: for /status/properties; NULL allowed. Everything here is copied. */
+};
+/* GET and HEAD of /status, /status/health, /status/ready, /status/properties, /status/selfDiscovered[/status], /metrics. */
+void hg_http_add_common(struct hg_http *h, const struct hg_http_common *c);
 
 #endif

@@ -192,13 +192,11 @@ static void flood_job(void *arg)
     static const char block[65536];
     const _Atomic bool *stop = hg_wire_cancel_flag(j->st);
     enum hg_rc rc = HG_OK;
-    size_t sent = 0;
     while (rc == HG_OK && !atomic_load(stop)) {
         struct hg_buf b;
         hg_buf_init(&b, 1 << 20);
         hg_buf_put(&b, block, sizeof block);
         rc = hg_wire_send(j->st, &b, &err);
-        sent += rc == HG_OK;
     }
     if (rc == HG_E_LIMIT) hg_wire_fail(j->st, rc, err.msg);
     else hg_wire_end(j->st);
