@@ -214,6 +214,17 @@ enum hg_rc hg_snapshot_holders(struct hg_snapshot *s, struct hg_arena *a, const 
     return HG_OK;
 }
 
+enum hg_rc hg_snapshot_find(struct hg_snapshot *s, struct hg_arena *a, const char *segid, struct hg_target *out, bool *found, struct hg_err *err)
+{
+    struct hg_segid id;
+    HG_TRY(hg_segid_parse(a, hg_str_of(segid), &id, err));
+    struct hg_ds_image *im = image_of(s, id.datasource);
+    const struct hg_image_entry *e = im ? hg_map_get(im->by_text, segid) : NULL;
+    *found = e != NULL;
+    if (e) *out = target_of(e, &e->id.interval, 1);
+    return HG_OK;
+}
+
 enum hg_rc hg_snapshot_datasources(struct hg_snapshot *s, struct hg_arena *a, const char ***out, size_t *n, struct hg_err *err)
 {
     const char **names = hg_arena_array(a, s->n_images + 1, sizeof *names);

@@ -368,6 +368,15 @@ static enum hg_rc hold(struct hg_vstate *s, struct hg_vserver *sv, struct seg *g
         sv->segments++;
         touch(s, g->ds);
     }
+    if (g->holders[i].state == HG_SEG_LIVE && it->state == HG_SEG_SEALED) {
+        /* Handed over within its process, which happens after it was published: as with a live one taken back, the list may not say so yet. */
+        g->holders[i].state = HG_SEG_SEALED;
+        if (!g->published) {
+            g->expected = true;
+            g->expect_poll = s->polls + 1;
+        }
+        touch(s, g->ds);
+    }
     sv->bytes += it->bytes - g->holders[i].bytes;
     g->holders[i].rows = it->rows;
     g->holders[i].bytes = it->bytes;

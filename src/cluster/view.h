@@ -60,6 +60,8 @@ HG_MUST_USE enum hg_rc hg_snapshot_targets(struct hg_snapshot *s, struct hg_aren
                                            const struct hg_interval *ivs, uint32_t n_ivs, struct hg_target **out, size_t *n, bool *known, struct hg_err *err);
 /* Who holds one segment; for retries, on a newer snapshot. *n is 0 when nobody does; *expected tells whether anybody should: it is visible, or live. */
 HG_MUST_USE enum hg_rc hg_snapshot_holders(struct hg_snapshot *s, struct hg_arena *a, const char *segid, const struct hg_holder **out, uint32_t *n, bool *expected, struct hg_err *err);
+/* One segment by its id, hidden by a newer version or not. */
+HG_MUST_USE enum hg_rc hg_snapshot_find(struct hg_snapshot *s, struct hg_arena *a, const char *segid, struct hg_target *out, bool *found, struct hg_err *err);
 /* Names of datasources that have segments, sorted; servers, by name; all published and live segments of one datasource (NULL: of all). */
 HG_MUST_USE enum hg_rc hg_snapshot_datasources(struct hg_snapshot *s, struct hg_arena *a, const char ***out, size_t *n, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_snapshot_servers(struct hg_snapshot *s, struct hg_arena *a, const struct hg_server ***out, size_t *n, struct hg_err *err);

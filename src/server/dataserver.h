@@ -33,12 +33,15 @@ struct hg_served {
     void (*release)(void *self, void *handle);
     void (*drop)(void *self);
 };
-/* Announces it. HG_E_CONFLICT: the id is served here already. */
+/* Announces it. HG_E_CONFLICT: the id is served here already; but a sealed segment replaces a live one of its id (hand-off within a process): queries that have the live one go
+ * on, then its drop is called. */
 HG_MUST_USE enum hg_rc hg_dataserver_add(struct hg_dataserver *d, const struct hg_served *s, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_dataserver_add_many(struct hg_dataserver *d, const struct hg_served *s, size_t n, struct hg_err *err); /* all or none, one announcement */
 /* Updates what the inventory says (a sink that was sealed; rows so far). */
 void hg_dataserver_update(struct hg_dataserver *d, const struct hg_segid *id, enum hg_seg_state state, int64_t rows, int64_t bytes);
 /* Takes it back; queries that have it go on. visible_seq: see inventory.h. */
 void hg_dataserver_remove(struct hg_dataserver *d, const struct hg_segid *id, int64_t visible_seq);
+/* The same, unless the id has been taken over by another `self`. */
+void hg_dataserver_remove_own(struct hg_dataserver *d, const struct hg_segid *id, const void *self, int64_t visible_seq);
 
 #endif

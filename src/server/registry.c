@@ -171,15 +171,26 @@ static void forget(struct hg_entry **es, size_t n)
     }
 }
 
-static enum hg_rc insert(struct hg_registry *r, struct hg_entry **es, size_t n, struct hg_err *err)
+/* A sealed segment takes the place of a live sink of its id: hand-off within one process. old[i]: what es[i] replaced. */
+static enum hg_rc insert(struct hg_registry *r, struct hg_entry **es, struct hg_entry **old, size_t n, struct hg_err *err)
 {
-    for (size_t i = 0; i < n; i++)
-        if (hg_map_get(r->entries, es[i]->text)) return hg_fail(err, HG_E_CONFLICT, "%s is served here already", es[i]->text);
-    for (size_t i = 0; i < n; i++)
-        if (!hg_map_put(r->entries, es[i]->text, es[i], NULL)) {
-            while (i-- > 0) hg_map_take(r->entries, es[i]->text);
-            return hg_fail(err, HG_E_NOMEM, "serving %zu segments", n);
+    for (size_t i = 0; i < n; i++) {
+        const struct hg_entry *e = hg_map_get(r->entries, es[i]->text);
+        if (e && (e->served.state != HG_SEG_LIVE || es[i]->served.state != HG_SEG_SEALED)) return hg_fail(err, HG_E_CONFLICT, "%s is served here already", es[i]->text);
+    }
+    for (size_t i = 0; i < n; i++) {
+        void *was = NULL;
+        if (hg_map_put(r->entries, es[i]->text, es[i], &was)) {
+            old[i] = was;
+            continue;
         }
+        while (i-- > 0) {
+            hg_map_take(r->entries, es[i]->text);
+            if (old[i] && !hg_map_put(r->entries, old[i]->text, old[i], NULL)) abort(); /* the room was just given back */
+            old[i] = NULL;
+        }
+        return hg_fail(err, HG_E_NOMEM, "serving %zu segments", n);
+    }
     return HG_OK;
 }
 
@@ -187,7 +198,7 @@ enum hg_rc hg_dataserver_add_many(struct hg_dataserver *d, const struct hg_serve
 {
     if (n == 0) return HG_OK;
     struct hg_registry *r = d->reg;
-    struct hg_entry **es = calloc(n, sizeof(struct hg_entry *));
+    struct hg_entry **es = calloc(2 * n, sizeof(struct hg_entry *)), **old = es + n;
     if (!es) return hg_fail(err, HG_E_NOMEM, "serving %zu segments", n);
     size_t made = 0;
     enum hg_rc rc = HG_OK;
@@ -196,18 +207,21 @@ enum hg_rc hg_dataserver_add_many(struct hg_dataserver *d, const struct hg_serve
     hg_buf_init(&b, MAX_MESSAGE);
     if (!rc) {
         pthread_mutex_lock(&r->mu);
-        rc = insert(r, es, n, err);
+        rc = insert(r, es, old, n, err);
         if (!rc) {
             hg_inv_begin(&b, false, (uint32_t)n);
             for (size_t i = 0; i < n; i++) {
                 put_add(&b, es[i]);
                 gauge(es[i], 1, es[i]->served.bytes);
+                if (old[i]) gauge(old[i], -1, -old[i]->served.bytes);
             }
             tell(r, &b);
         }
         pthread_mutex_unlock(&r->mu);
     }
     if (rc) forget(es, made);
+    for (size_t i = 0; i < n; i++)
+        if (old[i]) hg_entry_release(old[i]);
     hg_buf_free(&b);
     free(es);
     return rc;
@@ -224,7 +238,7 @@ void hg_dataserver_update(struct hg_dataserver *d, const struct hg_segid *id, en
     hg_buf_init(&b, MAX_MESSAGE);
     pthread_mutex_lock(&r->mu);
     struct hg_entry *e = hg_map_get(r->entries, text);
-    if (e) {
+    if (e && !(e->served.state == HG_SEG_SEALED && state == HG_SEG_LIVE)) { /* not the sink that was replaced */
         gauge(e, 0, bytes - e->served.bytes);
         e->served.state = state;
         e->served.rows = rows;
@@ -237,7 +251,7 @@ void hg_dataserver_update(struct hg_dataserver *d, const struct hg_segid *id, en
     hg_buf_free(&b);
 }
 
-void hg_dataserver_remove(struct hg_dataserver *d, const struct hg_segid *id, int64_t visible_seq)
+static void take(struct hg_dataserver *d, const struct hg_segid *id, bool whose, const void *self, int64_t visible_seq)
 {
     char text[HG_SEGID_TEXT];
     hg_segid_text(id, text);
@@ -245,8 +259,10 @@ void hg_dataserver_remove(struct hg_dataserver *d, const struct hg_segid *id, in
     struct hg_buf b;
     hg_buf_init(&b, MAX_MESSAGE);
     pthread_mutex_lock(&r->mu);
-    struct hg_entry *e = hg_map_take(r->entries, text);
+    struct hg_entry *e = hg_map_get(r->entries, text);
+    if (e && whose && e->served.self != self) e = NULL;
     if (e) {
+        hg_map_take(r->entries, text);
         gauge(e, -1, -e->served.bytes);
         hg_inv_begin(&b, false, 1);
         hg_inv_put(&b, &(struct hg_inv_item){.add = false, .id = hg_str_of(text), .visible_seq = visible_seq});
@@ -256,3 +272,7 @@ void hg_dataserver_remove(struct hg_dataserver *d, const struct hg_segid *id, in
     hg_buf_free(&b);
     if (e) hg_entry_release(e);
 }
+
+void hg_dataserver_remove(struct hg_dataserver *d, const struct hg_segid *id, int64_t visible_seq) { take(d, id, false, NULL, visible_seq); }
+
+void hg_dataserver_remove_own(struct hg_dataserver *d, const struct hg_segid *id, const void *self, int64_t visible_seq) { take(d, id, true, self, visible_seq); }
