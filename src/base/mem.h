@@ -14,6 +14,10 @@
 #include <stdint.h>
 #include "base/err.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct hg_budget {
     struct hg_budget *parent; /* NULL at the root; outlives this */
     const char *name;         /* in messages: "query memory" */
@@ -51,5 +55,9 @@ size_t hg_arena_bytes(const struct hg_arena *a); /* taken from the system */
 /* n * size and a + b on outside numbers: false on overflow. */
 static inline bool hg_mul_size(size_t n, size_t size, size_t *out) { return !__builtin_mul_overflow(n, size, out); }
 static inline bool hg_add_size(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

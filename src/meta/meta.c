@@ -20,11 +20,26 @@ static void wake(void *arg, unsigned topics)
 
 static void call_watchers(struct hg_meta *m, unsigned topics)
 {
+    pthread_mutex_lock(&m->calling);
     pthread_mutex_lock(&m->mu);
     int n = m->n_watchers;
     pthread_mutex_unlock(&m->mu);
     for (int t = 0; t < HG_N_TOPICS; t++)
         for (int i = 0; i < n && topics >> t & 1; i++) m->watchers[i].fn(m->watchers[i].arg, hg_topic_names[t]);
+    pthread_mutex_unlock(&m->calling);
+}
+
+void hg_meta_unwatch(struct hg_meta *m, void (*fn)(void *arg, const char *topic), void *arg)
+{
+    pthread_mutex_lock(&m->calling); /* no watcher runs from here on */
+    pthread_mutex_lock(&m->mu);
+    for (int i = 0; i < m->n_watchers; i++)
+        if (m->watchers[i].fn == fn && m->watchers[i].arg == arg) {
+            m->watchers[i] = m->watchers[--m->n_watchers];
+            break;
+        }
+    pthread_mutex_unlock(&m->mu);
+    pthread_mutex_unlock(&m->calling);
 }
 
 static void *waker(void *arg)
@@ -83,6 +98,7 @@ enum hg_rc hg_meta_open(const char *url, struct hg_meta **out, struct hg_err *er
     if (!m) return hg_fail(err, HG_E_NOMEM, "metadata store");
     pthread_mutex_init(&m->mu, NULL);
     pthread_mutex_init(&m->leads_mu, NULL);
+    pthread_mutex_init(&m->calling, NULL);
     pthread_cond_init(&m->changed, NULL);
     struct hg_err why = {0};
     enum hg_rc rc = hg_db_open(url, wake, m, &m->db, &why);
@@ -112,6 +128,7 @@ void hg_meta_close(struct hg_meta *m)
     hg_db_close(m->db); /* ends its listener, the last that calls wake */
     pthread_mutex_destroy(&m->mu);
     pthread_mutex_destroy(&m->leads_mu);
+    pthread_mutex_destroy(&m->calling);
     pthread_cond_destroy(&m->changed);
     free(m);
 }

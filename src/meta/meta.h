@@ -19,7 +19,7 @@ HG_MUST_USE enum hg_rc hg_meta_ping(struct hg_meta *m, struct hg_err *err);
  * LISTEN/NOTIFY on PostgreSQL, in process on SQLite. Wakes may be spurious, and after a reconnect all topics are woken. At most 8 watchers. */
 HG_MUST_USE enum hg_rc hg_meta_watch(struct hg_meta *m, void (*fn)(void *arg, const char *topic), void *arg, struct hg_err *err);
 
-/* After it returns fn is not running and will not be called with arg again. */
+/* After it returns fn is not running and will not be called with arg again. Not from a watcher. */
 void hg_meta_unwatch(struct hg_meta *m, void (*fn)(void *arg, const char *topic), void *arg);
 
 /* ---- versions and ids ---- */

@@ -124,6 +124,7 @@ struct hg_lead {
 };
 struct hg_meta {
     struct hg_db *db;
+    pthread_mutex_t calling; /* held while watchers are called, and to take one off; before mu */
     pthread_mutex_t mu; /* guards what follows up to `leads_mu` */
     pthread_cond_t changed;
     struct { void (*fn)(void *arg, const char *topic); void *arg; } watchers[HG_WATCHERS_MAX];
