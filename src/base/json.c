@@ -157,15 +157,16 @@ static enum hg_rc wrong(const json_t *v, const struct hg_jpath *p, const char *e
 {
     char got[8 * SHOWN_MOST];
     if (!err) return HG_E_INVALID;
+    if (!v) return hg_jfail(err, p, "expected %s, and it is missing", expected);
     describe(v, got, sizeof got);
     return hg_jfail(err, p, "expected %s, got %s", expected, got);
 }
 
-/* *v is the member, or NULL when absent or null and not required. */
+/* An object that is itself absent (NULL) has no members. *v is the member, or NULL when absent or null and not required. */
 static enum hg_rc member(const json_t *o, const char *key, const struct hg_jpath *p, bool required, const char *expected, json_t **v, struct hg_err *err)
 {
     *v = NULL;
-    if (!json_is_object(o)) return wrong(o, p, "an object", err);
+    if (o && !json_is_object(o)) return wrong(o, p, "an object", err);
     json_t *m = json_object_get(o, key);
     if (m && !json_is_null(m)) {
         *v = m;

@@ -23,7 +23,7 @@ HG_MUST_USE enum hg_rc hg_json_parse(struct hg_str text, json_t **out, struct hg
 /* HG_E_INVALID: "$.a.b: <message>" */
 enum hg_rc hg_jfail(struct hg_err *err, const struct hg_jpath *p, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Typed members of object `o` at path p. Absent or null: *out keeps its value (the default) and HG_OK, unless required. A wrong
+/* Typed members of object `o` at path p; NULL is an object that is absent, without members. Absent or null: *out keeps its value (the default) and HG_OK, unless required. A wrong
  * type is HG_E_INVALID: "$.limit: expected an integer, got the string \"x\"". Strings borrow from o. */
 HG_MUST_USE enum hg_rc hg_jget_str(const json_t *o, const char *key, const struct hg_jpath *p, bool required, const char **out, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_jget_i64(const json_t *o, const char *key, const struct hg_jpath *p, bool required, int64_t *out, struct hg_err *err);   /* "5" and 5.0 too, as Jackson */
