@@ -365,7 +365,10 @@ static struct conn *conn_of(struct hg_http *h, struct evhttp_connection *evcon)
         h->n_conns = n;
     }
     struct conn *c = h->conns[fd];
-    if (c) return c;
+    if (c) {
+        evhttp_connection_set_closecb(evcon, on_conn_free, c);
+        return c;
+    }
     c = malloc(sizeof *c);
     if (!c) return NULL;
     *c = (struct conn){h, fd, NULL, false};
@@ -402,6 +405,7 @@ static void on_request(struct evhttp_request *ev, void *arg)
     struct hg_http *h = arg;
     bool bad = false;
     struct conn *c = conn_of(h, evhttp_request_get_connection(ev));
+    assert(!c || (!c->rq && !c->writing)); /* evhttp gives one request of a connection at a time */
     struct hg_http_req *rq = c ? req_new(h, ev, &bad) : NULL;
     if (!rq) {
         evhttp_send_error(ev, 503, "Out of memory");

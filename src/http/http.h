@@ -32,8 +32,8 @@ const char *hg_http_param(const struct hg_http_req *rq, const char *name);      
 const char *hg_http_query(const struct hg_http_req *rq, const char *name);        /* ?name=; "" when given without value; NULL */
 const char *hg_http_header(const struct hg_http_req *rq, const char *name);       /* NULL */
 struct hg_str hg_http_body(const struct hg_http_req *rq);
-/* fn(arg) on the loop if the client goes away before the answer (or the server is closed and its grace is over). At most one. The request must still be
- * answered. fn does not run once the answering call has returned: from another thread that call waits for an fn that is running, so hold no lock that fn takes. */
+/* fn(arg) on the loop if the client goes away before the answer (or the server is closed and its grace is over). At most one. A client that shuts down its sending side
+ * counts as gone. The request must still be answered. fn does not run once the answering call has returned: from another thread that call waits for an fn that is running, so hold no lock that fn takes. */
 void hg_http_on_gone(struct hg_http_req *rq, void (*fn)(void *), void *arg);
 
 /* ---- the answer, exactly one ---- (any thread); gzip when the client accepts it and it pays; JSON is indented when the request has ?pretty. rq is gone

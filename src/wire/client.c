@@ -58,6 +58,8 @@ struct peer {
     struct hg_wconn *conn;                 /* takes new streams once up; NULL: none */
     struct evdns_getaddrinfo_request *dns; /* the name is being looked up */
     bool looking;
+    struct hg_wsock addrs[4];              /* what the name meant; tried in turn */
+    unsigned n_addrs, next_addr;
     struct hg_wire_call *first, *last;     /* waiting */
     int64_t backoff_ms, retry_at_ms;
     struct event retry;
@@ -76,7 +78,7 @@ struct hg_wire_client {
 };
 
 static void peer_go(struct peer *p);
-static void peer_failed(struct peer *p, const char *why);
+static void attempt_failed(struct peer *p, const char *why);
 
 /* ---- calls ---- */
 
@@ -164,8 +166,22 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct hg_wire_call *call = arg;
     char msg[400];
+    int64_t left = call->deadline_mono_ms - hg_clock_mono_ms();
+    if (left > 0) { /* timers count from the loop's last look at the clock and come early */
+        hg_wire_after(&call->deadline, left);
+        return;
+    }
     snprintf(msg, sizeof msg, "wire %.300s: the deadline passed %s", call->peer->address, call->state == WAITING ? "before the request could be sent" : "before the reply was complete");
     give_up(call, HG_E_TIMEOUT, msg);
+}
+
+/* No connection: all who wait learn why, and the next attempt waits a little. */
+static void peer_failed(struct peer *p, const char *why)
+{
+    p->backoff_ms = p->backoff_ms ? p->backoff_ms * 2 : BACKOFF_FIRST_MS;
+    if (p->backoff_ms > BACKOFF_MOST_MS) p->backoff_ms = BACKOFF_MOST_MS;
+    p->retry_at_ms = hg_clock_mono_ms() + p->backoff_ms;
+    while (p->first) finish(p->first, false, HG_E_UNAVAILABLE, why);
 }
 
 /* ---- the connection's side ---- */
@@ -310,38 +326,31 @@ static void on_down(struct hg_wconn *c, enum hg_rc rc, const char *why)
         p->backoff_ms = BACKOFF_FIRST_MS;
         p->retry_at_ms = hg_clock_mono_ms() + p->backoff_ms;
         if (p->first) peer_go(p);
-    } else peer_failed(p, why);
+    } else if (c->state == HG_WC_CONNECTING) attempt_failed(p, why);
+    else peer_failed(p, why);
 }
 
 static const struct hg_wconn_ops ops = {on_up, on_frame, push, on_down};
 
 /* ---- peers ---- */
 
-/* No connection: all who wait learn why, and the next attempt waits a little. */
-static void peer_failed(struct peer *p, const char *why)
-{
-    p->backoff_ms = p->backoff_ms ? p->backoff_ms * 2 : BACKOFF_FIRST_MS;
-    if (p->backoff_ms > BACKOFF_MOST_MS) p->backoff_ms = BACKOFF_MOST_MS;
-    p->retry_at_ms = hg_clock_mono_ms() + p->backoff_ms;
-    while (p->first) finish(p->first, false, HG_E_UNAVAILABLE, why);
-}
-
-static void dial(struct peer *p, const struct sockaddr *sa, socklen_t len)
+static void dial(struct peer *p, const struct hg_wsock *to)
 {
     struct hg_wire_client *cl = p->client;
+    const struct sockaddr *sa = (const struct sockaddr *)to->bytes;
     struct hg_err err = {0};
     struct hg_wconn *c;
     int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
         hg_fail_errno(&err, HG_E_UNAVAILABLE, "wire %s: socket", p->address);
-        peer_failed(p, err.msg);
+        attempt_failed(p, err.msg);
         return;
     }
-    if (connect(fd, sa, len) && errno != EINPROGRESS) {
+    if (connect(fd, sa, to->len) && errno != EINPROGRESS) {
         hg_fail_errno(&err, HG_E_UNAVAILABLE, "wire %s: connect", p->address);
         close(fd);
         hg_metric_add(HG_M_wire_errors, "connect", 1);
-        peer_failed(p, err.msg);
+        attempt_failed(p, err.msg);
         return;
     }
     if (hg_wconn_new(cl->loop, false, &ops, cl, &cl->tune, cl->name, cl->secret, p->address, &c, &err)) {
@@ -355,6 +364,13 @@ static void dial(struct peer *p, const struct sockaddr *sa, socklen_t len)
     if (c->next) c->next->prev = c;
     cl->conns = c;
     if (hg_wconn_start(c, fd, &err)) hg_wconn_kill(c, "connect", false, HG_E_UNAVAILABLE, "%s", err.msg);
+}
+
+/* One address did not answer; the name may have others. */
+static void attempt_failed(struct peer *p, const char *why)
+{
+    if (p->next_addr < p->n_addrs && p->first) dial(p, &p->addrs[p->next_addr++]);
+    else peer_failed(p, why);
 }
 
 static void on_name(int result, struct evutil_addrinfo *list, void *arg)
@@ -372,8 +388,16 @@ static void on_name(int result, struct evutil_addrinfo *list, void *arg)
         peer_failed(p, msg);
         return;
     }
-    dial(p, list->ai_addr, (socklen_t)list->ai_addrlen);
+    p->n_addrs = 0;
+    for (struct evutil_addrinfo *a = list; a && p->n_addrs < sizeof p->addrs / sizeof *p->addrs; a = a->ai_next) {
+        if (a->ai_addrlen > sizeof p->addrs->bytes) continue;
+        struct hg_wsock *w = &p->addrs[p->n_addrs++];
+        w->len = (unsigned)a->ai_addrlen;
+        memcpy(w->bytes, a->ai_addr, a->ai_addrlen);
+    }
     evutil_freeaddrinfo(list);
+    p->next_addr = 0;
+    attempt_failed(p, "the name has no address");
 }
 
 static void look_up(struct peer *p, const struct hg_waddr *a)
@@ -390,7 +414,7 @@ static void look_up(struct peer *p, const struct hg_waddr *a)
     }
     char port[8];
     snprintf(port, sizeof port, "%u", a->port);
-    struct evutil_addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+    struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     p->looking = true;
     struct evdns_getaddrinfo_request *rq = evdns_getaddrinfo(cl->dns, a->host, port, &hints, on_name, p);
     if (p->looking) p->dns = rq; /* else it was answered at once */
@@ -430,8 +454,9 @@ static void peer_go(struct peer *p)
     struct hg_waddr a;
     struct hg_wsock sock;
     struct hg_err err = {0};
+    p->n_addrs = p->next_addr = 0;
     if (hg_waddr_parse(p->address, &a, &err)) peer_failed(p, err.msg);
-    else if (hg_waddr_numeric(&a, &sock)) dial(p, (const struct sockaddr *)sock.bytes, sock.len);
+    else if (hg_waddr_numeric(&a, &sock)) dial(p, &sock);
     else look_up(p, &a);
 }
 

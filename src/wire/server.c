@@ -159,6 +159,11 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     struct hg_wire_stream *st = arg;
     struct hg_wconn *c = st->ch.conn;
     uint32_t id = st->ch.id;
+    int64_t left = st->deadline_mono_ms - hg_clock_mono_ms();
+    if (left > 0) { /* timers count from the loop's last look at the clock and come early */
+        hg_wire_after(&st->deadline, left);
+        return;
+    }
     cancel(st);
     hg_wconn_send_fail(c, id, HG_E_TIMEOUT, "the request's deadline passed before its reply was complete");
 }
