@@ -13,22 +13,18 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
-#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <event2/util.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/metrics.h"
 #include "http/http_private.h"
 
@@ -36,9 +32,8 @@
 #define IDLE_S 300 /* a keep-alive connection without a request, or a request that does not get on */
 #define MAX_HEADERS (64u * 1024)
 #define MAX_BODY_OUT ((size_t)1 << 32)
-#define SET_HEADERS 12
 
-struct conn { /* by its descriptor */
+struct hg_http_conn { /* by its descriptor */
     struct hg_http *h;
     evutil_socket_t fd;
     struct hg_http_req *rq; /* being worked on */
@@ -51,7 +46,7 @@ struct hg_http {
     struct evhttp *ev;
     struct evhttp_bound_socket *bound;
     struct hg_routes routes;
-    struct conn **conns;
+    struct hg_http_conn **conns;
     size_t n_conns;
     int port;
     bool stopping;
@@ -61,197 +56,6 @@ struct hg_http {
     pthread_cond_t none;
     size_t n_in_flight;
 };
-
-struct hg_http_req {
-    atomic_uint refs; /* the list in flight has one until it is answered or the server closed; the handler has one until it has answered */
-
-    /* the loop's */
-    struct hg_http_req *prev, *next;
-    struct hg_http *h;         /* NULL: closed */
-    struct evhttp_request *ev; /* NULL: the connection is gone */
-    struct conn *conn;
-    struct event gone;
-    bool gone_set;
-    int64_t start_ns;
-
-    /* set once, before the handler */
-    struct hg_loop *loop; /* only compared */
-    struct hg_gate *gate;
-    enum hg_http_method method;
-    const char *path;
-    const struct hg_kv *query, *headers;
-    size_t n_query, n_headers;
-    struct hg_match match;
-    struct evbuffer *body_bytes;
-    struct hg_span body;
-
-    pthread_mutex_t lock; /* guards what follows up to the next gap */
-    pthread_cond_t idle;
-    bool is_gone, answered, on_gone_set, on_gone_running, on_gone_fired;
-    void (*on_gone)(void *);
-    void *on_gone_arg;
-    pthread_t goner;
-
-    /* the answering thread's, then the loop's */
-    int status;
-    struct { char *name, *value; } set[SET_HEADERS];
-    size_t n_set;
-    struct evbuffer *out;
-    size_t out_len;
-};
-
-/* ---- requests: making and freeing ---- */
-
-static struct hg_http_req *ref(struct hg_http_req *rq)
-{
-    atomic_fetch_add_explicit(&rq->refs, 1, memory_order_relaxed);
-    return rq;
-}
-
-static void unref(struct hg_http_req *rq)
-{
-    if (atomic_fetch_sub_explicit(&rq->refs, 1, memory_order_acq_rel) != 1) return;
-    for (size_t i = 0; i < rq->n_set; i++) {
-        free(rq->set[i].name);
-        free(rq->set[i].value);
-    }
-    if (rq->out) evbuffer_free(rq->out);
-    if (rq->body_bytes) evbuffer_free(rq->body_bytes);
-    hg_gate_unref(rq->gate);
-    pthread_mutex_destroy(&rq->lock);
-    pthread_cond_destroy(&rq->idle);
-    free(rq);
-}
-
-size_t hg_http_unescape(char *z, size_t n, bool plus)
-{
-    size_t w = 0;
-    for (size_t i = 0; i < n; i++) {
-        unsigned v;
-        char hex[3] = {0};
-        if (z[i] == '%' && i + 2 < n && memchr("0123456789abcdefABCDEF", z[i + 1], 22) && memchr("0123456789abcdefABCDEF", z[i + 2], 22)) {
-            hex[0] = z[i + 1];
-            hex[1] = z[i + 2];
-            sscanf(hex, "%x", &v);
-            z[w++] = (char)v;
-            i += 2;
-        } else z[w++] = plus && z[i] == '+' ? ' ' : z[i];
-    }
-    return w;
-}
-
-/* Text copied behind the struct, cut up in place. */
-struct text { char *at; };
-static char *copy(struct text *t, const char *z, size_t n)
-{
-    char *p = t->at;
-    memcpy(p, z, n);
-    p[n] = 0;
-    t->at += n + 1;
-    return p;
-}
-
-static size_t count(const char *z, char c)
-{
-    size_t n = 0;
-    for (; *z; z++) n += *z == c;
-    return n;
-}
-
-static const struct { enum evhttp_cmd_type ev; enum hg_http_method m; const char *name; } methods[] = {
-    {EVHTTP_REQ_GET, HG_GET, "GET"}, {EVHTTP_REQ_HEAD, HG_HEAD, "HEAD"}, {EVHTTP_REQ_POST, HG_POST, "POST"}, {EVHTTP_REQ_PUT, HG_PUT, "PUT"},
-    {EVHTTP_REQ_DELETE, HG_DELETE, "DELETE"}, {EVHTTP_REQ_OPTIONS, HG_OPTIONS, "OPTIONS"},
-};
-enum { N_METHODS = sizeof methods / sizeof *methods };
-
-/* Everything of ev that a handler can ask for, in one allocation. NULL: no memory. *bad: the path cannot be. */
-static struct hg_http_req *req_new(struct hg_http *h, struct evhttp_request *ev, bool *bad)
-{
-    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(ev);
-    const char *path = uri ? evhttp_uri_get_path(uri) : NULL, *query = uri ? evhttp_uri_get_query(uri) : NULL;
-    if (!path || !*path) path = "/";
-    if (!query) query = "";
-    struct evkeyvalq *in = evhttp_request_get_input_headers(ev);
-    struct evkeyval *kv;
-    size_t path_len = strlen(path), query_len = strlen(query), n_headers = 0, n_query = count(query, '&') + 1, n_segs = count(path, '/') + 1;
-    /* the path twice (whole, and cut into segments), query, headers */
-    size_t bytes = 2 * (path_len + 1) + query_len + 1 + n_query;
-    TAILQ_FOREACH (kv, in, next) {
-        n_headers++;
-        bytes += strlen(kv->key) + strlen(kv->value) + 2;
-    }
-    size_t kvs = (n_query + n_headers) * sizeof(struct hg_kv), ptrs = 2 * n_segs * sizeof(char *);
-    struct hg_http_req *rq = malloc(sizeof *rq + kvs + ptrs + bytes);
-    if (!rq) return NULL;
-    *rq = (struct hg_http_req){.h = h, .ev = ev, .loop = h->loop, .start_ns = hg_clock_mono_ns(), .n_headers = n_headers};
-    atomic_init(&rq->refs, 1);
-    pthread_mutex_init(&rq->lock, NULL);
-    pthread_cond_init(&rq->idle, NULL);
-    rq->gate = hg_gate_ref(h->gate);
-    struct hg_kv *kvp = (struct hg_kv *)(rq + 1);
-    char **segs = (char **)(kvp + n_query + n_headers);
-    const char **tails = (const char **)(segs + n_segs);
-    struct text t = {(char *)(tails + n_segs)};
-
-    rq->headers = kvp;
-    TAILQ_FOREACH (kv, in, next) {
-        kvp->k = copy(&t, kv->key, strlen(kv->key));
-        kvp->v = copy(&t, kv->value, strlen(kv->value));
-        kvp++;
-    }
-    rq->query = kvp;
-    for (const char *p = query; *p; p += *p == '&') {
-        size_t n = strcspn(p, "&"), k = strcspn(p, "&=");
-        if (n) {
-            char *key = copy(&t, p, k), *value = copy(&t, p + k + (k < n), n - k - (k < n));
-            key[hg_http_unescape(key, k, true)] = 0;
-            value[hg_http_unescape(value, strlen(value), true)] = 0;
-            kvp->k = key;
-            kvp->v = value;
-            kvp++;
-            rq->n_query++;
-        }
-        p += n;
-    }
-    /* Segments are cut before they are decoded: %2F is part of one. */
-    char *whole = copy(&t, path, path_len), *cut = copy(&t, path, path_len);
-    size_t len = hg_http_unescape(whole, path_len, false);
-    whole[len] = 0;
-    *bad = path[0] != '/' || memchr(whole, 0, len);
-    rq->path = whole;
-    unsigned n = 0;
-    const char *tail = whole + 1; /* the decoded path from segment n on */
-    for (char *p = cut + 1; !*bad;) {
-        char *end = strchrnul(p, '/');
-        bool last = !*end;
-        if (last && end == p) break; /* a slash at the end, or "/" */
-        *end = 0;
-        size_t dec = hg_http_unescape(p, (size_t)(end - p), false);
-        p[dec] = 0;
-        tails[n] = tail;
-        segs[n++] = p;
-        tail += dec + !last;
-        if (last) break;
-        p = end + 1;
-    }
-    tails[n] = "";
-    for (size_t i = 0; i < N_METHODS; i++)
-        if (methods[i].ev == evhttp_request_get_command(ev)) rq->method = methods[i].m;
-    hg_routes_find(&h->routes, rq->method, segs, n, tails, &rq->match);
-
-    struct evbuffer *body = evhttp_request_get_input_buffer(ev);
-    size_t body_len = evbuffer_get_length(body);
-    if (body_len) {
-        rq->body_bytes = evbuffer_new();
-        uint8_t *p = rq->body_bytes && !evbuffer_add_buffer(rq->body_bytes, body) ? evbuffer_pullup(rq->body_bytes, -1) : NULL;
-        if (!p) {
-            unref(rq);
-            return NULL;
-        }
-        rq->body = (struct hg_span){p, body_len};
-    }
-    return rq;
-}
 
 /* ---- gone clients ---- */
 
@@ -266,13 +70,13 @@ static void fire_gone(struct hg_http_req *rq)
     }
     pthread_mutex_unlock(&rq->lock);
     if (!due) return;
-    ref(rq); /* fn may answer */
+    hg_http_req_ref(rq); /* fn may answer */
     rq->on_gone(rq->on_gone_arg);
     pthread_mutex_lock(&rq->lock);
     rq->on_gone_running = false;
     pthread_cond_broadcast(&rq->idle);
     pthread_mutex_unlock(&rq->lock);
-    unref(rq);
+    hg_http_req_unref(rq);
 }
 
 static void client_gone(struct hg_http_req *rq)
@@ -286,7 +90,7 @@ static void client_gone(struct hg_http_req *rq)
 static void fire_posted(void *arg)
 {
     fire_gone(arg);
-    unref(arg);
+    hg_http_req_unref(arg);
 }
 
 void hg_http_on_gone(struct hg_http_req *rq, void (*fn)(void *), void *arg)
@@ -298,7 +102,7 @@ void hg_http_on_gone(struct hg_http_req *rq, void (*fn)(void *), void *arg)
     rq->on_gone_set = true;
     bool late = rq->is_gone;
     pthread_mutex_unlock(&rq->lock);
-    if (late && !hg_gate_post(rq->gate, fire_posted, ref(rq))) fire_posted(rq);
+    if (late && !hg_gate_post(rq->gate, fire_posted, hg_http_req_ref(rq))) fire_posted(rq);
 }
 
 static void forget_gone(struct hg_http_req *rq)
@@ -338,7 +142,7 @@ static void set_in_flight(struct hg_http *h, int d)
 static void on_conn_free(struct evhttp_connection *evcon, void *arg)
 {
     (void)evcon;
-    struct conn *c = arg;
+    struct hg_http_conn *c = arg;
     struct hg_http_req *rq = c->rq;
     c->h->conns[c->fd] = NULL;
     hg_metric_add(HG_M_http_connections, NULL, -1);
@@ -352,26 +156,26 @@ static void on_conn_free(struct evhttp_connection *evcon, void *arg)
     free(c);
 }
 
-static struct conn *conn_of(struct hg_http *h, struct evhttp_connection *evcon)
+static struct hg_http_conn *conn_of(struct hg_http *h, struct evhttp_connection *evcon)
 {
     evutil_socket_t fd = bufferevent_getfd(evhttp_connection_get_bufferevent(evcon));
     if (fd < 0) return NULL;
     if ((size_t)fd >= h->n_conns) {
         size_t n = (size_t)fd + 64;
-        struct conn **more = realloc(h->conns, n * sizeof *more);
+        struct hg_http_conn **more = realloc(h->conns, n * sizeof *more);
         if (!more) return NULL;
         memset(more + h->n_conns, 0, (n - h->n_conns) * sizeof *more);
         h->conns = more;
         h->n_conns = n;
     }
-    struct conn *c = h->conns[fd];
+    struct hg_http_conn *c = h->conns[fd];
     if (c) {
         evhttp_connection_set_closecb(evcon, on_conn_free, c);
         return c;
     }
     c = malloc(sizeof *c);
     if (!c) return NULL;
-    *c = (struct conn){h, fd, NULL, false};
+    *c = (struct hg_http_conn){h, fd, NULL, false};
     h->conns[fd] = c;
     evhttp_connection_set_closecb(evcon, on_conn_free, c);
     hg_metric_add(HG_M_http_connections, NULL, 1);
@@ -387,15 +191,15 @@ static void unlist(struct hg_http_req *rq)
     else h->in_flight = rq->next;
     if (rq->next) rq->next->prev = rq->prev;
     rq->h = NULL;
-    unref(rq);
+    hg_http_req_unref(rq);
 }
 
 static void refuse_method(struct hg_http_req *rq)
 {
     char allow[128] = "";
     size_t n = 0;
-    for (size_t i = 0; i < N_METHODS; i++)
-        if ((rq->match.allowed | HG_OPTIONS) & (unsigned)methods[i].m) n += (size_t)snprintf(allow + n, sizeof allow - n, "%s%s", n ? "," : "", methods[i].name);
+    for (size_t i = 0; i < HG_HTTP_METHODS; i++)
+        if ((rq->match.allowed | HG_OPTIONS) & (unsigned)hg_http_methods[i].m) n += (size_t)snprintf(allow + n, sizeof allow - n, "%s%s", n ? "," : "", hg_http_methods[i].name);
     hg_http_set_header(rq, "Allow", allow);
     hg_http_reply(rq, rq->method == HG_OPTIONS ? 200 : 405, NULL, NULL);
 }
@@ -404,9 +208,9 @@ static void on_request(struct evhttp_request *ev, void *arg)
 {
     struct hg_http *h = arg;
     bool bad = false;
-    struct conn *c = conn_of(h, evhttp_request_get_connection(ev));
+    struct hg_http_conn *c = conn_of(h, evhttp_request_get_connection(ev));
     assert(!c || (!c->rq && !c->writing)); /* evhttp gives one request of a connection at a time */
-    struct hg_http_req *rq = c ? req_new(h, ev, &bad) : NULL;
+    struct hg_http_req *rq = c ? hg_http_req_new(h, h->loop, h->gate, &h->routes, ev, &bad) : NULL;
     if (!rq) {
         evhttp_send_error(ev, 503, "Out of memory");
         return;
@@ -417,8 +221,8 @@ static void on_request(struct evhttp_request *ev, void *arg)
     set_in_flight(h, 1);
     rq->conn = c;
     c->rq = rq;
-    ref(rq); /* the handler's; this function keeps one more for the look at the end */
-    ref(rq);
+    hg_http_req_ref(rq); /* the handler's; this function keeps one more for the look at the end */
+    hg_http_req_ref(rq);
     const struct hg_route *r = rq->match.route;
     hg_metric_add(HG_M_http_requests, r ? r->pattern : "none", 1);
     if (bad) hg_http_reply_text(rq, 400, "text/plain", "the path is not one\n");
@@ -429,30 +233,7 @@ static void on_request(struct evhttp_request *ev, void *arg)
         event_assign(&rq->gone, hg_loop_base(h->loop), c->fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_closed, rq);
         rq->gone_set = event_add(&rq->gone, NULL) == 0;
     }
-    unref(rq);
-}
-
-enum hg_http_method hg_http_method(const struct hg_http_req *rq) { return rq->method; }
-const char *hg_http_path(const struct hg_http_req *rq) { return rq->path; }
-struct hg_str hg_http_body(const struct hg_http_req *rq) { return (struct hg_str){rq->body.p ? (const char *)rq->body.p : "", rq->body.len}; }
-
-const char *hg_http_param(const struct hg_http_req *rq, const char *name)
-{
-    for (unsigned i = 0; i < rq->match.n_params; i++)
-        if (strcmp(rq->match.params[i].k, name) == 0) return rq->match.params[i].v;
-    return NULL;
-}
-const char *hg_http_query(const struct hg_http_req *rq, const char *name)
-{
-    for (size_t i = 0; i < rq->n_query; i++)
-        if (strcmp(rq->query[i].k, name) == 0) return rq->query[i].v;
-    return NULL;
-}
-const char *hg_http_header(const struct hg_http_req *rq, const char *name)
-{
-    for (size_t i = 0; i < rq->n_headers; i++)
-        if (strcasecmp(rq->headers[i].k, name) == 0) return rq->headers[i].v;
-    return NULL;
+    hg_http_req_unref(rq);
 }
 
 /* ---- the answer ---- */
@@ -461,7 +242,7 @@ void hg_http_set_header(struct hg_http_req *rq, const char *name, const char *va
 {
     size_t i = 0;
     while (i < rq->n_set && strcasecmp(rq->set[i].name, name) != 0) i++;
-    assert(i < SET_HEADERS);
+    assert(i < HG_HTTP_SET);
     char *n = strdup(name), *v = strdup(value);
     if (!n || !v) { /* an answer without that header is better than none */
         free(n);
@@ -488,7 +269,7 @@ static bool has_header(const struct hg_http_req *rq, const char *name)
 static void on_sent(struct evhttp_request *ev, void *arg)
 {
     (void)ev;
-    struct conn *c = arg;
+    struct hg_http_conn *c = arg;
     c->writing = false;
     set_in_flight(c->h, -1);
 }
@@ -499,7 +280,7 @@ static void send_answer(void *arg)
     struct hg_http_req *rq = arg;
     struct hg_http *h = rq->h;
     if (!h) { /* closed meanwhile */
-        unref(rq);
+        hg_http_req_unref(rq);
         return;
     }
     const struct hg_route *r = rq->match.route;
@@ -508,7 +289,7 @@ static void send_answer(void *arg)
     snprintf(status, sizeof status, "%d", rq->status);
     hg_metric_add(HG_M_http_responses, status, 1);
     hg_metric_observe_ms(HG_M_http_ms, r ? r->pattern : "none", (double)(hg_clock_mono_ns() - rq->start_ns) / 1e6);
-    struct conn *c = rq->conn;
+    struct hg_http_conn *c = rq->conn;
     unwatch(rq);
     unlist(rq);
     if (!ev || !c) set_in_flight(h, -1);
@@ -527,7 +308,7 @@ static void send_answer(void *arg)
         }
         evhttp_send_reply(ev, rq->status, NULL, rq->out);
     }
-    unref(rq);
+    hg_http_req_unref(rq);
 }
 
 static void answer(struct hg_http_req *rq)
@@ -538,7 +319,7 @@ static void answer(struct hg_http_req *rq)
     while (rq->on_gone_running && !pthread_equal(rq->goner, pthread_self())) pthread_cond_wait(&rq->idle, &rq->lock);
     pthread_mutex_unlock(&rq->lock);
     if (hg_loop_here(rq->loop)) send_answer(rq);
-    else if (!hg_gate_post(rq->gate, send_answer, rq)) unref(rq);
+    else if (!hg_gate_post(rq->gate, send_answer, rq)) hg_http_req_unref(rq);
 }
 
 static void free_bytes(const void *p, size_t n, void *arg)
@@ -759,12 +540,12 @@ static void close_on_loop(void *arg)
 {
     struct hg_http *h = arg;
     for (struct hg_http_req *rq; (rq = h->in_flight);) {
-        ref(rq);
+        hg_http_req_ref(rq);
         unwatch(rq);
         rq->ev = NULL; /* freed with its connection */
         unlist(rq);
         client_gone(rq);
-        unref(rq);
+        hg_http_req_unref(rq);
     }
     evhttp_free(h->ev);
 }

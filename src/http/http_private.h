@@ -3,6 +3,7 @@
 #define HG_HTTP_HTTP_PRIVATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
@@ -42,8 +43,59 @@ struct hg_match {
 /* segs: the path's segments, decoded; rest: text[i] is the decoded path from segment i on. */
 void hg_routes_find(const struct hg_routes *rs, enum hg_http_method m, char *const *segs, unsigned n_segs, const char *const *rest, struct hg_match *out);
 
-/* ---- texts (uri.c) ---- */
+/* ---- texts (request.c) ---- */
 size_t hg_http_unescape(char *z, size_t n, bool plus); /* in place; %xx; a bad escape stays as it is; returns the length. The text may then hold NUL. */
+
+/* ---- requests (request.c) ---- */
+
+#define HG_HTTP_SET 12 /* headers that a handler may set */
+struct hg_http_conn;
+struct hg_http_req {
+    atomic_uint refs; /* the list in flight has one until it is answered or the server closed; the handler has one until it has answered */
+
+    /* the loop's */
+    struct hg_http_req *prev, *next;
+    struct hg_http *h;         /* NULL: closed */
+    struct evhttp_request *ev; /* NULL: the connection is gone */
+    struct hg_http_conn *conn;
+    struct event gone;
+    bool gone_set;
+    int64_t start_ns;
+
+    /* set once, before the handler */
+    struct hg_loop *loop; /* only compared */
+    struct hg_gate *gate;
+    enum hg_http_method method;
+    const char *path;
+    const struct hg_kv *query, *headers;
+    size_t n_query, n_headers;
+    struct hg_match match;
+    struct evbuffer *body_bytes;
+    struct hg_span body;
+
+    pthread_mutex_t lock; /* guards what follows up to the next gap */
+    pthread_cond_t idle;
+    bool is_gone, answered, on_gone_set, on_gone_running, on_gone_fired;
+    void (*on_gone)(void *);
+    void *on_gone_arg;
+    pthread_t goner;
+
+    /* the answering thread's, then the loop's */
+    int status;
+    struct { char *name, *value; } set[HG_HTTP_SET];
+    size_t n_set;
+    struct evbuffer *out;
+    size_t out_len;
+};
+
+#define HG_HTTP_METHODS 6
+struct hg_http_method_name { int ev; enum hg_http_method m; const char *name; };
+extern const struct hg_http_method_name hg_http_methods[HG_HTTP_METHODS];
+
+/* One reference. NULL: no memory. *bad: its path cannot be. */
+struct hg_http_req *hg_http_req_new(struct hg_http *h, struct hg_loop *loop, struct hg_gate *gate, const struct hg_routes *routes, struct evhttp_request *ev, bool *bad);
+struct hg_http_req *hg_http_req_ref(struct hg_http_req *rq);
+void hg_http_req_unref(struct hg_http_req *rq);
 
 /* ---- bodies (body.c) ---- */
 HG_MUST_USE bool hg_http_gzip(struct hg_span in, struct hg_buf *out);

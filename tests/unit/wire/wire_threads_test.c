@@ -706,11 +706,11 @@ static void stopped_peer_is_noticed(void **s)
     pid_t pid = child_server(at, sizeof at);
     assert_ok(hg_loop_new("client", &cl, &err), err);
     assert_ok(hg_wire_client_new(cl, "client-1", "s", &c, &err), err);
-    hg_wire_client_tune(c, &(struct hg_wire_tuning){.ping_ms = 20, .dead_ms = 200});
+    hg_wire_client_tune(c, &(struct hg_wire_tuning){.ping_ms = 50, .dead_ms = 1500});
     assert_int_equal(ask_wait(c, at, ECHO, "", 0, &r), HG_OK);
     /* Idle for longer than dead_ms: pings keep it. */
     reply_init(&r);
-    struct hg_wire_call *call = ask(c, at, HANG, "", 0, 500, &r);
+    struct hg_wire_call *call = ask(c, at, HANG, "", 0, 2000, &r);
     wait_for("the deadline", is_done, &r);
     assert_int_equal(r.rc, HG_E_TIMEOUT);
     hg_wire_call_release(call);
