@@ -115,7 +115,7 @@ bool walk(element root, const hg_field_path &f, element *out)
             next = at.at_key(f.steps[i].key);
         } else {
             if (at.type() != element_type::ARRAY) return false;
-            next = at.get_array().value_unsafe().at(static_cast<size_t>(f.steps[i].index));
+            next = simdjson::dom::array(at.get_array().value_unsafe()).at(static_cast<size_t>(f.steps[i].index));
         }
         if (next.error()) return false;
         at = next.value_unsafe();
@@ -145,7 +145,8 @@ bool parse(hg_json_event *j, const unsigned char *bytes, size_t len, hg_arena *a
     for (size_t i = 0; i < j->names.size() + j->n_paths; i++) values[i].kind = hg_value::HG_V_NULL;
     size_t guess = 0;
     bool ok = true;
-    for (auto field : root.get_object().value_unsafe()) {
+    simdjson::dom::object fields = root.get_object().value_unsafe(); /* named: a loop over a temporary would outlive it */
+    for (auto field : fields) {
         int at = j->find(field.key, guess);
         if (at < 0) continue;
         guess = static_cast<size_t>(at) + 1;

@@ -54,9 +54,9 @@ static enum hg_rc duration(const json_t *o, const char *key, const struct hg_jpa
 
 static enum hg_rc positive(const json_t *o, const char *key, const struct hg_jpath *p, int64_t *out, struct hg_err *err)
 {
-    int64_t v = *out;
+    int64_t v = -1; /* Druid's "not given" */
     HG_TRY(hg_jget_i64(o, key, p, false, &v, err));
-    if (v == -1) return HG_OK; /* Druid's "not given" */
+    if (v == -1) return HG_OK;
     if (v <= 0) return hg_jfail(err, HG_JKEY(p, key), "%lld is not positive", (long long)v);
     *out = v;
     return HG_OK;
@@ -338,12 +338,12 @@ enum hg_rc hg_index_spec_parse(struct hg_arena *a, const json_t *task, struct hg
 
 /* ---- Kafka ---- */
 
-static enum hg_rc parse_props(struct hg_arena *a, const json_t *io, const struct hg_jpath *p, struct hg_kafka_spec *s, struct hg_err *err)
+static enum hg_rc parse_props(struct hg_arena *a, const json_t *io, const struct hg_jpath *p, const char *bootstrap, struct hg_kafka_spec *s, struct hg_err *err)
 {
     json_t *o = NULL;
-    HG_TRY(hg_jget_obj(io, "consumerProperties", p, true, &o, err));
+    HG_TRY(hg_jget_obj(io, "consumerProperties", p, !bootstrap, &o, err));
     const struct hg_jpath *pp = HG_JKEY(p, "consumerProperties");
-    const char **v = hg_arena_array(a, 2 * json_object_size(o) + 2, sizeof *v), *key;
+    const char **v = hg_arena_array(a, 2 * json_object_size(o) + 4, sizeof *v), *key;
     if (!v) return hg_arena_fail(a, "spec", err);
     json_t *j;
     bool servers = false;
@@ -357,13 +357,22 @@ static enum hg_rc parse_props(struct hg_arena *a, const json_t *io, const struct
         servers |= strcmp(key, "bootstrap.servers") == 0;
         s->n_props++;
     }
-    if (!servers) return hg_jfail(err, HG_JKEY(pp, "bootstrap.servers"), "is missing");
+    if (!servers && !bootstrap) return hg_jfail(err, HG_JKEY(pp, "bootstrap.servers"), "is missing");
+    if (!servers) {
+        v[2 * s->n_props] = "bootstrap.servers";
+        HG_TRY(copy_text(a, bootstrap, &v[2 * s->n_props + 1], err));
+        s->n_props++;
+    }
     s->props = v;
     return HG_OK;
 }
 
-enum hg_rc hg_kafka_spec_parse(struct hg_arena *a, const json_t *spec, struct hg_kafka_spec **out, struct hg_err *err)
+static int64_t given(int64_t v, int64_t otherwise) { return v > 0 ? v : otherwise; }
+
+enum hg_rc hg_kafka_spec_parse(struct hg_arena *a, const json_t *spec, const struct hg_kafka_defaults *d, struct hg_kafka_spec **out, struct hg_err *err)
 {
+    static const struct hg_kafka_defaults none;
+    if (!d) d = &none;
     struct hg_kafka_spec *s = hg_arena_zalloc(a, sizeof *s);
     if (!s) return hg_arena_fail(a, "spec", err);
     json_t *ds, *io, *tuning;
@@ -377,19 +386,22 @@ enum hg_rc hg_kafka_spec_parse(struct hg_arena *a, const json_t *spec, struct hg
     HG_TRY(parse_data_schema(a, ds, HG_JKEY(sp, "dataSchema"), &s->data, err));
     const struct hg_jpath *iop = HG_JKEY(sp, "ioConfig"), *tp = HG_JKEY(sp, "tuningConfig");
     HG_TRY(hg_jget_str(io, "topic", iop, true, &topic, err));
+    if (!*topic) return hg_jfail(err, HG_JKEY(iop, "topic"), "is empty");
     HG_TRY(copy_text(a, topic, &s->topic, err));
     HG_TRY(parse_format(a, io, iop, &s->format, err));
-    HG_TRY(parse_props(a, io, iop, s, err));
+    if (s->format.kind != HG_INPUT_JSON && !s->format.columns)
+        return hg_jfail(err, HG_JKEY(HG_JKEY(iop, "inputFormat"), "columns"), "must be given: a stream has no header line");
+    HG_TRY(parse_props(a, io, iop, d->bootstrap && *d->bootstrap ? d->bootstrap : NULL, s, err));
     HG_TRY(hg_jget_bool(io, "useEarliestOffset", iop, false, &s->earliest, err));
     HG_TRY(hg_jget_str(io, "deadLetterTopic", iop, false, &dead, err));
     HG_TRY(copy_text(a, dead, &s->dead_letter_topic, err));
-    s->seal_ms = 3600000;
-    s->persist_ms = 600000;
+    s->seal_ms = given(d->seal_ms, 3600000);
+    s->persist_ms = given(d->persist_ms, 600000);
     s->late_before_ms = s->early_after_ms = -1;
-    s->max_rows_per_segment = DEFAULT_ROWS_PER_SEGMENT;
+    s->max_rows_per_segment = given(d->max_rows_per_segment, DEFAULT_ROWS_PER_SEGMENT);
     s->max_total_rows = 20000000;
-    s->max_rows_in_memory = DEFAULT_ROWS_IN_MEMORY;
-    s->max_bytes_in_memory = (int64_t)1 << 30;
+    s->max_rows_in_memory = given(d->max_rows_in_memory, DEFAULT_ROWS_IN_MEMORY);
+    s->max_bytes_in_memory = given(d->max_bytes_in_memory, (int64_t)1 << 30);
     HG_TRY(duration(io, "taskDuration", iop, &s->seal_ms, err));
     HG_TRY(duration(io, "lateMessageRejectionPeriod", iop, &s->late_before_ms, err));
     HG_TRY(duration(io, "earlyMessageRejectionPeriod", iop, &s->early_after_ms, err));
