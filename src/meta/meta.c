@@ -102,11 +102,7 @@ enum hg_rc hg_meta_open(const char *url, struct hg_meta **out, struct hg_err *er
     pthread_cond_init(&m->changed, NULL);
     struct hg_err why = {0};
     enum hg_rc rc = hg_db_open(url, wake, m, &m->db, &why);
-    if (rc == HG_OK) {
-        /* A database that is away now may come; everything else (a newer schema, no right to the file) would stay as it is. */
-        rc = hg_meta_ping(m, &why);
-        if (rc == HG_E_UNAVAILABLE) rc = HG_OK;
-    }
+    if (rc == HG_OK) rc = hg_meta_ping(m, &why); /* connects, and brings the schema up to date */
     if (rc) {
         hg_meta_close(m);
         return hg_fail(err, rc, "%s", why.msg);

@@ -9,8 +9,7 @@
 
 struct hg_meta;
 /* url: "postgres://user@host:port/db" or "postgresql://…?host=/socket/dir" (libpq URI), or "sqlite:///path/file.db". Runs pending numbered migrations under a lock.
- * A PostgreSQL that does not answer now is HG_OK: calls are HG_E_UNAVAILABLE until it does, and migrations run then. A bad URL, a file that cannot be used and a schema newer than this
- * henge are errors here. */
+ * HG_E_UNAVAILABLE: the database does not answer now; open again later. A bad URL, a file that cannot be used and a schema newer than this henge stay as they are. */
 HG_MUST_USE enum hg_rc hg_meta_open(const char *url, struct hg_meta **out, struct hg_err *err);
 void hg_meta_close(struct hg_meta *m);
 HG_MUST_USE enum hg_rc hg_meta_ping(struct hg_meta *m, struct hg_err *err);

@@ -246,22 +246,23 @@ static enum hg_rc flip_row(void *arg, const struct hg_dbrow *r, struct hg_err *e
     return f->version ? HG_OK : hg_arena_fail(f->a, "publish", err);
 }
 
-/* One numbered change: everything of the publish in, what it hides or replaces out. */
+/* One numbered change: everything of the publish in, what it hides or replaces out. "visible <> 0" where rows are found by publish or id: "visible = 1" would let a planner
+ * without statistics walk the partial index of all that is visible. */
 static enum hg_rc show(struct hg_tx *tx, struct flip *f, int64_t seq, int64_t now, struct hg_err *err)
 {
     struct drops d = {.a = f->a};
     HG_TRY(hg_db_exec(tx, "UPDATE hg_segments SET visible = 1, changed_ms = $2 WHERE publish_id = $1 AND used = 1", DB_V(DB_I(f->id), DB_I(now)), NULL, NULL, NULL, err));
     if (!f->stream) { /* a stream's publish hides nothing: it was checked */
-        HG_TRY(hg_db_exec(tx, "SELECT DISTINCT start_ms, end_ms, version FROM hg_segments WHERE publish_id = $1 AND visible = 1", DB_V(DB_I(f->id)), flip_row, f, NULL, err));
+        HG_TRY(hg_db_exec(tx, "SELECT DISTINCT start_ms, end_ms, version FROM hg_segments WHERE publish_id = $1 AND visible <> 0", DB_V(DB_I(f->id)), flip_row, f, NULL, err));
         HG_TRY(find_drops(tx, f, &d, err));
     }
     const struct hg_dbv v[2] = {DB_I(seq), DB_I(now)}, off[2] = {DB_I(0), DB_I(now)};
     if (d.n) {
-        HG_TRY(hg_db_each_in(tx, "INSERT INTO hg_visible_log (seq, segment_id, op, changed_ms) SELECT $1, id, 0, $2 FROM hg_segments WHERE visible = 1 AND id IN %s ON CONFLICT (seq, segment_id) DO NOTHING",
+        HG_TRY(hg_db_each_in(tx, "INSERT INTO hg_visible_log (seq, segment_id, op, changed_ms) SELECT $1, id, 0, $2 FROM hg_segments WHERE visible <> 0 AND id IN %s ON CONFLICT (seq, segment_id) DO NOTHING",
                              v, d.ids, d.n, NULL, err));
         HG_TRY(hg_db_each_in(tx, "UPDATE hg_segments SET used = $1, visible = $1, changed_ms = $2 WHERE id IN %s", off, d.ids, d.n, NULL, err));
     }
-    return hg_db_exec(tx, "INSERT INTO hg_visible_log (seq, segment_id, op, changed_ms) SELECT $1, id, 1, $2 FROM hg_segments WHERE publish_id = $3 AND visible = 1",
+    return hg_db_exec(tx, "INSERT INTO hg_visible_log (seq, segment_id, op, changed_ms) SELECT $1, id, 1, $2 FROM hg_segments WHERE publish_id = $3 AND visible <> 0",
                       DB_V(DB_I(seq), DB_I(now), DB_I(f->id)), NULL, NULL, NULL, err);
 }
 

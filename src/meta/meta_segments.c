@@ -133,7 +133,7 @@ static enum hg_rc mark_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
                          seq, now, "", NULL, err));
         return mark_step(tx, w, "UPDATE hg_segments SET used = $1, changed_ms = $2, visible = " VISIBLE_AS_ITS_PUBLISH " WHERE used = 0", 1, now, "", &w->changed, err);
     }
-    HG_TRY(mark_step(tx, w, "INSERT INTO hg_visible_log (seq, segment_id, op, changed_ms) SELECT $1, id, 0, $2 FROM hg_segments WHERE visible = 1", seq, now, "", NULL, err));
+    HG_TRY(mark_step(tx, w, "INSERT INTO hg_visible_log (seq, segment_id, op, changed_ms) SELECT $1, id, 0, $2 FROM hg_segments WHERE visible <> 0", seq, now, "", NULL, err));
     return mark_step(tx, w, "UPDATE hg_segments SET used = $1, changed_ms = $2, visible = 0 WHERE used = 1", 0, now, "", &w->changed, err);
 }
 

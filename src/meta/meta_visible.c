@@ -16,7 +16,7 @@
 static enum hg_rc prune(struct hg_tx *tx, int64_t seq, int64_t now, struct hg_err *err)
 {
     int64_t upto = 0;
-    HG_TRY(hg_db_i64(tx, "SELECT coalesce(max(seq), 0) FROM hg_visible_log WHERE changed_ms < $1", DB_V(DB_I(now - LOG_KEPT_MS)), &upto, NULL, err));
+    HG_TRY(hg_db_i64(tx, "SELECT seq FROM hg_visible_log WHERE changed_ms < $1 ORDER BY changed_ms DESC LIMIT 1", DB_V(DB_I(now - LOG_KEPT_MS)), &upto, NULL, err));
     if (upto < seq - LOG_KEPT_CHANGES) upto = seq - LOG_KEPT_CHANGES;
     if (upto <= 0) return HG_OK;
     HG_TRY(hg_db_exec(tx, "DELETE FROM hg_visible_log WHERE seq <= $1", DB_V(DB_I(upto)), NULL, NULL, NULL, err));
@@ -125,7 +125,7 @@ static enum hg_rc removed(void *arg, const struct hg_dbrow *r, struct hg_err *er
 /* Changes between two numbers come down to where each segment stands at the later one: of several the last counts. A segment that was added and removed in between is
  * reported as removed, which does no harm. */
 #define LAST_CHANGES \
-    "SELECT l.segment_id AS id, max(l.seq) AS seq FROM hg_visible_log l WHERE l.seq > $1 AND l.seq <= $2 GROUP BY l.segment_id"
+    "(SELECT l.segment_id AS id, max(l.seq * 2 + l.op) AS last FROM hg_visible_log l WHERE l.seq > $1 AND l.seq <= $2 GROUP BY l.segment_id) c"
 
 static enum hg_rc visible_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
 {
@@ -141,11 +141,10 @@ static enum hg_rc visible_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
     if (!w->whole && w->since == w->seq) return HG_OK;
     if (w->whole) return hg_db_exec(tx, "SELECT " HG_SEG_COLS " FROM hg_segments s WHERE s.visible = 1 ORDER BY s.datasource, s.ns, s.start_ms", NULL, 0, added, w, NULL, err);
     HG_TRY(hg_db_exec(tx,
-                      "SELECT c.id FROM (" LAST_CHANGES ") c JOIN hg_visible_log l ON l.seq = c.seq AND l.segment_id = c.id WHERE l.op = 0 ORDER BY c.seq, c.id",
+                      "SELECT c.id FROM " LAST_CHANGES " WHERE c.last % 2 = 0 ORDER BY c.last, c.id",
                       DB_V(DB_I(w->since), DB_I(w->seq)), removed, w, NULL, err));
     return hg_db_exec(tx,
-                      "SELECT " HG_SEG_COLS " FROM (" LAST_CHANGES ") c JOIN hg_visible_log l ON l.seq = c.seq AND l.segment_id = c.id JOIN hg_segments s ON s.id = c.id"
-                      " WHERE l.op = 1 ORDER BY c.seq, c.id",
+                      "SELECT " HG_SEG_COLS " FROM " LAST_CHANGES " JOIN hg_segments s ON s.id = c.id WHERE c.last % 2 = 1 ORDER BY c.last, c.id",
                       DB_V(DB_I(w->since), DB_I(w->seq)), added, w, NULL, err);
 }
 

@@ -405,7 +405,7 @@ static bool wanted(const struct space *sp, const char *const *ns, uint32_t n_ns)
 enum hg_rc hg_timeline_lookup(const struct hg_timeline *t, struct hg_arena *a, const char *const *ns, uint32_t n_ns, const struct hg_interval *ivs, uint32_t n_ivs,
                               struct hg_tl_hit **out, size_t *n, struct hg_err *err)
 {
-    struct asked q;
+    struct asked q = {0};
     struct found f = {0};
     HG_TRY(normalise(a, ivs, n_ivs, &q, err));
     for (uint32_t i = 0; i < t->n_spaces; i++)

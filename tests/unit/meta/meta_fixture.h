@@ -136,8 +136,8 @@ static inline int pg_down(void **state)
 
 static inline struct hg_segment_meta seg(const char *ns, int64_t start, int64_t end, const char *version, uint32_t part, uint32_t core)
 {
-    static char paths[64][200];
-    static int next;
+    static _Thread_local char paths[64][200];
+    static _Thread_local int next;
     struct hg_segment_meta s = {
         .id = {"ads", ns, {start, end}, version, part},
         .shard = {.kind = HG_SHARD_NUMBERED, .partition = part, .core_partitions = core},

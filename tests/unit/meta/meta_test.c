@@ -1,7 +1,7 @@
 /* The metadata store over SQLite and over PostgreSQL 15: the same tests. Races, crashes and outages are in meta_race_test.c. */
 #include "meta_fixture.h"
 
-#include "timeline/timeline.h"
+#include "base/clock.h"
 
 /* ---- versions and allocation ---- */
 
@@ -344,6 +344,28 @@ static void marks(void **state)
     assert_string_equal(visible_text(fx.m, HOUR), "v1.0[1,2) v1.0[2,3) w:v1.0[0,1)");
 }
 
+/* Changes older than a day are forgotten; a reader that has not followed for so long gets the whole list. */
+static void forgotten_changes(void **state)
+{
+    (void)state;
+    struct hg_segment_meta a = seg("", 0, HOUR, "v1", 0, 1), b = seg("", HOUR, 2 * HOUR, "v1", 0, 1);
+    int64_t seq1, seq2, now_seq;
+    struct hg_visible_change *v;
+    size_t n;
+    bool whole;
+    publish(fx.m, &a, 1, true);
+    OK(hg_meta_visible(fx.m, fx.a, 0, &seq1, &whole, &v, &n, &fx.err));
+    publish(fx.m, &b, 1, true);
+    if (fx.pg) admin_sql(fx.url, "UPDATE hg_visible_log SET changed_ms = changed_ms - 172800000");
+    else hg_clock_shift_ms(2 * DAY);
+    for (int i = 0; i < 64; i++) OK(hg_meta_mark_interval(fx.m, "ads", (struct hg_interval){0, HOUR}, i % 2, NULL, &fx.err));
+    hg_clock_shift_ms(0);
+    OK(hg_meta_visible(fx.m, fx.a, seq1, &seq2, &whole, &v, &n, &fx.err));
+    assert_true(whole && n == 2);
+    OK(hg_meta_visible(fx.m, fx.a, seq2 - 5, &now_seq, &whole, &v, &n, &fx.err));
+    assert_true(!whole && n == 1 && v[0].add && now_seq == seq2);
+}
+
 /* Many at once: more than one statement's worth. */
 static void many_segments(void **state)
 {
@@ -631,7 +653,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(versions_ascend), T(allocation), T(older_batch_after_allocation), T(publish_moves_offsets), T(fencing), T(invalid_publishes), T(segment_fields), T(flip), T(late_flip),
-        T(hidden_bit_by_bit), T(marks), T(many_segments), T(random_lists), T(documents), T(servers), T(leadership), T(watchers), T(urls), T(newer_schema),
+        T(hidden_bit_by_bit), T(marks), T(forgotten_changes), T(many_segments), T(random_lists), T(documents), T(servers), T(leadership), T(watchers), T(urls), T(newer_schema),
     };
     int failed = cmocka_run_group_tests_name("sqlite", tests, sqlite_up, sqlite_down);
     if (!getenv("HENGE_TEST_PG") && !pg_server_installed()) {
