@@ -126,7 +126,9 @@ enum hg_post_kind {
     HG_POST_CONST,
     HG_POST_ARITH,
     HG_POST_GREATEST, HG_POST_LEAST, /* doubleGreatest, longGreatest, ...: `type` says which; nulls are skipped */
-    HG_POST_HLL_ESTIMATE,            /* HLLSketchEstimate */
+    HG_POST_HLL_ESTIMATE,            /* HLLSketchEstimate of kids[0], a sketch */
+    HG_POST_HLL_BOUNDS,              /* HLLSketchEstimateWithBounds: [estimate, lower, upper] at std_devs */
+    HG_POST_HLL_UNION,               /* HLLSketchUnion: a sketch of lg_k */
 };
 enum hg_arith { HG_ARITH_ADD, HG_ARITH_SUB, HG_ARITH_MUL, HG_ARITH_DIV, HG_ARITH_QUOTIENT, HG_ARITH_POW };
 struct hg_post {
@@ -136,6 +138,7 @@ struct hg_post {
     enum hg_arith fn;
     bool numeric_first; /* arithmetic "ordering": "numericFirst" */
     bool round;
+    uint32_t std_devs, lg_k; /* HLL_BOUNDS: 1, 2 or 3; HLL_UNION */
     const struct hg_post *const *kids;
     uint32_t n_kids;
     enum { HG_REF_NONE, HG_REF_AGG, HG_REF_POST, HG_REF_DIM } ref; /* FIELD, FINAL_FIELD: what `field` counts in */
@@ -212,7 +215,7 @@ struct hg_plan {
     struct hg_limit_spec limit_spec;
     const struct hg_subtotal *subtotals;
     uint32_t n_subtotals;
-    bool has_subtotals;             /* subtotalsSpec was given, though it may be empty */
+    bool has_subtotals;             /* subtotalsSpec was given; it has at least one set */
     bool result_as_array, sort_by_dims_first;
 
     bool finalize; /* context "finalize", default true */
