@@ -248,7 +248,7 @@ static enum hg_rc first_i64(void *arg, const struct hg_dbrow *r, struct hg_err *
 
 static enum hg_rc pg_lead(void *impl, const char *what, void **session, struct hg_err *err)
 {
-    void *conn;
+    void *conn = NULL;
     int64_t got = 0;
     *session = NULL;
     HG_TRY(pg_connect(impl, &conn, err));

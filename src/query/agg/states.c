@@ -162,7 +162,7 @@ static enum hg_rc count_growth(struct hg_states *s, const struct hg_hll *h, size
 
 enum hg_rc hg_hll_state_coupon(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, uint32_t coupon, struct hg_err *err)
 {
-    struct hg_hll *h;
+    struct hg_hll *h = NULL;
     HG_TRY(state_of(s, a, slot, &h, err));
     size_t before = hg_hll_memory(h);
     HG_TRY(hg_hll_add(h, coupon, err));
@@ -171,7 +171,7 @@ enum hg_rc hg_hll_state_coupon(struct hg_states *s, struct hg_state_arr *a, uint
 
 enum hg_rc hg_hll_state_bytes(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, struct hg_span bytes, struct hg_err *err)
 {
-    struct hg_hll *h;
+    struct hg_hll *h = NULL;
     HG_TRY(state_of(s, a, slot, &h, err));
     size_t before = hg_hll_memory(h);
     HG_TRY(hg_hll_union_bytes(h, bytes, err));

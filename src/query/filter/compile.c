@@ -150,7 +150,7 @@ static enum hg_rc leaf_ids(struct build *b, const struct hg_filter *f, const str
 
 static enum hg_rc string_leaf(struct build *b, const struct hg_filter *f, const struct hg_column *c, bool neg, bool unk, struct node **out, struct hg_err *err)
 {
-    struct node *n;
+    struct node *n = NULL;
     HG_TRY(new_node(b, c->multi ? NODE_MULTI : NODE_IDS, &n, err));
     n->col = c;
     n->card = c->dict->card;
@@ -306,7 +306,7 @@ static enum hg_rc floating_leaf(struct build *b, const struct hg_filter *f, stru
 
 static enum hg_rc number_leaf(struct build *b, const struct hg_filter *f, const struct hg_column *c, bool neg, bool unk, struct node **out, struct hg_err *err)
 {
-    struct node *n;
+    struct node *n = NULL;
     HG_TRY(new_node(b, hg_type_is_integer(c->type) ? NODE_I64 : NODE_F64, &n, err));
     n->col = c;
     n->null_passes = passes(hg_leaf_null(f, c->type), neg, unk);
