@@ -344,7 +344,7 @@ static enum hg_rc junction(struct build *b, const struct hg_filter *f, bool neg,
 {
     bool and = (f->kind == HG_F_AND) != neg;
     enum node_kind drop = and ? NODE_ALL : NODE_NONE, ends = and ? NODE_NONE : NODE_ALL;
-    struct node *n, *bitmap = NULL;
+    struct node *n = NULL, *bitmap = NULL;
     HG_TRY(new_node(b, and ? NODE_AND : NODE_OR, &n, err));
     n->kids = hg_arena_array(b->a, f->n_kids, sizeof *n->kids);
     if (!n->kids) return hg_arena_fail(b->a, "filter", err);
