@@ -155,7 +155,7 @@ def test_precedence(env):
         ):
             got = settings(henge(env, role, "--check-config", *words, environment=environment)[0])
             check_equal(got["data.dir"], want, f"henge {role} {' '.join(words)} {environment}")
-            check_equal(got["log.level"][0], "warn" if want[1] != "default" and (words[:1] != ["--data=/x"]) else "info", f"henge {role}: log.level")
+            check_equal(got["log.level"][0], "info" if want[1] == "default" else "warn", f"henge {role}: log.level")
     ports = {r: settings(henge(env, r, "--check-config")[0])["http.port"][0] for r in SERVERS}
     check_equal(ports, {"standalone": "8888", "ingest": "8091", "historical": "8083", "broker": "8082", "coordinator": "8081"}, "default ports")
 
@@ -397,7 +397,7 @@ def test_bad_input(env):
     _, err = index(env, spec(inline(), {"type": "json"}), "file", CANNOT)
     check(env.path("file") in err, err)
     s = write(env, "spec.json", spec(inline(), {"type": "json"}))
-    for words, want, message in ((["--meta-url", "mysql://x"], WRONG, "mysql"), (["--deep-storage", "ftp://x"], WRONG, "ftp"),
+    for words, want, message in ((["--meta-url", "mysql://x"], WRONG, "mysql"), (["--deep-storage", "ftp://x"], CANNOT, "ftp"),
                                  (["--meta-url", f"sqlite://{env.path('file')}/meta.db"], CANNOT, env.path("file"))):
         _, err = henge(env, "index", s, "--data", env.path("data"), *words, want=want)
         check(message in err, f"{words}: {message!r} is not in {err!r}")
