@@ -79,6 +79,11 @@ struct hg_kafka_spec {              /* a supervisor */
 };
 /* text is the task's or supervisor's whole JSON. Results live in a. HG_E_INVALID names the path. */
 HG_MUST_USE enum hg_rc hg_index_spec_parse(struct hg_arena *a, const json_t *task, struct hg_index_spec **out, struct hg_err *err);
-HG_MUST_USE enum hg_rc hg_kafka_spec_parse(struct hg_arena *a, const json_t *spec, struct hg_kafka_spec **out, struct hg_err *err);
+/* What a supervisor's spec does not say; 0 or NULL: Druid's default. */
+struct hg_kafka_defaults {
+    int64_t seal_ms, persist_ms, max_rows_in_memory, max_rows_per_segment, max_bytes_in_memory;
+    const char *bootstrap;
+};
+HG_MUST_USE enum hg_rc hg_kafka_spec_parse(struct hg_arena *a, const json_t *spec, const struct hg_kafka_defaults *d, struct hg_kafka_spec **out, struct hg_err *err);
 
 #endif
