@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The command line: what each command prints, what it refuses, and with which exit status: 0 done, 1 could not, 2 not understood.
 
-Whole outputs are compared with tests/golden/cli/. UPDATE_GOLDEN=1 writes these anew; look at the difference before you commit it."""
+Whole outputs are compared with tests/golden/cli/. HENGE_TEST_UPDATE=1 writes these anew; look at the difference before you commit it."""
 import gzip
 import json
 import os
@@ -28,7 +28,7 @@ def henge(env, *words, want=CAN, environment=None, before=()):
 
 def golden(name, text):
     path = os.path.join(GOLDEN, name)
-    if os.environ.get("UPDATE_GOLDEN"):
+    if os.environ.get("HENGE_TEST_UPDATE"):
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
     with open(path, encoding="utf-8") as f:
