@@ -1,0 +1,192 @@
+/* From the merged partial result to JSON. */
+#include "query/result/finish.h"
+
+#include "base/time.h"
+#include "query/engine/check.h"
+
+/* ---- writing rows ---- */
+
+static enum hg_rc render(struct hg_out *o, struct hg_err *err)
+{
+    const struct hg_plan *plan = o->an->plan;
+    struct hg_arena *a = o->an->a;
+    const struct { const char **out; const char *name; } fixed[] = {
+        {&o->k_timestamp, "timestamp"}, {&o->k_result, "result"}, {&o->k_version, "version"}, {&o->k_event, "event"},
+    };
+    bool ok = true;
+    for (size_t k = 0; k < sizeof fixed / sizeof *fixed; k++) ok = (*fixed[k].out = hg_jw_render(&o->w, a, fixed[k].name)) && ok;
+    if (plan->timestamp_result_field && *plan->timestamp_result_field) ok = (o->k_stamp_field = hg_jw_render(&o->w, a, plan->timestamp_result_field)) && ok;
+    o->k_dim = hg_arena_array(a, plan->n_dims, sizeof *o->k_dim);
+    o->k_agg = hg_arena_array(a, plan->n_aggs, sizeof *o->k_agg);
+    o->k_post = hg_arena_array(a, plan->n_posts, sizeof *o->k_post);
+    ok = ok && o->k_dim && o->k_agg && o->k_post;
+    for (uint32_t k = 0; ok && k < plan->n_dims; k++) ok = (o->k_dim[k] = hg_jw_render(&o->w, a, plan->dims[k].name)) != NULL;
+    for (uint32_t k = 0; ok && k < plan->n_aggs; k++) ok = (o->k_agg[k] = hg_jw_render(&o->w, a, plan->aggs[k].name)) != NULL;
+    for (uint32_t k = 0; ok && k < plan->n_posts; k++) ok = (o->k_post[k] = hg_jw_render(&o->w, a, plan->posts[k].name)) != NULL;
+    return ok ? HG_OK : hg_arena_fail(a, "answer", err);
+}
+
+enum hg_rc hg_out_open(struct hg_out *o, struct hg_answer *an, bool pretty, struct hg_buf *b, struct hg_err *err)
+{
+    *o = (struct hg_out){.an = an, .w = {.b = b, .pretty = pretty}};
+    return render(o, err);
+}
+
+enum hg_rc hg_out_tick(struct hg_out *o, struct hg_err *err)
+{
+    if ((o->rows++ & 1023) != 0) return HG_OK;
+    HG_TRY(hg_buf_check(o->w.b, "answer", err));
+    return hg_exec_check(o->an->x, err);
+}
+
+void hg_out_stamp_of(struct hg_out *o, int64_t t)
+{
+    const struct hg_gran *g = &o->an->q->gran;
+    char text[HG_TIME_TEXT];
+    int n = hg_time_format(t, g->kind == HG_GRAN_PERIOD ? g->tz : NULL, text);
+    hg_jw_key(&o->w, o->k_timestamp);
+    hg_buf_putc(o->w.b, '"');
+    hg_buf_put(o->w.b, text, (size_t)n);
+    hg_buf_putc(o->w.b, '"');
+}
+
+static void next(struct hg_out *o, bool list, const char *key)
+{
+    if (list) hg_jw_item(&o->w);
+    else hg_jw_key(&o->w, key);
+}
+
+enum hg_rc hg_out_fields(struct hg_out *o, bool dims, bool list, struct hg_err *err)
+{
+    struct hg_answer *an = o->an;
+    const struct hg_plan *plan = an->plan;
+    struct hg_val v;
+    HG_TRY(hg_answer_posts(an, plan->n_posts, err));
+    for (uint32_t k = 0; dims && k < plan->n_dims; k++) {
+        next(o, list, o->k_dim[k]);
+        hg_answer_dim(an, k, &v);
+        HG_TRY(hg_val_write(&o->w, &v, err));
+    }
+    for (uint32_t k = 0; k < plan->n_aggs; k++) {
+        next(o, list, o->k_agg[k]);
+        hg_answer_agg(an, k, plan->finalize, &v);
+        HG_TRY(hg_val_write(&o->w, &v, err));
+    }
+    for (uint32_t k = 0; k < plan->n_posts; k++) {
+        next(o, list, o->k_post[k]);
+        HG_TRY(hg_val_write(&o->w, &an->post[k], err));
+    }
+    return HG_OK;
+}
+
+/* ---- rows ---- */
+
+enum hg_rc hg_answer_rows(struct hg_answer *an, uint32_t **out, struct hg_err *err)
+{
+    uint32_t *v = hg_arena_array(an->a, an->n, sizeof *v);
+    if (!v) return hg_arena_fail(an->a, "result rows", err);
+    for (uint32_t k = 0; k < an->n; k++) v[k] = k;
+    *out = v;
+    return HG_OK;
+}
+
+/* A row of one group that saw no rows: what timeseries and groupBy without dimensions answer over nothing. */
+static enum hg_rc empty_row(const struct hg_query *q, struct hg_exec *x, struct hg_partial **out, struct hg_err *err)
+{
+    struct hg_partial *p;
+    HG_TRY(hg_partial_new(q, x, 1, 0, &p, err));
+    p->n_rows = 1;
+    for (uint32_t k = 0; k < p->n_aggs; k++)
+        if (p->aggs[k].nulls) p->aggs[k].nulls[0] = 1;
+    *out = p;
+    return HG_OK;
+}
+
+static bool wants_empty_row(const struct hg_query *q)
+{
+    const struct hg_plan *plan = q->plan;
+    if (q->gran.kind != HG_GRAN_ALL) return false;
+    if (q->type == HG_Q_TIMESERIES) return !plan->skip_empty;
+    return q->type == HG_Q_GROUPBY && plan->n_dims == 0 && !plan->has_subtotals && plan->limit_spec.offset == 0;
+}
+
+/* The partials that the answer's rows are of; those that were made here are mine. */
+struct parts {
+    struct hg_partial **v;
+    uint32_t n;
+    struct hg_partial *mine[HG_PLAN_MAX_DIMS];
+    uint32_t n_mine;
+};
+
+static enum hg_rc make_subtotals(const struct hg_query *q, struct hg_exec *x, struct hg_arena *a, struct hg_partial *merged, struct parts *ps, struct hg_err *err)
+{
+    const struct hg_plan *plan = q->plan;
+    struct hg_answer an;
+    uint32_t *rows;
+    HG_TRY(hg_answer_open(&an, q, x, a, &merged, 1, err));
+    HG_TRY(hg_answer_rows(&an, &rows, err));
+    ps->v = hg_arena_array(a, plan->n_subtotals, sizeof *ps->v);
+    if (!ps->v) return hg_arena_fail(a, "subtotals", err);
+    for (uint32_t k = 0; k < plan->n_subtotals; k++) {
+        if (plan->subtotals[k].n == plan->n_dims) { /* that is what merged is grouped by */
+            ps->v[ps->n++] = merged;
+            continue;
+        }
+        HG_TRY(hg_regroup(q, x, merged, rows, an.n, &plan->subtotals[k], false, &ps->mine[ps->n_mine], err));
+        ps->v[ps->n++] = ps->mine[ps->n_mine++];
+    }
+    return HG_OK;
+}
+
+static enum hg_rc collect(const struct hg_query *q, struct hg_exec *x, struct hg_arena *a, struct hg_partial *merged, struct parts *ps, struct hg_err *err)
+{
+    if (!merged || (merged->n_rows == 0 && wants_empty_row(q))) {
+        struct hg_partial *p;
+        if (wants_empty_row(q)) HG_TRY(empty_row(q, x, &p, err));
+        else HG_TRY(hg_partial_new(q, x, 0, 0, &p, err));
+        if (merged) {
+            p->has_first_time = merged->has_first_time;
+            p->first_time = merged->first_time;
+        }
+        merged = ps->mine[ps->n_mine++] = p;
+    }
+    if (q->plan->has_subtotals) return make_subtotals(q, x, a, merged, ps, err);
+    ps->v = hg_arena_array(a, 1, sizeof *ps->v);
+    if (!ps->v) return hg_arena_fail(a, "answer", err);
+    ps->v[ps->n++] = merged;
+    return HG_OK;
+}
+
+static enum hg_rc write_answer(const struct hg_query *q, struct hg_exec *x, struct hg_arena *a, struct parts *ps, bool pretty, struct hg_buf *out, struct hg_err *err)
+{
+    struct hg_answer an;
+    struct hg_out o;
+    HG_TRY(hg_answer_open(&an, q, x, a, ps->v, ps->n, err));
+    bool by_data = q->type != HG_Q_GROUPBY && ps->n && ps->v[0]->has_first_time;
+    an.all_stamp = by_data ? ps->v[0]->first_time : hg_first_start(q);
+    enum hg_rc rc = hg_out_open(&o, &an, pretty, out, err);
+    if (rc == HG_OK) {
+        hg_jw_open(&o.w, '[');
+        switch (q->type) {
+        case HG_Q_TIMESERIES: rc = hg_finish_timeseries(&an, &o, err); break;
+        case HG_Q_TOPN: rc = hg_finish_topn(&an, &o, err); break;
+        case HG_Q_GROUPBY: rc = hg_finish_groupby(&an, &o, err); break;
+        }
+        hg_jw_close(&o.w, ']');
+    }
+    if (rc == HG_OK) rc = hg_buf_check(out, "answer", err);
+    hg_answer_close(&an);
+    return rc;
+}
+
+enum hg_rc hg_query_finish(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, bool pretty, struct hg_buf *out, struct hg_err *err)
+{
+    struct hg_arena *a = hg_arena_new(x->budget);
+    if (!a) return hg_fail(err, HG_E_NOMEM, "answer");
+    struct parts *ps = hg_arena_zalloc(a, sizeof *ps);
+    enum hg_rc rc = ps ? collect(q, x, a, merged, ps, err) : hg_arena_fail(a, "answer", err);
+    if (rc == HG_OK) rc = write_answer(q, x, a, ps, pretty, out, err);
+    for (uint32_t k = 0; ps && k < ps->n_mine; k++) hg_partial_free(ps->mine[k]);
+    hg_arena_free(a);
+    return rc;
+}

@@ -1,0 +1,32 @@
+/* What the files that finish a query share: result/finish.c and one a query type. */
+#ifndef HG_QUERY_RESULT_FINISH_H
+#define HG_QUERY_RESULT_FINISH_H
+
+#include "query/result/answer.h"
+
+/* Writes rows in the result's shape. */
+struct hg_out {
+    struct hg_answer *an;
+    struct hg_jw w;
+    const char *k_timestamp, *k_result, *k_version, *k_event, *k_stamp_field; /* rendered keys */
+    const char **k_dim, **k_agg, **k_post;
+    uint32_t rows;
+};
+HG_MUST_USE enum hg_rc hg_out_open(struct hg_out *o, struct hg_answer *an, bool pretty, struct hg_buf *b, struct hg_err *err);
+/* Once a row: cancel, deadline and a full buffer, looked at now and then. */
+HG_MUST_USE enum hg_rc hg_out_tick(struct hg_out *o, struct hg_err *err);
+void hg_out_stamp_of(struct hg_out *o, int64_t t);                                                  /* "timestamp": t */
+static inline void hg_out_stamp(struct hg_out *o) { hg_out_stamp_of(o, hg_answer_stamp(o->an)); } /* of the loaded row */
+/* The loaded row's aggregators and post-aggregators; dims: its dimensions first. As members of an object, or (list) as elements. */
+HG_MUST_USE enum hg_rc hg_out_fields(struct hg_out *o, bool dims, bool list, struct hg_err *err);
+
+HG_MUST_USE enum hg_rc hg_finish_timeseries(struct hg_answer *an, struct hg_out *o, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_finish_topn(struct hg_answer *an, struct hg_out *o, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_finish_groupby(struct hg_answer *an, struct hg_out *o, struct hg_err *err);
+
+/* All rows' numbers, in an->a. */
+HG_MUST_USE enum hg_rc hg_answer_rows(struct hg_answer *an, uint32_t **out, struct hg_err *err);
+/* Start of the query's first interval; 1970 when it has none. */
+static inline int64_t hg_first_start(const struct hg_query *q) { return q->n_intervals ? q->intervals[0].start : 0; }
+
+#endif

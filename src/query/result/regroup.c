@@ -1,0 +1,84 @@
+/* Grouping the rows of a result once more, by fewer keys: subtotals, and the grand total of timeseries. The rows are copied in pieces into partials of
+ * their own, since merging takes what it is given, and merged. */
+#include <string.h>
+#include "query/result/answer.h"
+
+#define PIECE 65536u
+
+static enum hg_rc copy_sketch(struct hg_partial *to, struct hg_state_col *c, uint64_t row, const struct hg_hll *from, struct hg_err *err)
+{
+    if (!from) return HG_OK;
+    struct hg_hll *copy;
+    HG_TRY(hg_hll_copy_as(from, hg_hll_bits(from), &copy, err));
+    size_t bytes = hg_hll_memory(copy); /* merging gives back just this */
+    enum hg_rc rc = hg_budget_take(to->budget, bytes, err);
+    if (rc != HG_OK) {
+        hg_hll_free(copy);
+        return hg_err_context(err, rc, "Resource limit exceeded: sketches");
+    }
+    to->hll_bytes += bytes;
+    c->hll[row] = copy;
+    return HG_OK;
+}
+
+static enum hg_rc copy_row(const struct hg_partial *p, uint64_t from, const uint8_t *keep, bool all_one, struct hg_partial *to, struct hg_err *err)
+{
+    uint64_t row = to->n_rows++;
+    to->bucket[row] = all_one ? 0 : p->bucket[from];
+    for (uint32_t k = 0; k < p->n_keys; k++) {
+        const struct hg_key_col *c = &p->keys[k];
+        struct hg_key_col *d = &to->keys[k];
+        if (c->type == HG_T_STRING) {
+            d->ids[row] = keep[k] ? c->ids[from] : 0;
+            continue;
+        }
+        d->nulls[row] = keep[k] ? c->nulls[from] : 1;
+        if (d->i) d->i[row] = keep[k] ? c->i[from] : 0;
+        if (d->d) d->d[row] = keep[k] ? c->d[from] : 0;
+    }
+    for (uint32_t k = 0; k < p->n_aggs; k++) {
+        const struct hg_state_col *c = &p->aggs[k];
+        struct hg_state_col *d = &to->aggs[k];
+        if (c->i) d->i[row] = c->i[from];
+        if (c->d) d->d[row] = c->d[from];
+        if (c->nulls) d->nulls[row] = c->nulls[from];
+        if (c->hll) HG_TRY(copy_sketch(to, d, row, c->hll[from], err));
+    }
+    return HG_OK;
+}
+
+static enum hg_rc add_rows(struct hg_merge *m, const struct hg_query *q, struct hg_exec *x, const struct hg_partial *p, const uint32_t *v, uint32_t n, const uint8_t *keep, bool all_one,
+                           struct hg_err *err)
+{
+    uint32_t piece = p->n_strings > PIECE ? p->n_strings : PIECE; /* each piece costs a look at all texts */
+    struct hg_partial *to;
+    HG_TRY(hg_partial_new(q, x, 0, 0, &to, err)); /* a second partial, so that merging looks at the rows of the first at all */
+    HG_TRY(hg_merge_add(m, to, err));
+    for (uint32_t i = 0; i < n;) {
+        uint32_t cnt = n - i < piece ? n - i : piece;
+        HG_TRY(hg_partial_new(q, x, cnt, 0, &to, err));
+        to->strings = p->strings; /* borrowed: merging copies those it keeps */
+        to->n_strings = p->n_strings;
+        enum hg_rc rc = HG_OK;
+        for (uint32_t e = i + cnt; rc == HG_OK && i < e; i++) rc = copy_row(p, v[i], keep, all_one, to, err);
+        if (rc != HG_OK) {
+            hg_partial_free(to);
+            return rc;
+        }
+        HG_TRY(hg_merge_add(m, to, err));
+    }
+    return HG_OK;
+}
+
+enum hg_rc hg_regroup(const struct hg_query *q, struct hg_exec *x, const struct hg_partial *p, const uint32_t *v, uint32_t n, const struct hg_subtotal *keep, bool all_one,
+                      struct hg_partial **out, struct hg_err *err)
+{
+    struct hg_merge *m;
+    uint8_t in[HG_PLAN_MAX_DIMS] = {0};
+    for (uint32_t k = 0; keep && k < keep->n; k++) in[keep->dims[k]] = 1;
+    HG_TRY(hg_merge_new(q, x, &m, err));
+    enum hg_rc rc = add_rows(m, q, x, p, v, n, in, all_one, err);
+    if (rc == HG_OK) rc = hg_merge_take(m, out, err);
+    hg_merge_free(m);
+    return rc;
+}
