@@ -119,13 +119,7 @@ enum hg_rc hg_loop_new(const char *name, struct hg_loop **out, struct hg_err *er
     snprintf(l->name, sizeof l->name, "%.15s", name);
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->room, NULL);
-    /* One system call for all changes of a turn instead of one each; measured at a fifth more small requests a second. */
-    struct event_config *conf = event_config_new();
-    if (conf) {
-        event_config_set_flag(conf, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
-        l->base = event_base_new_with_config(conf);
-        event_config_free(conf);
-    }
+    l->base = event_base_new();
     if (l->base) l->wake = event_new(l->base, -1, EV_PERSIST, on_wake, l);
     if (!l->wake || !list_grow(&l->waiting) || !list_grow(&l->running)) {
         destroy(l);
