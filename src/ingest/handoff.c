@@ -301,9 +301,8 @@ static void look_all(struct hg_handoff *h, struct item *list)
     int64_t number = 0;
     for (struct item *it = list, *next; it; it = next) {
         next = it->next;
-        const char *ds = it->claim->id.datasource;
-        char name[256];
-        snprintf(name, sizeof name, "%s", ds);
+        char name[256]; /* of the datasource: the claim may go with the look */
+        snprintf(name, sizeof name, "%s", it->claim->id.datasource);
         if (a && look(h, it, snap, a, &number)) {
             hg_metric_add(HG_M_ingest_handoff_waiting, name, -1);
             free(it);
@@ -392,6 +391,7 @@ void hg_handoff_free(struct hg_handoff *h)
     hg_handoff_stop(h);
     for (struct item *it = h->first, *next; it; it = next) {
         next = it->next;
+        gauge(it->claim, -1);
         claim_unref(it->claim);
         free(it);
     }
