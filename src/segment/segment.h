@@ -53,5 +53,9 @@ HG_MUST_USE enum hg_rc hg_source_row_json(const struct hg_source *s, struct hg_c
 /* What takes how much, column by column, as one JSON object, or as a table for people. */
 HG_MUST_USE enum hg_rc hg_segment_stat_json(const struct hg_segment *seg, struct hg_buf *b, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_segment_stat_table(const struct hg_segment *seg, struct hg_buf *b, struct hg_err *err);
+/* The totals of the metrics that rollup adds up (count and the sums), exactly, as one JSON object for people who compare versions: {"clicks":12,"spend":"3.5",
+ * "score":1.25}. Longs are integers (a total past 64 bits has an exponent), doubles and floats have a point or an exponent, decimals are strings. A total that is
+ * NaN or infinite is null. Taken from the blocks' directories; only blocks that keep no sum are read. */
+HG_MUST_USE enum hg_rc hg_segment_sums(const struct hg_segment *seg, struct hg_buf *b, struct hg_err *err);
 
 #endif
