@@ -191,7 +191,7 @@ static enum hg_rc ask_pending(struct hg_gather *g, uint32_t *waiting, bool *stal
         const struct hg_holder *h = it->t->holders;
         uint32_t n = it->t->n_holders;
         bool expected = true;
-        if (!same && (rc = hg_snapshot_holders(now, g->arena, it->t->text, &h, &n, &expected, err))) break;
+        if (!same) hg_snapshot_holders(now, it->t, &h, &n, &expected);
         if (!expected) *stale = true;
         const struct hg_server *s = n ? pick(g, it, h, n) : NULL;
         struct request *r = s ? request_for(g, fresh, s) : NULL;

@@ -1,44 +1,55 @@
-/* What is known of the cluster, keyed by segment: who published it (the visible list) and who holds it (inventories). A datasource whose segments changed is
- * dirty and gets a new immutable image at the next pin; the others' images are shared between snapshots by reference count. */
+/* What is known of the cluster, keyed by segment: who published it (the visible list) and who holds it (inventories). Every change notes what it touched, so that the next
+ * snapshot is made from the last one and the changes alone: a datasource whose set of segments changed gets a new core, one where only holders
+ * changed gets the blocks of those segments anew (snapshot_private.h). */
 #include <stdlib.h>
 
-#include "base/hash.h"
 #include "base/log.h"
 #include "cluster/snapshot_private.h"
 #include "cluster/view_private.h"
 
-struct holder {
+#define NOWHERE UINT32_MAX
+#define MAX_SEGMENT_BYTES ((int64_t)1 << 48) /* sums of 32,768 such still fit */
+
+struct seg;
+struct hold { /* a server has a segment */
+    struct hold *next;                  /* of the segment */
+    struct hold *sv_next, **sv_link;    /* of the server */
+    struct seg *seg;
     struct hg_vserver *server;
     enum hg_seg_state state;
-    int64_t rows, bytes;
+    int64_t bytes;
+    uint64_t round;                     /* the server's whole list that named it last */
 };
-
 struct ds;
 struct seg {
-    struct seg *next, **link; /* in its datasource */
+    struct seg *next, **link;           /* in its datasource */
     struct ds *ds;
-    bool published;
-    struct hg_arena *meta_arena; /* published: holds meta */
-    struct hg_segment_meta meta;
-    char *shard_text, *dimensions, *metrics; /* as announced; for live ones */
-    struct holder *holders;
-    uint32_t n_holders, cap_holders;
-    /* A live segment that was taken back: expected until the visible list has reached expect_seq and was read again after expect_poll reads. */
-    bool expected;
+    struct hg_desc *pub, *ann;          /* as published, NULL: it is not in the visible list; as announced, or as it was published last */
+    struct hold *holds;
+    uint32_t n_holds;
+    uint32_t at;                        /* in the datasource's core; NOWHERE */
+    bool stale;                         /* its holders changed since the image; in the datasource's list */
+    struct seg *stale_next;
+    /* Expected though nobody says so now: rows that were announced and may have been published since. Until the visible list has reached
+     * expect_seq and was read again more than expect_poll times. */
+    struct seg *exp_next, **exp_link;   /* exp_link NULL: not expected */
     int64_t expect_seq;
     uint64_t expect_poll;
     char id[];
 };
 struct ds {
-    char *name;
     struct seg *first;
-    struct hg_ds_image *image; /* NULL or current unless dirty */
-    bool dirty;
+    size_t n_segs;
+    struct hg_ds_image *image;          /* NULL at first */
+    bool recore;                        /* the set of its routable segments, or one's description, changed */
+    struct seg *stale;                  /* empty when recore */
+    char name[];
 };
 struct hg_vserver {
-    struct hg_server_ref *ref; /* what snapshots point at */
-    int64_t started_ms;
-    int64_t segments, bytes;
+    struct hg_server_ref *ref;          /* what snapshots point at */
+    struct hold *holds;
+    int64_t started_ms, segments, bytes;
+    uint64_t round;
     bool known, unreachable;
     void *tag;
 };
@@ -47,14 +58,12 @@ struct hg_vstate {
     int64_t visible_seq;
     bool visible_known;
     struct hg_map *segs, *datasources, *servers;
-    struct hg_snapshot *current; /* of `generation`, or NULL */
+    struct seg *expected;
+    struct hg_texts *texts;
+    struct hg_snapshot *current;        /* of `generation`, or older */
 };
 
-static void touch(struct hg_vstate *s, struct ds *d)
-{
-    if (d) d->dirty = true;
-    s->generation++;
-}
+/* ---- life ---- */
 
 struct hg_vstate *hg_vstate_new(void)
 {
@@ -63,8 +72,9 @@ struct hg_vstate *hg_vstate_new(void)
     s->segs = hg_map_new();
     s->datasources = hg_map_new();
     s->servers = hg_map_new();
+    s->texts = hg_texts_new();
     s->generation = 1;
-    if (s->segs && s->datasources && s->servers) return s;
+    if (s->segs && s->datasources && s->servers && s->texts) return s;
     hg_vstate_free(s);
     return NULL;
 }
@@ -72,18 +82,18 @@ struct hg_vstate *hg_vstate_new(void)
 static void drop_seg(void *p)
 {
     struct seg *g = p;
-    hg_arena_free(g->meta_arena);
-    free(g->shard_text);
-    free(g->dimensions);
-    free(g->metrics);
-    free(g->holders);
+    for (struct hold *h = g->holds, *next; h; h = next) {
+        next = h->next;
+        free(h);
+    }
+    hg_desc_release(g->pub);
+    hg_desc_release(g->ann);
     free(g);
 }
 static void drop_ds(void *p)
 {
     struct ds *d = p;
     hg_ds_image_release(d->image);
-    free(d->name);
     free(d);
 }
 static void drop_server(void *p)
@@ -100,6 +110,7 @@ void hg_vstate_free(struct hg_vstate *s)
     if (s->segs) hg_map_free(s->segs, drop_seg);
     if (s->datasources) hg_map_free(s->datasources, drop_ds);
     if (s->servers) hg_map_free(s->servers, drop_server);
+    hg_texts_release(s->texts);
     free(s);
 }
 
@@ -107,16 +118,54 @@ uint64_t hg_vstate_generation(const struct hg_vstate *s) { return s->generation;
 int64_t hg_vstate_visible_seq(const struct hg_vstate *s) { return s->visible_seq; }
 bool hg_vstate_visible_known(const struct hg_vstate *s) { return s->visible_known; }
 
+/* ---- noting changes ---- */
+
+/* In the timeline: what is published, and live rows that are not yet. A sealed segment that is announced but not in the visible list waits for its publish to be flipped,
+ * or was dropped. */
+static bool routable(const struct seg *g)
+{
+    if (g->pub || g->exp_link) return true;
+    for (const struct hold *h = g->holds; h; h = h->next)
+        if (h->state == HG_SEG_LIVE) return true;
+    return false;
+}
+
+static void recore(struct ds *d)
+{
+    d->recore = true;
+    for (struct seg *g = d->stale; g; g = g->stale_next) g->stale = false;
+    d->stale = NULL;
+}
+
+/* After anything about g changed but its description. */
+static void touch(struct hg_vstate *s, struct seg *g)
+{
+    s->generation++;
+    if (g->ds->recore) return;
+    if (routable(g) != (g->at != NOWHERE)) {
+        recore(g->ds);
+    } else if (g->at != NOWHERE && !g->stale) {
+        g->stale = true;
+        g->stale_next = g->ds->stale;
+        g->ds->stale = g;
+    }
+}
+
+static void touch_desc(struct hg_vstate *s, struct seg *g)
+{
+    s->generation++;
+    if (!g->ds->recore && (routable(g) || g->at != NOWHERE)) recore(g->ds);
+}
+
+/* ---- segments ---- */
+
 static struct ds *ds_of(struct hg_vstate *s, const char *name)
 {
     struct ds *d = hg_map_get(s->datasources, name);
     if (d) return d;
-    d = calloc(1, sizeof *d);
-    if (!d) return NULL;
     size_t n = strlen(name) + 1;
-    d->name = malloc(n);
-    if (!d->name || !hg_map_put(s->datasources, name, d, NULL)) {
-        free(d->name);
+    d = calloc(1, sizeof *d + n);
+    if (!d || !hg_map_put(s->datasources, name, d, NULL)) {
         free(d);
         return NULL;
     }
@@ -124,83 +173,103 @@ static struct ds *ds_of(struct hg_vstate *s, const char *name)
     return d;
 }
 
-/* The segment of this id, made if need be; its datasource comes from the id. */
-static enum hg_rc seg_of(struct hg_vstate *s, const char *id, struct seg **out, struct hg_err *err)
+/* The segment of this id, made if need be. ds: its datasource. */
+static enum hg_rc seg_of(struct hg_vstate *s, const char *id, const char *ds, struct seg **out, struct hg_err *err)
 {
     struct seg *g = hg_map_get(s->segs, id);
     if (g) return *out = g, HG_OK;
-    struct hg_arena *a = hg_arena_new(NULL);
-    if (!a) return hg_fail(err, HG_E_NOMEM, "cluster view");
-    struct hg_segid parsed;
-    enum hg_rc rc = hg_segid_parse(a, hg_str_of(id), &parsed, err);
-    struct ds *d = rc ? NULL : ds_of(s, parsed.datasource);
-    hg_arena_free(a);
-    if (rc) return rc;
+    struct ds *d = ds_of(s, ds);
     size_t n = strlen(id) + 1;
     g = calloc(1, sizeof *g + n);
     if (!d || !g || !hg_map_put(s->segs, id, g, NULL)) {
         free(g);
-        return hg_fail(err, HG_E_NOMEM, "cluster view");
+        return hg_fail(err, HG_E_NOMEM, "cluster view: segment %s", id);
     }
     memcpy(g->id, id, n);
     g->ds = d;
+    g->at = NOWHERE;
     g->next = d->first;
     g->link = &d->first;
     if (d->first) d->first->link = &g->next;
     d->first = g;
+    d->n_segs++;
     *out = g;
     return HG_OK;
 }
 
-static bool seg_used(const struct seg *g) { return g->published || g->n_holders || g->expected; }
-
+/* Takes g away when nothing is known of it any more. Its last change was noted, so no list of its datasource has it. */
 static void seg_settle(struct hg_vstate *s, struct seg *g)
 {
-    if (seg_used(g)) return;
+    if (g->pub || g->holds || g->exp_link) return;
     if (g->next) g->next->link = g->link;
     *g->link = g->next;
+    g->ds->n_segs--;
     hg_map_take(s->segs, g->id);
     drop_seg(g);
 }
 
-/* ---- the visible list ---- */
-
-static enum hg_rc publish(struct seg *g, const struct hg_segment_meta *m, struct hg_err *err)
+static void expect(struct hg_vstate *s, struct seg *g)
 {
-    struct hg_arena *a = hg_arena_new(NULL);
-    if (!a) return hg_fail(err, HG_E_NOMEM, "cluster view");
-    enum hg_rc rc = hg_segment_meta_copy(a, m, &g->meta, err);
-    if (rc) {
-        hg_arena_free(a);
-        return rc;
-    }
-    hg_arena_free(g->meta_arena);
-    g->meta_arena = a;
-    g->published = true;
-    return HG_OK;
+    if (g->exp_link) return;
+    g->expect_seq = 0;
+    g->expect_poll = 0;
+    g->exp_next = s->expected;
+    g->exp_link = &s->expected;
+    if (s->expected) s->expected->exp_link = &g->exp_next;
+    s->expected = g;
 }
 
-static void unpublish(struct hg_vstate *s, struct seg *g)
+static void expect_read(struct hg_vstate *s, struct seg *g)
 {
-    g->published = false;
-    touch(s, g->ds);
+    expect(s, g);
+    g->expect_poll = s->polls + 1; /* a read that begins after now: one may be under way */
+}
+
+static void unexpect(struct hg_vstate *s, struct seg *g)
+{
+    if (g->exp_next) g->exp_next->exp_link = g->exp_link;
+    *g->exp_link = g->exp_next;
+    g->exp_link = NULL;
+    touch(s, g);
     seg_settle(s, g);
 }
 
-/* Live segments that were taken back are covered by the list from here on, or were never published. */
+/* ---- the visible list ---- */
+
+static enum hg_rc publish(struct hg_vstate *s, struct seg *g, const struct hg_segment_meta *m, struct hg_err *err)
+{
+    struct hg_segment_meta t = *m;
+    bool interned = true;
+    t.dimensions = hg_texts_get(s->texts, m->dimensions ? m->dimensions : "", &interned);
+    t.metrics = hg_texts_get(s->texts, m->metrics ? m->metrics : "", &interned);
+    HG_TRY(hg_desc_new(g->id, &t, true, interned, &g->pub, err));
+    hg_desc_release(g->ann);
+    g->ann = NULL;
+    touch_desc(s, g);
+    return HG_OK;
+}
+
+/* The description stays as far as something else than the list still speaks of the segment. */
+static void unpublish(struct hg_vstate *s, struct seg *g)
+{
+    struct hg_desc *pub = g->pub;
+    if (g->holds || g->exp_link) {
+        struct hg_segment_meta m = {.id = pub->id, .shard = pub->shard, .dimensions = pub->dimensions, .metrics = pub->metrics};
+        struct hg_err err;
+        if (hg_desc_new(g->id, &m, false, false, &g->ann, &err)) return; /* out of memory: it stays published until the whole list comes */
+    }
+    g->pub = NULL;
+    touch_desc(s, g);
+    hg_desc_release(pub);
+    seg_settle(s, g);
+}
+
+/* Live rows that were taken back are covered by the list from here on, or were never published. */
 static void expire_expected(struct hg_vstate *s)
 {
-    const char *name;
-    void *v;
-    for (size_t pos = 0; hg_map_each(s->datasources, &pos, &name, &v);) {
-        struct ds *d = v;
-        for (struct seg *g = d->first, *next; g; g = next) {
-            next = g->next;
-            if (!g->expected || g->expect_seq > s->visible_seq || g->expect_poll >= s->polls) continue;
-            g->expected = false;
-            touch(s, d);
-            seg_settle(s, g);
-        }
+    for (struct seg *g = s->expected, *next; g; g = next) {
+        next = g->exp_next;
+        if (g->expect_seq <= s->visible_seq && g->expect_poll < s->polls) unexpect(s, g);
     }
 }
 
@@ -209,37 +278,39 @@ static void unpublish_all_but(struct hg_vstate *s, const struct hg_map *keep)
     const char *name;
     void *v;
     for (size_t pos = 0; hg_map_each(s->datasources, &pos, &name, &v);) {
-        struct ds *d = v;
-        for (struct seg *g = d->first, *next; g; g = next) {
+        for (struct seg *g = ((struct ds *)v)->first, *next; g; g = next) {
             next = g->next;
-            if (g->published && !hg_map_get(keep, g->id)) unpublish(s, g);
+            if (g->pub && !hg_map_get(keep, g->id)) unpublish(s, g);
         }
     }
+}
+
+static enum hg_rc apply_change(struct hg_vstate *s, const struct hg_visible_change *c, struct hg_map *keep, struct hg_err *err)
+{
+    char id[HG_SEGID_TEXT];
+    if (hg_segid_text(&c->meta.id, id) < 0) return hg_fail(err, HG_E_CORRUPT, "visible list: the id of a segment of %s is too long", c->meta.id.datasource);
+    struct seg *g;
+    if (!c->add) {
+        g = hg_map_get(s->segs, id);
+        if (g && g->pub) unpublish(s, g);
+        return HG_OK;
+    }
+    HG_TRY(hg_segid_check(&c->meta.id, err)); /* one that fits no timeline would keep its whole datasource from being seen */
+    HG_TRY(seg_of(s, id, c->meta.id.datasource, &g, err));
+    enum hg_rc rc = g->pub ? HG_OK : publish(s, g, &c->meta, err);
+    if (!rc && keep && !hg_map_put(keep, id, g, NULL)) rc = hg_fail(err, HG_E_NOMEM, "visible list");
+    seg_settle(s, g);
+    return rc;
 }
 
 enum hg_rc hg_vstate_visible(struct hg_vstate *s, int64_t seq, bool whole, const struct hg_visible_change *c, size_t n, struct hg_err *err)
 {
     struct hg_map *keep = whole ? hg_map_new() : NULL;
-    if (whole && !keep) return hg_fail(err, HG_E_NOMEM, "cluster view");
+    if (whole && !keep) return hg_fail(err, HG_E_NOMEM, "visible list");
     enum hg_rc rc = HG_OK;
-    for (size_t i = 0; i < n && !rc; i++) {
-        char id[HG_SEGID_TEXT];
-        hg_segid_text(&c[i].meta.id, id);
-        struct seg *g;
-        if (!c[i].add) {
-            g = hg_map_get(s->segs, id);
-            if (g && g->published) unpublish(s, g);
-            continue;
-        }
-        rc = seg_of(s, id, &g, err);
-        if (!rc && !g->published) {
-            rc = publish(g, &c[i].meta, err);
-            touch(s, g->ds);
-        }
-        if (!rc && keep && !hg_map_put(keep, id, g, NULL)) rc = hg_fail(err, HG_E_NOMEM, "cluster view");
-    }
+    for (size_t i = 0; i < n && !rc; i++) rc = apply_change(s, &c[i], keep, err);
     if (!rc && whole) unpublish_all_but(s, keep);
-    if (keep) hg_map_free(keep, NULL);
+    hg_map_free(keep, NULL);
     if (rc) return rc;
     if (!s->visible_known || s->visible_seq != seq) s->generation++;
     s->visible_known = true;
@@ -251,75 +322,77 @@ enum hg_rc hg_vstate_visible(struct hg_vstate *s, int64_t seq, bool whole, const
 
 /* ---- servers ---- */
 
+/* A new description; the segments that the server holds point at it from the next snapshot on. */
+static bool describe(struct hg_vstate *s, struct hg_vserver *sv, struct hg_server d)
+{
+    d.inventory_known = sv->known && !sv->unreachable;
+    struct hg_server_ref *ref = hg_server_ref_new(&d);
+    if (!ref) return false;
+    hg_server_ref_release(sv->ref);
+    sv->ref = ref;
+    s->generation++;
+    for (struct hold *h = sv->holds; h; h = h->sv_next) touch(s, h->seg);
+    return true;
+}
+
+static bool same_server(const struct hg_server *a, const struct hg_server *b)
+{
+    return strcmp(a->wire_address, b->wire_address) == 0 && strcmp(a->http_address, b->http_address) == 0 && strcmp(a->roles, b->roles) == 0 && strcmp(a->tier, b->tier) == 0 &&
+           strcmp(a->state, b->state) == 0 && a->capacity_bytes == b->capacity_bytes;
+}
+
 bool hg_vstate_server_update(struct hg_vstate *s, const struct hg_server_row *row, struct hg_vserver **out)
 {
+    struct hg_server d = {.name = row->name, .roles = row->roles, .tier = row->tier, .state = row->state, .wire_address = row->wire_address, .http_address = row->http_address,
+                          .capacity_bytes = row->capacity_bytes, .seen_ms = row->seen_ms};
     struct hg_vserver *sv = hg_map_get(s->servers, row->name);
     bool fresh = !sv;
-    if (!sv) {
+    *out = NULL;
+    if (fresh) {
         sv = calloc(1, sizeof *sv);
-        if (!sv || !hg_map_put(s->servers, row->name, sv, NULL)) {
-            free(sv);
-            return *out = NULL, false;
+        if (!sv || !describe(s, sv, d) || !hg_map_put(s->servers, row->name, sv, NULL)) {
+            if (sv) drop_server(sv);
+            return false;
         }
     }
-    *out = sv;
     bool other_process = !fresh && (sv->started_ms != row->started_ms || strcmp(sv->ref->pub.wire_address, row->wire_address) != 0);
-    if (fresh || other_process || strcmp(sv->ref->pub.state, row->state) != 0 || strcmp(sv->ref->pub.tier, row->tier) != 0 ||
-        sv->ref->pub.capacity_bytes != row->capacity_bytes || strcmp(sv->ref->pub.http_address, row->http_address) != 0) {
-        struct hg_server_ref *ref = hg_server_ref_new(row);
-        if (!ref) return false;
-        hg_server_ref_release(sv->ref);
-        sv->ref = ref;
-        /* Images point at the old description: all that hold it are made anew. Rare. */
-        const char *name;
-        void *v;
-        for (size_t pos = 0; !fresh && hg_map_each(s->datasources, &pos, &name, &v);) ((struct ds *)v)->dirty = true;
-        s->generation++;
+    bool changed = !fresh && !same_server(&sv->ref->pub, &d);
+    if (other_process && sv->unreachable) {
+        sv->unreachable = false; /* of the process before; what it held is what is known until the new one says otherwise */
+        changed = true;
     }
+    if (changed && !describe(s, sv, d)) return false;
     sv->started_ms = row->started_ms;
-    if (other_process) sv->unreachable = false;
+    *out = sv;
     return fresh || other_process;
 }
 
-static void unhold(struct hg_vstate *s, struct seg *g, uint32_t i)
+static void unhold(struct hg_vstate *s, struct hold *h)
 {
-    struct hg_vserver *sv = g->holders[i].server;
-    sv->segments--;
-    sv->bytes -= g->holders[i].bytes;
-    g->holders[i] = g->holders[--g->n_holders];
-    touch(s, g->ds);
+    struct seg *g = h->seg;
+    struct hold **at = &g->holds;
+    while (*at != h) at = &(*at)->next;
+    *at = h->next;
+    g->n_holds--;
+    if (h->sv_next) h->sv_next->sv_link = h->sv_link;
+    *h->sv_link = h->sv_next;
+    h->server->segments--;
+    h->server->bytes -= h->bytes;
+    free(h);
+    touch(s, g);
+    seg_settle(s, g);
 }
 
-static int find_holder(const struct seg *g, const struct hg_vserver *sv)
+static struct hold *hold_of(const struct seg *g, const struct hg_vserver *sv)
 {
-    for (uint32_t i = 0; i < g->n_holders; i++)
-        if (g->holders[i].server == sv) return (int)i;
-    return -1;
-}
-
-/* Everything that sv holds is taken back. expect: live segments stay expected until the list was read again (they may have been published meanwhile). */
-static void unhold_all(struct hg_vstate *s, struct hg_vserver *sv, bool expect)
-{
-    const char *name;
-    void *v;
-    for (size_t pos = 0; hg_map_each(s->datasources, &pos, &name, &v);) {
-        for (struct seg *g = ((struct ds *)v)->first, *next; g; g = next) {
-            next = g->next;
-            int i = find_holder(g, sv);
-            if (i < 0) continue;
-            if (expect && g->holders[i].state == HG_SEG_LIVE && !g->published) {
-                g->expected = true;
-                g->expect_poll = s->polls + 1; /* a read that begins after now */
-            }
-            unhold(s, g, (uint32_t)i);
-            seg_settle(s, g);
-        }
-    }
+    struct hold *h = g->holds;
+    while (h && h->server != sv) h = h->next;
+    return h;
 }
 
 void hg_vstate_server_remove(struct hg_vstate *s, struct hg_vserver *sv)
 {
-    unhold_all(s, sv, false);
+    while (sv->holds) unhold(s, sv->holds);
     hg_map_take(s->servers, sv->ref->pub.name);
     drop_server(sv);
     s->generation++;
@@ -339,10 +412,21 @@ const char *hg_vserver_wire(const struct hg_vserver *sv) { return sv->ref->pub.w
 void **hg_vserver_tag(struct hg_vserver *sv) { return &sv->tag; }
 bool hg_vserver_settled(const struct hg_vserver *sv) { return sv->known || sv->unreachable; }
 
-void hg_vserver_unreachable(struct hg_vstate *s, struct hg_vserver *sv)
+static void reachable(struct hg_vstate *s, struct hg_vserver *sv, bool known, bool unreachable)
 {
-    if (!sv->unreachable) s->generation++;
-    sv->unreachable = true;
+    if (sv->known == known && sv->unreachable == unreachable) return;
+    sv->known = known;
+    sv->unreachable = unreachable;
+    s->generation++;
+    /* Without memory for the description its holders are asked as they were, and fail over. */
+    (void)describe(s, sv, sv->ref->pub);
+}
+
+bool hg_vserver_unreachable(struct hg_vstate *s, struct hg_vserver *sv)
+{
+    bool was = sv->unreachable;
+    reachable(s, sv, sv->known, true);
+    return !was;
 }
 
 /* ---- inventories ---- */
@@ -350,153 +434,202 @@ void hg_vserver_unreachable(struct hg_vstate *s, struct hg_vserver *sv)
 struct apply {
     struct hg_vstate *s;
     struct hg_vserver *sv;
+    bool whole;
+    struct hg_arena *a; /* of one item */
 };
 
 static enum hg_rc hold(struct hg_vstate *s, struct hg_vserver *sv, struct seg *g, const struct hg_inv_item *it, struct hg_err *err)
 {
-    int i = find_holder(g, sv);
-    if (i < 0) {
-        if (g->n_holders == g->cap_holders) {
-            uint32_t cap = g->cap_holders ? g->cap_holders * 2 : 2;
-            struct holder *h = realloc(g->holders, cap * sizeof *h);
-            if (!h) return hg_fail(err, HG_E_NOMEM, "cluster view");
-            g->holders = h;
-            g->cap_holders = cap;
-        }
-        i = (int)g->n_holders++;
-        g->holders[i] = (struct holder){.server = sv, .state = it->state};
+    struct hold *h = hold_of(g, sv);
+    if (!h) {
+        h = calloc(1, sizeof *h);
+        if (!h) return hg_fail(err, HG_E_NOMEM, "cluster view: segment %s", g->id);
+        *h = (struct hold){.next = g->holds, .sv_next = sv->holds, .sv_link = &sv->holds, .seg = g, .server = sv, .state = it->state};
+        g->holds = h;
+        g->n_holds++;
+        if (sv->holds) sv->holds->sv_link = &h->sv_next;
+        sv->holds = h;
         sv->segments++;
-        touch(s, g->ds);
-    }
-    if (g->holders[i].state == HG_SEG_LIVE && it->state == HG_SEG_SEALED) {
+        touch(s, g);
+    } else if (h->state == HG_SEG_LIVE && it->state == HG_SEG_SEALED) {
         /* Handed over within its process, which happens after it was published: as with a live one taken back, the list may not say so yet. */
-        g->holders[i].state = HG_SEG_SEALED;
-        if (!g->published) {
-            g->expected = true;
-            g->expect_poll = s->polls + 1;
-        }
-        touch(s, g->ds);
+        h->state = HG_SEG_SEALED;
+        if (!g->pub) expect_read(s, g);
+        touch(s, g);
+    } else if (h->state != it->state) {
+        h->state = it->state;
+        touch(s, g);
     }
-    sv->bytes += it->bytes - g->holders[i].bytes;
-    g->holders[i].rows = it->rows;
-    g->holders[i].bytes = it->bytes;
-    if (!g->shard_text) {
-        g->shard_text = strndup(it->shard.p, it->shard.len);
-        g->dimensions = it->dimensions.p ? strndup(it->dimensions.p, it->dimensions.len) : NULL;
-        g->metrics = it->metrics.p ? strndup(it->metrics.p, it->metrics.len) : NULL;
-        if (!g->shard_text) return hg_fail(err, HG_E_NOMEM, "cluster view");
-    }
+    sv->bytes += it->bytes - h->bytes;
+    h->bytes = it->bytes;
+    h->round = sv->round;
     return HG_OK;
+}
+
+static enum hg_rc add(struct apply *ap, const char *id, const struct hg_inv_item *it, struct hg_err *err)
+{
+    struct hg_vstate *s = ap->s;
+    struct seg *g = hg_map_get(s->segs, id);
+    if (it->bytes < 0 || it->bytes > MAX_SEGMENT_BYTES) return hg_fail(err, HG_E_CORRUPT, "%s has %lld bytes", id, (long long)it->bytes);
+    if (g && (g->pub || g->ann)) return hold(s, ap->sv, g, it, err);
+    /* The first word of it. Everything is checked here: what does not parse must not be found by whoever builds a snapshot. */
+    hg_arena_reset(ap->a);
+    struct hg_segment_meta m = {0};
+    HG_TRY(hg_segid_parse(ap->a, it->id, &m.id, err));
+    json_t *j;
+    HG_TRY(hg_json_parse(it->shard, &j, err));
+    enum hg_rc rc = hg_shard_parse(ap->a, j, &hg_jroot, &m.shard, err);
+    json_decref(j);
+    if (rc) return rc;
+    m.dimensions = it->dimensions.p ? hg_arena_strndup(ap->a, it->dimensions.p, it->dimensions.len) : "";
+    m.metrics = it->metrics.p ? hg_arena_strndup(ap->a, it->metrics.p, it->metrics.len) : "";
+    if (!m.dimensions || !m.metrics) return hg_arena_fail(ap->a, "inventory", err);
+    HG_TRY(seg_of(s, id, m.id.datasource, &g, err));
+    rc = hg_desc_new(id, &m, false, false, &g->ann, err);
+    if (!rc) rc = hold(s, ap->sv, g, it, err);
+    seg_settle(s, g);
+    return rc;
+}
+
+static void take_back(struct hg_vstate *s, struct hg_vserver *sv, const char *id, int64_t visible_seq)
+{
+    struct seg *g = hg_map_get(s->segs, id);
+    struct hold *h = g ? hold_of(g, sv) : NULL;
+    if (!h) return;
+    if (visible_seq > s->visible_seq) {
+        expect(s, g);
+        if (visible_seq > g->expect_seq) g->expect_seq = visible_seq;
+    }
+    unhold(s, h);
 }
 
 static enum hg_rc apply_item(void *arg, const struct hg_inv_item *it, struct hg_err *err)
 {
     struct apply *ap = arg;
     char id[HG_SEGID_TEXT];
-    if (it->id.len >= sizeof id) return hg_fail(err, HG_E_CORRUPT, "inventory of %s: an id of %zu bytes", hg_vserver_name(ap->sv), it->id.len);
+    if (it->id.len >= sizeof id || memchr(it->id.p, 0, it->id.len)) return hg_fail(err, HG_E_CORRUPT, "an id of %zu bytes", it->id.len);
     memcpy(id, it->id.p, it->id.len);
     id[it->id.len] = 0;
-    struct seg *g;
-    if (it->add) {
-        HG_TRY(seg_of(ap->s, id, &g, err));
-        enum hg_rc rc = hold(ap->s, ap->sv, g, it, err);
-        if (rc) seg_settle(ap->s, g);
-        return rc;
-    }
-    g = hg_map_get(ap->s->segs, id);
-    int i = g ? find_holder(g, ap->sv) : -1;
-    if (i < 0) return HG_OK;
-    if (g->holders[i].state == HG_SEG_LIVE && it->visible_seq > ap->s->visible_seq) {
-        g->expected = true;
-        g->expect_seq = it->visible_seq;
-        g->expect_poll = 0;
-    }
-    unhold(ap->s, g, (uint32_t)i);
-    seg_settle(ap->s, g);
+    if (it->add) return add(ap, id, it, err);
+    take_back(ap->s, ap->sv, id, it->visible_seq);
     return HG_OK;
 }
 
-enum hg_rc hg_vstate_inventory(struct hg_vstate *s, struct hg_vserver *sv, struct hg_span msg, struct hg_err *err)
+/* What the whole list did not name is gone. Live rows among it may have been published meanwhile: they stay expected until the list was read again. */
+static void sweep(struct hg_vstate *s, struct hg_vserver *sv)
 {
-    /* The kind is looked at first: a whole list replaces what was known. */
-    if (msg.len && msg.p[0] == 1) unhold_all(s, sv, true);
-    bool whole;
-    struct apply ap = {s, sv};
-    HG_TRY(hg_inv_read(msg, &whole, apply_item, &ap, err));
-    if (!sv->known || sv->unreachable) s->generation++;
-    sv->known = true;
-    sv->unreachable = false;
+    for (struct hold *h = sv->holds, *next; h; h = next) {
+        next = h->sv_next;
+        if (h->round == sv->round) continue;
+        if (h->state == HG_SEG_LIVE && !h->seg->pub) expect_read(s, h->seg);
+        unhold(s, h);
+    }
+}
+
+enum hg_rc hg_vstate_inventory(struct hg_vstate *s, struct hg_vserver *sv, struct hg_span msg, bool *whole, struct hg_err *err)
+{
+    struct apply ap = {.s = s, .sv = sv, .a = hg_arena_new(NULL)};
+    if (!ap.a) return hg_fail(err, HG_E_NOMEM, "inventory of %s", hg_vserver_name(sv));
+    sv->round++; /* of a change too: nothing is swept then */
+    enum hg_rc rc = hg_inv_read(msg, whole, apply_item, &ap, err);
+    hg_arena_free(ap.a);
+    if (rc) return hg_err_context(err, rc, "inventory of %s", hg_vserver_name(sv));
+    if (*whole) sweep(s, sv);
+    reachable(s, sv, sv->known || *whole, false);
+    return HG_OK;
+}
+
+enum hg_rc hg_vstate_served(struct hg_vstate *s, struct hg_arena *a, const char *server, struct hg_holding **out, size_t *n, struct hg_err *err)
+{
+    const struct hg_vserver *sv = hg_map_get(s->servers, server);
+    struct hg_holding *v = hg_arena_array(a, sv ? (size_t)sv->segments + 1 : 1, sizeof *v);
+    if (!v) return hg_arena_fail(a, "list of served segments", err);
+    size_t k = 0;
+    for (const struct hold *h = sv ? sv->holds : NULL; h; h = h->sv_next) {
+        v[k] = (struct hg_holding){hg_arena_strdup(a, h->seg->id), h->state, h->bytes};
+        if (!v[k++].id) return hg_arena_fail(a, "list of served segments", err);
+    }
+    *out = v;
+    *n = k;
     return HG_OK;
 }
 
 /* ---- snapshots ---- */
 
-static enum hg_rc image_entry(struct hg_ds_image *im, const struct seg *g, struct hg_image_entry *e, struct hg_err *err)
+/* Those that answer come first. */
+static enum hg_rc holders_new(const struct seg *g, struct hg_holders **out, struct hg_err *err)
 {
-    e->published = g->published;
-    if (g->published) {
-        struct hg_segment_meta m;
-        HG_TRY(hg_segment_meta_copy(im->arena, &g->meta, &m, err));
-        e->id = m.id;
-        e->shard = m.shard;
-        e->size_bytes = m.size_bytes;
-        e->n_rows = m.n_rows;
-        e->dimensions = m.dimensions;
-        e->metrics = m.metrics;
-    } else {
-        e->dimensions = hg_arena_strdup(im->arena, g->dimensions ? g->dimensions : "");
-        e->metrics = hg_arena_strdup(im->arena, g->metrics ? g->metrics : "");
-        if (!e->dimensions || !e->metrics) return hg_arena_fail(im->arena, "cluster view", err);
-        HG_TRY(hg_segid_parse(im->arena, hg_str_of(g->id), &e->id, err));
-        json_t *j;
-        HG_TRY(hg_json_parse(hg_str_of(g->shard_text), &j, err));
-        enum hg_rc rc = hg_shard_parse(im->arena, j, &hg_jroot, &e->shard, err);
-        json_decref(j);
-        if (rc) return rc;
-    }
-    e->text = hg_arena_strdup(im->arena, g->id);
-    struct hg_holder *h = hg_arena_array(im->arena, g->n_holders ? g->n_holders : 1, sizeof *h);
-    if (!h || !e->text) return hg_arena_fail(im->arena, "cluster view", err);
-    uint32_t n = 0;
-    for (int reachable = 1; reachable >= 0; reachable--) /* those that answer first */
-        for (uint32_t i = 0; i < g->n_holders; i++)
-            if (!g->holders[i].server->unreachable == (reachable == 1)) {
-                h[n++] = (struct hg_holder){&g->holders[i].server->ref->pub, g->holders[i].state};
-                if (!hg_ds_image_keep(im, g->holders[i].server->ref)) return hg_fail(err, HG_E_NOMEM, "cluster view");
-            }
-    e->holders = h;
-    e->n_holders = n;
+    *out = NULL;
+    if (!g->n_holds) return HG_OK;
+    struct hg_holders *l = malloc(sizeof *l + g->n_holds * sizeof *l->h);
+    if (!l) return hg_fail(err, HG_E_NOMEM, "segment %s", g->id);
+    l->refs = 1;
+    l->n = 0;
+    for (int known = 1; known >= 0; known--)
+        for (const struct hold *h = g->holds; h; h = h->next)
+            if (h->server->ref->pub.inventory_known == (known == 1)) l->h[l->n++] = (struct hg_holder){&hg_server_ref_hold(h->server->ref)->pub, h->state};
+    *out = l;
     return HG_OK;
 }
 
-/* In the timeline: what is published, and live rows that are not yet. A sealed segment that is announced but not in the visible list waits for its publish to be flipped,
- * or was dropped. */
-static bool routable(const struct seg *g)
+static enum hg_rc set_holders(struct hg_ds_image *im, const struct seg *g, uint32_t at, struct hg_err *err)
 {
-    if (g->published || g->expected) return true;
-    for (uint32_t i = 0; i < g->n_holders; i++)
-        if (g->holders[i].state == HG_SEG_LIVE) return true;
-    return false;
+    struct hg_holders *l;
+    HG_TRY(holders_new(g, &l, err));
+    if (!l && !im->blocks[at / HG_BLOCK_SEGS]) return HG_OK;
+    return hg_ds_image_set(im, at, l) ? HG_OK : hg_fail(err, HG_E_NOMEM, "segment %s", g->id);
 }
 
-static enum hg_rc build_image(struct ds *d, struct hg_ds_image **out, struct hg_err *err)
+/* Positions in the core go to the segments only when all is well: until then they are those of the old image. */
+static enum hg_rc whole_image(struct hg_vstate *s, struct ds *d, struct hg_ds_image **out, struct hg_err *err)
 {
-    size_t n = 0;
-    for (struct seg *g = d->first; g; g = g->next) n += routable(g);
-    struct hg_ds_image *im = hg_ds_image_new(d->name, n);
-    if (!im) return hg_fail(err, HG_E_NOMEM, "cluster view of %s", d->name);
-    enum hg_rc rc = HG_OK;
+    struct hg_ds_core *core = hg_ds_core_new(d->name, d->n_segs, s->texts);
+    if (!core) return hg_fail(err, HG_E_NOMEM, "%zu segments", d->n_segs);
+    for (struct seg *g = d->first; g; g = g->next)
+        if (routable(g)) core->descs[core->n++] = hg_desc_hold(g->pub ? g->pub : g->ann);
+    enum hg_rc rc = hg_ds_core_seal(core, err);
+    if (rc) {
+        hg_ds_core_release(core);
+        return rc;
+    }
+    struct hg_ds_image *im = hg_ds_image_new(core);
+    if (!im) return hg_fail(err, HG_E_NOMEM, "%zu segments", d->n_segs);
+    uint32_t at = 0;
     for (struct seg *g = d->first; g && !rc; g = g->next)
-        if (routable(g)) {
-            rc = image_entry(im, g, &im->entries[im->n], err);
-            if (rc == HG_OK) im->n++;
-        }
-    if (!rc) rc = hg_ds_image_seal(im, err);
+        if (routable(g)) rc = set_holders(im, g, at++, err);
     if (rc) {
         hg_ds_image_release(im);
-        return hg_err_context(err, rc, "cluster view of %s", d->name);
+        return rc;
+    }
+    at = 0;
+    for (struct seg *g = d->first; g; g = g->next) g->at = routable(g) ? at++ : NOWHERE;
+    *out = im;
+    return HG_OK;
+}
+
+static enum hg_rc patched_image(struct ds *d, struct hg_ds_image **out, struct hg_err *err)
+{
+    struct hg_ds_image *im = hg_ds_image_copy(d->image);
+    if (!im) return hg_fail(err, HG_E_NOMEM, "%zu segments", d->n_segs);
+    enum hg_rc rc = HG_OK;
+    for (struct seg *g = d->stale; g && !rc; g = g->stale_next) rc = set_holders(im, g, g->at, err);
+    if (rc) {
+        hg_ds_image_release(im);
+        return rc;
     }
     *out = im;
+    return HG_OK;
+}
+
+static enum hg_rc update_image(struct hg_vstate *s, struct ds *d, struct hg_err *err)
+{
+    struct hg_ds_image *im = NULL;
+    if (d->image && !d->recore && !d->stale) return HG_OK;
+    HG_TRY(d->image && !d->recore ? patched_image(d, &im, err) : whole_image(s, d, &im, err));
+    hg_ds_image_release(d->image);
+    d->image = im;
+    recore(d);
+    d->recore = false;
     return HG_OK;
 }
 
@@ -509,46 +642,23 @@ static bool build_snapshot(struct hg_vstate *s, struct hg_snapshot **out)
     for (size_t pos = 0; hg_map_each(s->datasources, &pos, &name, &v);) {
         struct ds *d = v;
         struct hg_err err;
-        struct hg_ds_image *im;
-        if (!d->image || d->dirty) {
-            if (build_image(d, &im, &err)) {
-                hg_log(HG_LOG_ERROR, "view", "datasource not updated", "datasource", HG_LS(d->name), "error", HG_LS(err.msg), NULL);
-                hg_snapshot_release(snap);
-                return false;
-            }
-            hg_ds_image_release(d->image);
-            d->image = im;
-            d->dirty = false;
+        if (update_image(s, d, &err)) {
+            hg_log(HG_LOG_ERROR, "view", "datasource not updated", "datasource", HG_LS(d->name), "error", HG_LS(err.msg), NULL);
+            hg_snapshot_release(snap);
+            return false;
         }
-        if (d->image->n) hg_snapshot_add(snap, d->image);
+        if (d->image->core->n) hg_snapshot_add(snap, d->image);
     }
     for (size_t pos = 0; hg_map_each(s->servers, &pos, &name, &v);) {
         struct hg_vserver *sv = v;
         struct hg_server d = sv->ref->pub;
         d.used_bytes = sv->bytes;
         d.segments = sv->segments;
-        d.inventory_known = sv->known && !sv->unreachable;
         hg_snapshot_add_server(snap, sv->ref, &d);
     }
     hg_snapshot_sort(snap);
     *out = snap;
     return true;
-}
-
-enum hg_rc hg_vstate_served(struct hg_vstate *s, struct hg_arena *a, const char *server, const char ***ids, size_t *n, struct hg_err *err)
-{
-    struct hg_vserver *sv = hg_map_get(s->servers, server);
-    size_t max = sv ? (size_t)sv->segments : 0, k = 0;
-    const char **out = hg_arena_array(a, max ? max : 1, sizeof *out), *name;
-    if (!out) return hg_arena_fail(a, "list of served segments", err);
-    void *v;
-    for (size_t pos = 0; k < max && hg_map_each(s->segs, &pos, &name, &v);) {
-        if (find_holder(v, sv) < 0) continue;
-        if (!(out[k++] = hg_arena_strdup(a, name))) return hg_arena_fail(a, "list of served segments", err);
-    }
-    *ids = out;
-    *n = k;
-    return HG_OK;
 }
 
 struct hg_snapshot *hg_vstate_pin(struct hg_vstate *s)

@@ -1,4 +1,5 @@
-/* Feeds the state from the metadata store (one thread) and from inventories (callbacks on the wire's loop hand messages to another). */
+/* Feeds the state from the metadata store (one thread) and from inventories (callbacks on the wire's loop hand messages to another). The feeding threads also make the
+ * snapshots, so that pinning one never waits for either. */
 #include "cluster/view.h"
 
 #include <errno.h>
@@ -8,10 +9,18 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/snapshot_private.h"
 #include "cluster/view_private.h"
 
 #define RETRY_MS 300      /* before a broken inventory stream is opened again */
 #define DEFAULT_POLL_MS 2000
+
+struct msg { /* from the loop to the inventory thread */
+    struct msg *next;
+    struct sub *sub;
+    size_t len;
+    uint8_t bytes[];
+};
 
 /* One inventory stream. Made when a server is to be followed; freed when its call is done and nobody refers to it. */
 struct sub {
@@ -19,16 +28,11 @@ struct sub {
     char *server; /* name */
     struct hg_wire_call *call;
     int64_t retry_at_ms; /* done: when to open again */
-    bool done;           /* its last callback has come; guarded by the queue's mutex until handled */
-};
-
-struct msg { /* from the loop to the inventory thread */
-    struct msg *next;
-    struct sub *sub;
-    bool done;
-    char *why; /* done: the failure */
-    size_t len;
-    uint8_t *bytes;
+    bool done;           /* its end has been handled; guarded by mu */
+    /* Guarded by the queue's mutex. */
+    bool lost;           /* a message found no memory: what follows it is not taken in */
+    struct msg end;      /* put in the queue behind the last message */
+    char why[256];
 };
 
 struct hg_view {
@@ -37,16 +41,18 @@ struct hg_view {
     struct hg_view_options opt;
     char *self;
 
-    pthread_mutex_t mu; /* guards state, stop, generation's condition, store_due */
-    pthread_cond_t changed;  /* the generation moved, or stop */
+    pthread_mutex_t mu;      /* guards what follows up to the next gap. Held while snapshots are made: for the view's own threads, not for loops */
     struct hg_vstate *state;
-    uint64_t told;           /* generation that `changed` was last told of */
-    bool stop;
+    bool stop, servers_known;
     unsigned store_due;      /* reads of the store asked for */
-    bool servers_known;
     pthread_cond_t store_wake;
 
-    pthread_mutex_t qmu; /* guards the queue; the inner lock: mu, then qmu. Callbacks on the loop take it alone */
+    pthread_mutex_t smu;     /* guards what follows up to the next gap; held for a few instructions. mu may be held around it */
+    struct hg_snapshot *current;
+    bool ready, stopped;
+    pthread_cond_t changed;  /* another is current, or stopped */
+
+    pthread_mutex_t qmu;     /* guards the queue. mu may be held around it; callbacks on the loop take it alone */
     pthread_cond_t qwake;
     struct msg *first, **last;
     unsigned open_subs;
@@ -63,14 +69,36 @@ static void deadline_in(struct timespec *t, int64_t ms)
     if (t->tv_nsec >= 1000000000) t->tv_sec++, t->tv_nsec -= 1000000000;
 }
 
-/* After the state may have moved; with mu held on entry, released on return. */
-static void publish_change(struct hg_view *v)
+static bool is_ready(struct hg_view *v)
 {
-    uint64_t gen = hg_vstate_generation(v->state);
-    bool moved = gen != v->told;
-    v->told = gen;
-    if (moved) pthread_cond_broadcast(&v->changed);
-    pthread_mutex_unlock(&v->mu);
+    bool ready = v->servers_known && hg_vstate_visible_known(v->state);
+    struct hg_vserver *sv;
+    for (size_t pos = 0; ready && hg_vstate_server_next(v->state, &pos, &sv);) ready = hg_vserver_settled(sv);
+    return ready;
+}
+
+/* Makes the state as it is now the current snapshot. mu held; true when there is a new one, then tell_changed is due. */
+static bool refresh(struct hg_view *v)
+{
+    struct hg_snapshot *fresh = hg_vstate_pin(v->state), *old = NULL;
+    bool ready = is_ready(v);
+    pthread_mutex_lock(&v->smu);
+    v->ready = ready;
+    bool moved = fresh && hg_snapshot_generation(fresh) != hg_snapshot_generation(v->current);
+    if (moved) {
+        old = v->current;
+        v->current = fresh;
+        pthread_cond_broadcast(&v->changed);
+    } else {
+        old = fresh;
+    }
+    pthread_mutex_unlock(&v->smu);
+    hg_snapshot_release(old);
+    return moved;
+}
+
+static void tell_changed(struct hg_view *v, bool moved) /* mu not held */
+{
     if (moved && v->opt.changed) v->opt.changed(v->opt.arg);
 }
 
@@ -84,30 +112,38 @@ static void ask_store(struct hg_view *v, unsigned reads)
 
 /* ---- inventories ---- */
 
-static void enqueue(struct sub *s, bool done, const char *why, struct hg_span bytes)
+static void on_data(void *arg, struct hg_span body)
 {
+    struct sub *s = arg;
     struct hg_view *v = s->view;
-    struct msg *m = calloc(1, sizeof *m);
-    if (m && bytes.len) {
-        m->bytes = malloc(bytes.len);
-        if (m->bytes) memcpy(m->bytes, bytes.p, bytes.len), m->len = bytes.len;
-    }
-    if (m && why) m->why = strdup(why);
-    if (!m || (bytes.len && !m->bytes)) { /* a lost message would leave a wrong picture: no picture then */
-        hg_log(HG_LOG_ERROR, "view", "out of memory for an inventory", "server", HG_LS(s->server), NULL);
-        abort();
-    }
-    m->sub = s;
-    m->done = done;
+    struct msg *m = malloc(sizeof *m + body.len);
     pthread_mutex_lock(&v->qmu);
-    *v->last = m;
-    v->last = &m->next;
+    bool lost = s->lost = s->lost || !m;
+    if (!lost) {
+        m->next = NULL;
+        m->sub = s;
+        m->len = body.len;
+        memcpy(m->bytes, body.p, body.len);
+        *v->last = m;
+        v->last = &m->next;
+        pthread_cond_signal(&v->qwake);
+    }
+    pthread_mutex_unlock(&v->qmu);
+    if (lost) free(m);
+}
+
+static void on_done(void *arg, enum hg_rc rc, const char *msg)
+{
+    struct sub *s = arg;
+    struct hg_view *v = s->view;
+    pthread_mutex_lock(&v->qmu);
+    snprintf(s->why, sizeof s->why, "%s", rc ? msg : "the server ended it");
+    s->end = (struct msg){.sub = s};
+    *v->last = &s->end;
+    v->last = &s->end.next;
     pthread_cond_signal(&v->qwake);
     pthread_mutex_unlock(&v->qmu);
 }
-
-static void on_data(void *arg, struct hg_span body) { enqueue(arg, false, NULL, body); }
-static void on_done(void *arg, enum hg_rc rc, const char *msg) { enqueue(arg, true, rc ? msg : "the server ended it", (struct hg_span){0}); }
 
 /* Opens the stream; the subscription belongs to its server's tag. mu held. */
 static struct sub *subscribe(struct hg_view *v, struct hg_vserver *sv)
@@ -143,39 +179,66 @@ static struct hg_vserver *server_of(struct hg_view *v, const struct sub *s)
     return NULL;
 }
 
+/* The stream is over. mu held. */
+static void handle_end(struct hg_view *v, struct sub *s, struct hg_vserver *sv)
+{
+    pthread_mutex_lock(&v->qmu);
+    v->open_subs--;
+    pthread_mutex_unlock(&v->qmu);
+    if (!sv) {
+        sub_free(s);
+        return;
+    }
+    if (hg_vserver_unreachable(v->state, sv)) hg_log(HG_LOG_WARN, "view", "inventory stream broke, trying on", "server", HG_LS(s->server), "error", HG_LS(s->why), NULL);
+    s->done = true;
+    s->retry_at_ms = hg_clock_mono_ms() + RETRY_MS;
+}
+
+/* mu held. */
 static void handle(struct hg_view *v, struct msg *m)
 {
     struct sub *s = m->sub;
-    bool first = false;
-    pthread_mutex_lock(&v->mu);
     struct hg_vserver *sv = server_of(v, s); /* NULL: the server is gone, or follows another stream by now */
-    if (m->done) {
-        if (sv) {
-            hg_log(HG_LOG_WARN, "view", "inventory stream broke", "server", HG_LS(s->server), "error", HG_LS(m->why ? m->why : ""), NULL);
-            hg_vserver_unreachable(v->state, sv);
-            s->done = true;
-            s->retry_at_ms = hg_clock_mono_ms() + RETRY_MS;
-        }
-    } else if (sv) {
-        struct hg_err err;
-        first = !hg_vserver_settled(sv);
-        enum hg_rc rc = hg_vstate_inventory(v->state, sv, (struct hg_span){m->bytes, m->len}, &err);
-        if (rc) { /* what we know of it may be wrong now: ask for the whole again */
-            hg_log(HG_LOG_ERROR, "view", "bad inventory message", "server", HG_LS(s->server), "error", HG_LS(err.msg), NULL);
-            hg_wire_call_cancel(s->call);
-        }
+    if (m == &s->end) {
+        handle_end(v, s, sv);
+        return;
     }
-    if (m->done) {
-        pthread_mutex_lock(&v->qmu);
-        v->open_subs--;
-        pthread_mutex_unlock(&v->qmu);
+    struct hg_err err;
+    bool whole = false;
+    enum hg_rc rc = sv ? hg_vstate_inventory(v->state, sv, (struct hg_span){m->bytes, m->len}, &whole, &err) : HG_OK;
+    if (rc) { /* what we know of it may be wrong now: ask for the whole again */
+        hg_log(HG_LOG_ERROR, "view", "bad inventory message", "error", HG_LS(err.msg), NULL);
+        hg_wire_call_cancel(s->call);
     }
-    publish_change(v);
-    if (m->done && !sv) sub_free(s);
-    if (first) ask_store(v, 2);
-    free(m->bytes);
-    free(m->why);
     free(m);
+    /* Live rows that a whole list lacks are expected until the list of visible segments was read twice. */
+    if (whole && v->store_due < 2) {
+        v->store_due = 2;
+        pthread_cond_signal(&v->store_wake);
+    }
+}
+
+static void handle_all(struct hg_view *v, struct msg *list)
+{
+    pthread_mutex_lock(&v->mu);
+    while (list) {
+        struct msg *next = list->next;
+        handle(v, list);
+        list = next;
+    }
+    bool moved = refresh(v);
+    pthread_mutex_unlock(&v->mu);
+    tell_changed(v, moved);
+}
+
+static void end_if_lost(struct hg_view *v, struct sub *s)
+{
+    pthread_mutex_lock(&v->qmu);
+    bool lost = s->lost;
+    pthread_mutex_unlock(&v->qmu);
+    if (!lost) return;
+    hg_log(HG_LOG_ERROR, "view", "out of memory for an inventory, asking anew", "server", HG_LS(s->server), NULL);
+    hg_wire_call_cancel(s->call);
 }
 
 /* Streams that broke a while ago are opened again while their server has a lease. */
@@ -186,6 +249,7 @@ static void reopen(struct hg_view *v)
     int64_t now = hg_clock_mono_ms();
     for (size_t pos = 0; !v->stop && hg_vstate_server_next(v->state, &pos, &sv);) {
         struct sub *s = *hg_vserver_tag(sv);
+        if (s && !s->done) end_if_lost(v, s);
         if (s && (!s->done || s->retry_at_ms > now)) continue;
         *hg_vserver_tag(sv) = subscribe(v, sv);
         if (s) sub_free(s);
@@ -208,11 +272,7 @@ static void *inv_main(void *arg)
         bool closing = v->closing, quit = v->closing && v->open_subs == 0 && !list;
         pthread_mutex_unlock(&v->qmu);
         if (quit) return NULL;
-        while (list) {
-            struct msg *next = list->next;
-            handle(v, list);
-            list = next;
-        }
+        if (list) handle_all(v, list);
         if (!closing) reopen(v);
     }
 }
@@ -275,7 +335,9 @@ static enum hg_rc read_store(struct hg_view *v, struct hg_err *err)
         pthread_mutex_lock(&v->mu);
         apply_servers(v, rows, n_rows);
         rc = hg_vstate_visible(v->state, seq, whole, changes, n_changes, err);
-        publish_change(v);
+        bool moved = refresh(v);
+        pthread_mutex_unlock(&v->mu);
+        tell_changed(v, moved);
     }
     hg_arena_free(a);
     return rc;
@@ -312,7 +374,9 @@ static void on_notify(void *arg, const char *topic)
 
 static void free_view(struct hg_view *v)
 {
+    hg_snapshot_release(v->current);
     pthread_mutex_destroy(&v->mu);
+    pthread_mutex_destroy(&v->smu);
     pthread_mutex_destroy(&v->qmu);
     pthread_cond_destroy(&v->changed);
     pthread_cond_destroy(&v->store_wake);
@@ -333,7 +397,9 @@ enum hg_rc hg_view_start(struct hg_meta *meta, struct hg_wire_client *wire, cons
     v->self = strdup(o->self ? o->self : "");
     v->state = hg_vstate_new();
     v->last = &v->first;
+    if (v->state) v->current = hg_vstate_pin(v->state);
     pthread_mutex_init(&v->mu, NULL);
+    pthread_mutex_init(&v->smu, NULL);
     pthread_mutex_init(&v->qmu, NULL);
     pthread_condattr_t mono;
     pthread_condattr_init(&mono);
@@ -342,7 +408,7 @@ enum hg_rc hg_view_start(struct hg_meta *meta, struct hg_wire_client *wire, cons
     pthread_cond_init(&v->store_wake, &mono);
     pthread_cond_init(&v->qwake, &mono);
     pthread_condattr_destroy(&mono);
-    if (!v->self || !v->state) {
+    if (!v->self || !v->current) {
         free_view(v);
         return hg_fail(err, HG_E_NOMEM, "cluster view");
     }
@@ -352,6 +418,7 @@ enum hg_rc hg_view_start(struct hg_meta *meta, struct hg_wire_client *wire, cons
         return rc;
     }
     if (pthread_create(&v->store_thread, NULL, store_main, v)) {
+        hg_meta_unwatch(meta, on_notify, v);
         free_view(v);
         return hg_fail(err, HG_E_NOMEM, "cluster view: no thread");
     }
@@ -367,8 +434,11 @@ void hg_view_stop(struct hg_view *v)
     pthread_mutex_lock(&v->mu);
     v->stop = true;
     pthread_cond_signal(&v->store_wake);
-    pthread_cond_broadcast(&v->changed);
     pthread_mutex_unlock(&v->mu);
+    pthread_mutex_lock(&v->smu);
+    v->stopped = true;
+    pthread_cond_broadcast(&v->changed);
+    pthread_mutex_unlock(&v->smu);
     pthread_join(v->store_thread, NULL);
     pthread_mutex_lock(&v->mu);
     struct hg_vserver *sv;
@@ -389,11 +459,9 @@ void hg_view_stop(struct hg_view *v)
 
 bool hg_view_ready(struct hg_view *v)
 {
-    pthread_mutex_lock(&v->mu);
-    bool ready = v->servers_known && hg_vstate_visible_known(v->state);
-    struct hg_vserver *sv;
-    for (size_t pos = 0; ready && hg_vstate_server_next(v->state, &pos, &sv);) ready = hg_vserver_settled(sv);
-    pthread_mutex_unlock(&v->mu);
+    pthread_mutex_lock(&v->smu);
+    bool ready = v->ready;
+    pthread_mutex_unlock(&v->smu);
     return ready;
 }
 
@@ -401,28 +469,28 @@ enum hg_rc hg_view_wait(struct hg_view *v, uint64_t gen, int64_t timeout_ms, uin
 {
     struct timespec until;
     deadline_in(&until, timeout_ms);
-    pthread_mutex_lock(&v->mu);
-    while (!v->stop && hg_vstate_generation(v->state) == gen)
-        if (pthread_cond_timedwait(&v->changed, &v->mu, &until) == ETIMEDOUT) break;
-    *now_gen = hg_vstate_generation(v->state);
-    bool stop = v->stop;
-    pthread_mutex_unlock(&v->mu);
-    if (stop) return hg_fail(err, HG_E_CANCELLED, "the server is stopping");
+    pthread_mutex_lock(&v->smu);
+    while (!v->stopped && hg_snapshot_generation(v->current) == gen)
+        if (pthread_cond_timedwait(&v->changed, &v->smu, &until) == ETIMEDOUT) break;
+    *now_gen = hg_snapshot_generation(v->current);
+    bool stopped = v->stopped;
+    pthread_mutex_unlock(&v->smu);
+    if (stopped) return hg_fail(err, HG_E_CANCELLED, "the server is stopping");
     return *now_gen != gen ? HG_OK : hg_fail(err, HG_E_TIMEOUT, "the cluster view did not change within %lld ms", (long long)timeout_ms);
 }
 
 struct hg_snapshot *hg_view_pin(struct hg_view *v)
 {
-    pthread_mutex_lock(&v->mu);
-    struct hg_snapshot *s = hg_vstate_pin(v->state);
-    pthread_mutex_unlock(&v->mu);
+    pthread_mutex_lock(&v->smu);
+    struct hg_snapshot *s = hg_snapshot_hold(v->current);
+    pthread_mutex_unlock(&v->smu);
     return s;
 }
 
-enum hg_rc hg_view_served(struct hg_view *v, struct hg_arena *a, const char *server, const char ***ids, size_t *n, struct hg_err *err)
+enum hg_rc hg_view_served(struct hg_view *v, struct hg_arena *a, const char *server, struct hg_holding **out, size_t *n, struct hg_err *err)
 {
     pthread_mutex_lock(&v->mu);
-    enum hg_rc rc = hg_vstate_served(v->state, a, server, ids, n, err);
+    enum hg_rc rc = hg_vstate_served(v->state, a, server, out, n, err);
     pthread_mutex_unlock(&v->mu);
     return rc;
 }

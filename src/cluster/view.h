@@ -24,12 +24,12 @@ HG_MUST_USE enum hg_rc hg_view_start(struct hg_meta *meta, struct hg_wire_client
 void hg_view_stop(struct hg_view *v);
 /* True once the visible list was read and every live server's inventory has come (or that server proved dead). */
 bool hg_view_ready(struct hg_view *v);
-/* Waits until the view has changed since generation `gen`; *now_gen is the generation it has. HG_E_TIMEOUT. */
+/* Waits until the view has changed since generation `gen` (of a snapshot); *now_gen is the generation it has. HG_E_TIMEOUT; HG_E_CANCELLED when the view is stopped. */
 HG_MUST_USE enum hg_rc hg_view_wait(struct hg_view *v, uint64_t gen, int64_t timeout_ms, uint64_t *now_gen, struct hg_err *err);
 
-/* One state of the view: immutable, reference-counted; a query works on one from beginning to end. */
+/* One state of the view: immutable, reference-counted; a query works on one from beginning to end. Pinning is quick, also on a loop. Releases may come after hg_view_stop. */
 struct hg_snapshot;
-struct hg_snapshot *hg_view_pin(struct hg_view *v);
+struct hg_snapshot *hg_view_pin(struct hg_view *v); /* never NULL */
 void hg_snapshot_release(struct hg_snapshot *s);
 uint64_t hg_snapshot_generation(const struct hg_snapshot *s);
 int64_t hg_snapshot_visible_seq(const struct hg_snapshot *s);
@@ -39,7 +39,7 @@ enum hg_seg_state { HG_SEG_LIVE = 1, HG_SEG_SEALED = 2 }; /* live: rows still co
 struct hg_server {
     const char *name, *roles, *tier, *state, *wire_address, *http_address;
     int64_t capacity_bytes, used_bytes, segments, seen_ms;
-    bool inventory_known;
+    bool inventory_known; /* its inventory is followed now; holders of whom that is not so may be gone */
 };
 struct hg_holder { const struct hg_server *server; enum hg_seg_state state; };
 /* One segment to ask for. */
@@ -58,15 +58,16 @@ struct hg_target {
 /* What a query over (datasource, namespaces, intervals) must ask. *known: the datasource has any segment. Results borrow from s and live in a. */
 HG_MUST_USE enum hg_rc hg_snapshot_targets(struct hg_snapshot *s, struct hg_arena *a, const char *datasource, const char *const *ns, uint32_t n_ns,
                                            const struct hg_interval *ivs, uint32_t n_ivs, struct hg_target **out, size_t *n, bool *known, struct hg_err *err);
-/* Who holds one segment; for retries, on a newer snapshot. *n is 0 when nobody does; *expected tells whether anybody should: it is visible, or live. */
-HG_MUST_USE enum hg_rc hg_snapshot_holders(struct hg_snapshot *s, struct hg_arena *a, const char *segid, const struct hg_holder **out, uint32_t *n, bool *expected, struct hg_err *err);
+/* Who holds t, a target of another snapshot, in this one; for retries. *n is 0 when nobody does; *expected tells whether anybody should: it is visible, or live. *out borrows from s. */
+void hg_snapshot_holders(struct hg_snapshot *s, const struct hg_target *t, const struct hg_holder **out, uint32_t *n, bool *expected);
 /* One segment by its id, hidden by a newer version or not. */
 HG_MUST_USE enum hg_rc hg_snapshot_find(struct hg_snapshot *s, struct hg_arena *a, const char *segid, struct hg_target *out, bool *found, struct hg_err *err);
 /* Names of datasources that have segments, sorted; servers, by name; all published and live segments of one datasource (NULL: of all). */
 HG_MUST_USE enum hg_rc hg_snapshot_datasources(struct hg_snapshot *s, struct hg_arena *a, const char ***out, size_t *n, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_snapshot_servers(struct hg_snapshot *s, struct hg_arena *a, const struct hg_server ***out, size_t *n, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_snapshot_segments(struct hg_snapshot *s, struct hg_arena *a, const char *datasource, struct hg_target **out, size_t *n, struct hg_err *err);
-/* Everything a server says it serves now (published, visible or not), ids as text, copied into a. */
-HG_MUST_USE enum hg_rc hg_view_served(struct hg_view *v, struct hg_arena *a, const char *server, const char ***ids, size_t *n, struct hg_err *err);
+/* Everything a server says it serves now (published, visible or not), copied into a. May wait for the view's own work: not for loops. */
+struct hg_holding { const char *id; enum hg_seg_state state; int64_t bytes; };
+HG_MUST_USE enum hg_rc hg_view_served(struct hg_view *v, struct hg_arena *a, const char *server, struct hg_holding **out, size_t *n, struct hg_err *err);
 
 #endif

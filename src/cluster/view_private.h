@@ -1,7 +1,7 @@
 /* The parts of the view: state.c keeps what is known and turns it into snapshots, view.c feeds it from the store and the wire.
  *
  *   store thread ──visible list, servers──┐
- *                                         ├──► hg_vstate (one mutex) ──► hg_snapshot (immutable, per datasource rebuilt when dirty)
+ *                                         ├──► hg_vstate (mu) ──► hg_snapshot (immutable; smu guards which one is current)
  *   inventory thread ──messages───────────┘
  */
 #ifndef HG_CLUSTER_VIEW_PRIVATE_H
@@ -24,19 +24,21 @@ bool hg_vstate_visible_known(const struct hg_vstate *s);
 /* Applies changes of the visible list; whole: everything not in it goes. */
 HG_MUST_USE enum hg_rc hg_vstate_visible(struct hg_vstate *s, int64_t seq, bool whole, const struct hg_visible_change *c, size_t n, struct hg_err *err);
 
-/* Servers. Updating returns true when the row is new or is another process or address than before, so that its inventory must be asked for again. */
+/* Servers. Updating returns true when the row is new or is another process or address than before, so that its inventory must be asked for again. *out is NULL when there was
+ * no memory. */
 bool hg_vstate_server_update(struct hg_vstate *s, const struct hg_server_row *row, struct hg_vserver **out);
-void hg_vstate_server_remove(struct hg_vstate *s, struct hg_vserver *sv); /* with all that it held */
+void hg_vstate_server_remove(struct hg_vstate *s, struct hg_vserver *sv); /* with all that it held; read the visible list in the same breath */
 bool hg_vstate_server_next(struct hg_vstate *s, size_t *pos, struct hg_vserver **out);
 const char *hg_vserver_name(const struct hg_vserver *sv);
 const char *hg_vserver_wire(const struct hg_vserver *sv);
 void **hg_vserver_tag(struct hg_vserver *sv); /* the feeder's own pointer */
 bool hg_vserver_settled(const struct hg_vserver *sv); /* inventory known, or it proved unreachable */
-void hg_vserver_unreachable(struct hg_vstate *s, struct hg_vserver *sv);
-/* One inventory message of sv. */
-HG_MUST_USE enum hg_rc hg_vstate_inventory(struct hg_vstate *s, struct hg_vserver *sv, struct hg_span msg, struct hg_err *err);
+bool hg_vserver_unreachable(struct hg_vstate *s, struct hg_vserver *sv); /* false: it was so already */
+/* One inventory message of sv; *whole: it was a whole list. After a failure ask for the whole list again: part of the message may have been taken in. */
+HG_MUST_USE enum hg_rc hg_vstate_inventory(struct hg_vstate *s, struct hg_vserver *sv, struct hg_span msg, bool *whole, struct hg_err *err);
 
-HG_MUST_USE enum hg_rc hg_vstate_served(struct hg_vstate *s, struct hg_arena *a, const char *server, const char ***ids, size_t *n, struct hg_err *err);
-struct hg_snapshot *hg_vstate_pin(struct hg_vstate *s); /* NULL: no memory */
+HG_MUST_USE enum hg_rc hg_vstate_served(struct hg_vstate *s, struct hg_arena *a, const char *server, struct hg_holding **out, size_t *n, struct hg_err *err);
+/* The state now. Out of memory: the state as it was last, NULL when there is none. */
+struct hg_snapshot *hg_vstate_pin(struct hg_vstate *s);
 
 #endif

@@ -25,7 +25,7 @@ struct hg_known {
 
 struct node { /* a historical in this cycle */
     const struct hg_server *server;
-    const char **served;
+    struct hg_holding *served;
     size_t n_served;
     uint32_t in_flight;
     struct hg_segment_meta *load;
@@ -89,7 +89,7 @@ static enum hg_rc read_nodes(struct cycle *y, struct hg_snapshot *snap, struct h
 
 /* Who holds what: fills the plan's holders and each node's use. What is served and not used is to be dropped. An id served by an ingest server in the same process (standalone) is
  * not a historical's: it is live until handed off, and never dropped here. */
-static enum hg_rc match(struct cycle *y, struct hg_snapshot *snap, struct hg_err *err)
+static enum hg_rc match(struct cycle *y, struct hg_err *err)
 {
     uint32_t *count = hg_arena_array(y->a, y->n_rows + 1, sizeof *count);
     if (!count) return hg_arena_fail(y->a, "coordinator cycle", err);
@@ -97,15 +97,10 @@ static enum hg_rc match(struct cycle *y, struct hg_snapshot *snap, struct hg_err
         for (uint32_t k = 0; k < y->n_nodes; k++) {
             struct node *nd = &y->nodes[k];
             for (size_t i = 0; i < nd->n_served; i++) {
-                const struct hg_holder *h;
-                uint32_t n;
-                bool expected, live = false;
-                size_t at = (size_t)hg_map_get(y->by_id, nd->served[i]);
-                HG_TRY(hg_snapshot_holders(snap, y->a, nd->served[i], &h, &n, &expected, err));
-                for (uint32_t j = 0; j < n; j++) live |= h[j].server == nd->server ? h[j].state == HG_SEG_LIVE : strcmp(h[j].server->name, nd->server->name) == 0 && h[j].state == HG_SEG_LIVE;
-                if (live) continue;
+                if (nd->served[i].state == HG_SEG_LIVE) continue;
+                size_t at = (size_t)hg_map_get(y->by_id, nd->served[i].id);
                 if (!at) {
-                    if (pass == 0) nd->drop[nd->n_drop++] = nd->served[i];
+                    if (pass == 0) nd->drop[nd->n_drop++] = nd->served[i].id;
                     continue;
                 }
                 struct hg_plan_segment *s = &y->seg[at - 1];
@@ -299,7 +294,7 @@ static enum hg_rc work(struct cycle *y, struct hg_snapshot *snap, struct hg_err 
 {
     HG_TRY(read_segments(y, err));
     HG_TRY(read_nodes(y, snap, err));
-    HG_TRY(match(y, snap, err));
+    HG_TRY(match(y, err));
     HG_TRY(flip_publishes(y, err));
     HG_TRY(order_loads(y, err));
     for (uint32_t i = 0; i < y->n_nodes; i++) HG_TRY(send_orders(y, &y->nodes[i], err));
