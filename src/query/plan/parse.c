@@ -211,6 +211,8 @@ static enum hg_rc parse_context(struct hg_parse *ps, const json_t *q, struct hg_
     if (vec < 0) return hg_jfail(err, HG_JKEY(p, "vectorSize"), "expected at least 1, got %" PRId64, vec);
     c->vector_rows = vec > HG_BLOCK_ROWS ? HG_BLOCK_ROWS : (uint32_t)vec;
     HG_TRY(hg_jget_i64(o, "minTopNThreshold", p, false, &min_topn, err)); /* checked; answers are exact */
+    HG_TRY(hg_jget_str(o, "lane", p, false, &s, err)); /* checked; there are no lanes */
+    s = NULL;
     HG_TRY(hg_jget_str(o, "client", p, false, &s, err));
     HG_TRY(hg_parse_dup(ps, s, &c->client, err));
     HG_TRY(hg_jget_arr(o, "namespaces", p, false, &ns, err));

@@ -122,7 +122,7 @@ static enum hg_rc make_subtotals(const struct hg_query *q, struct hg_exec *x, st
 {
     const struct hg_plan *plan = q->plan;
     struct hg_answer an;
-    uint32_t *rows;
+    uint32_t *rows = NULL;
     HG_TRY(hg_answer_open(&an, q, x, a, &merged, 1, err));
     HG_TRY(hg_answer_rows(&an, &rows, err));
     ps->v = hg_arena_array(a, plan->n_subtotals, sizeof *ps->v);

@@ -24,13 +24,13 @@ static enum hg_rc keep_having(struct hg_answer *an, uint32_t *v, uint32_t *n, st
 
 static enum hg_order natural(enum hg_type t) { return t == HG_T_STRING ? HG_ORD_LEXICOGRAPHIC : HG_ORD_NUMERIC; }
 
-/* Whether limitSpec's columns ask for another order than rows have anyway: then, as in Druid, time comes before them. Where they are the first dimensions
- * in their natural order the rows stay as they are, which shows under subtotals: grouping sets one after the other. */
+/* Whether rows must be put in the order of limitSpec's columns, time before them, or (sortByDimsFirst) after. Where the columns are the first dimensions
+ * in their natural order, rows stay as they are, as in Druid, which shows under subtotals: grouping sets one after the other. */
 static bool needs_order(const struct hg_answer *an)
 {
     const struct hg_plan *plan = an->plan;
     const struct hg_limit_spec *s = &plan->limit_spec;
-    if (s->n_cols > plan->n_dims) return true;
+    if (s->n_cols > plan->n_dims || (s->n_cols && plan->sort_by_dims_first && an->q->gran.kind != HG_GRAN_ALL)) return true;
     for (uint32_t k = 0; k < s->n_cols; k++) {
         const struct hg_order_col *c = &s->cols[k];
         if (c->descending || hg_answer_find(an, c->field).kind != HG_FIELD_DIM) return true;
@@ -97,7 +97,7 @@ enum hg_rc hg_finish_groupby(struct hg_answer *an, struct hg_out *o, struct hg_e
 {
     const struct hg_limit_spec *s = &an->plan->limit_spec;
     struct hg_keys ks;
-    uint32_t *v, n = an->n;
+    uint32_t *v = NULL, n = an->n;
     HG_TRY(hg_answer_rows(an, &v, err));
     HG_TRY(keep_having(an, v, &n, err));
     uint64_t from = (uint64_t)s->offset < n ? (uint64_t)s->offset : n;

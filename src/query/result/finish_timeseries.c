@@ -49,7 +49,7 @@ enum hg_rc hg_finish_timeseries(struct hg_answer *an, struct hg_out *o, struct h
 {
     const struct hg_plan *plan = an->plan;
     struct hg_keys ks;
-    uint32_t *v, n = an->n;
+    uint32_t *v = NULL, n = an->n;
     HG_TRY(hg_answer_rows(an, &v, err));
     if (plan->limit > 0 && (uint64_t)plan->limit < n) n = (uint32_t)plan->limit;
     HG_TRY(hg_keys_new(&ks, an, 1, err));

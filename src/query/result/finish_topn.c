@@ -66,7 +66,7 @@ enum hg_rc hg_finish_topn(struct hg_answer *an, struct hg_out *o, struct hg_err 
 {
     const struct hg_partial *p = an->parts[0];
     struct hg_keys ks, by_time;
-    uint32_t *v, n = an->n, at = 0;
+    uint32_t *v = NULL, n = an->n, at = 0;
     HG_TRY(hg_answer_rows(an, &v, err));
     HG_TRY(make_keys(&ks, an, err));
     HG_TRY(hg_keys_new(&by_time, an, 1, err));

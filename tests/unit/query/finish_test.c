@@ -320,6 +320,7 @@ static void refused(void **state)
         {GROUP("all", "\"s\"", ",\"subtotalsSpec\":[[\"nosuch\"]]"), "$.subtotalsSpec[0][0]: no dimension is called \"nosuch\""},
         {GROUP("all", "\"s\"", ",\"subtotalsSpec\":[\"s\"]"), "$.subtotalsSpec[0]: expected a list"},
         {GROUP("all", "\"s\"", ",\"subtotalsSpec\":[]"), "$.subtotalsSpec: expected at least one list"},
+        {GROUP("all", "\"s\"", ",\"context\":{\"lane\":7}"), "$.context.lane: expected a string"},
         {GROUP("all", "\"s\"", ",\"context\":{\"strict\":true}" LIMIT("\"lmiit\":5")), "$.limitSpec.lmiit: unknown field"},
     };
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
@@ -412,11 +413,150 @@ static void limit_is_head_of_all(void **state)
     }
 }
 
+/* ---- random orders against a plain evaluation ---- */
+
+static uint64_t rng;
+static uint32_t rnd(uint32_t n)
+{
+    rng ^= rng << 13, rng ^= rng >> 7, rng ^= rng << 17;
+    return (uint32_t)(rng >> 33) % n;
+}
+
+#define MODEL_ROWS 600
+static const char *const words[] = {"", "a", "B", "10", "9", "010", "-3", "2.5", "x10", "x9", "\xC3\xA9", "zz"};
+struct group { /* of the model */
+    int64_t hour, k, sum;
+    const char *s;
+    bool k_null, sum_null;
+    int64_t n;
+};
+struct model_order { int field; bool descending; enum hg_order order; }; /* 0 s, 1 k, 2 l, 3 n */
+static struct {
+    struct model_order o[4];
+    uint32_t n;
+    bool hours, dims_first;
+} mo;
+
+static int nulls(bool a, bool b) { return (int)b - (int)a; } /* the null one first */
+static int cmp_s(const struct group *a, const struct group *b, enum hg_order o) { return hg_order_cmp(o, hg_str_of(a->s), hg_str_of(b->s)); }
+static int cmp_num(bool na, int64_t a, bool nb, int64_t b) { return na || nb ? nulls(na, nb) : (a > b) - (a < b); }
+static int cmp_k_text(const struct group *a, const struct group *b, enum hg_order o)
+{
+    char ta[24], tb[24];
+    snprintf(ta, sizeof ta, "%" PRId64, a->k);
+    snprintf(tb, sizeof tb, "%" PRId64, b->k);
+    return hg_order_cmp(o, hg_str_of(a->k_null ? NULL : ta), hg_str_of(b->k_null ? NULL : tb));
+}
+static int by_default(const struct group *a, const struct group *b)
+{
+    int time = (a->hour > b->hour) - (a->hour < b->hour), k = cmp_s(a, b, HG_ORD_LEXICOGRAPHIC);
+    if (!k) k = cmp_num(a->k_null, a->k, b->k_null, b->k);
+    return mo.dims_first ? (k ? k : time) : (time ? time : k);
+}
+static int by_model(const void *pa, const void *pb)
+{
+    const struct group *a = pa, *b = pb;
+    int time = (a->hour > b->hour) - (a->hour < b->hour);
+    if (mo.n && !mo.dims_first && time) return time;
+    for (uint32_t i = 0; i < mo.n; i++) {
+        const struct model_order *o = &mo.o[i];
+        int k = o->field == 0 ? cmp_s(a, b, o->order) : o->field == 1 ? cmp_k_text(a, b, o->order) : o->field == 2 ? cmp_num(a->sum_null, a->sum, b->sum_null, b->sum) : cmp_num(false, a->n, false, b->n);
+        if (k) return o->descending ? -k : k;
+    }
+    if (mo.n && mo.dims_first && time) return time;
+    return by_default(a, b);
+}
+
+static uint32_t model_groups(const struct hg_value (*rows)[7], uint32_t n, struct group *g)
+{
+    uint32_t m = 0;
+    for (uint32_t r = 0; r < n; r++) {
+        const struct hg_value *v = rows[r];
+        struct group key = {.hour = mo.hours ? v[0].u.i / H * H : 0, .s = v[1].kind == HG_V_STR ? v[1].u.s.p : NULL, .k_null = v[3].kind == HG_V_NULL, .k = v[3].kind == HG_V_NULL ? 0 : v[3].u.i};
+        uint32_t i = 0;
+        while (i < m && !(g[i].hour == key.hour && cmp_s(&g[i], &key, HG_ORD_LEXICOGRAPHIC) == 0 && g[i].k_null == key.k_null && g[i].k == key.k)) i++;
+        if (i == m) g[m] = key, g[m].sum_null = true, m++;
+        g[i].n++;
+        if (!key.k_null) g[i].sum += key.k, g[i].sum_null = false;
+    }
+    return m;
+}
+
+static void model_round(uint64_t seed)
+{
+    static const char *const fields[] = {"s", "k", "l", "n"}, *const orders[] = {"lexicographic", "alphanumeric", "numeric", "strlen"};
+    static struct hg_value rows[MODEL_ROWS][7];
+    static struct group g[MODEL_ROWS];
+    struct hg_buf q, want;
+    rng = seed * 2654435761u + 88172645463325252u;
+    uint32_t n = rnd(MODEL_ROWS), limit = rnd(3) ? 1 + rnd(400) : 0, offset = rnd(3) ? 0 : rnd(20);
+    for (uint32_t r = 0; r < n; r++) {
+        memset(rows[r], 0, sizeof rows[r]);
+        for (int c = 0; c < 7; c++) rows[r][c].kind = HG_V_NULL;
+        rows[r][0] = (struct hg_value){.kind = HG_V_LONG, .u.i = (int64_t)rnd(4 * H)};
+        if (rnd(6)) rows[r][1] = (struct hg_value){.kind = HG_V_STR, .u.s = hg_str_of(words[rnd(sizeof words / sizeof *words)])};
+        if (rnd(6)) rows[r][3] = (struct hg_value){.kind = HG_V_LONG, .u.i = (int64_t)rnd(30) - 8};
+    }
+    mo.hours = rnd(2);
+    mo.dims_first = rnd(2);
+    mo.n = rnd(4);
+    hg_buf_init(&q, 1 << 16);
+    hg_buf_init(&want, 1 << 20);
+    hg_buf_printf(&q, HEAD("groupBy") "\"granularity\":\"%s\",\"dimensions\":[\"s\"," LONG_DIM "]," AGGS ",\"context\":{\"resultAsArray\":true,\"sortByDimsFirst\":%s},\"limitSpec\":{\"type\":\"default\",\"columns\":[",
+                  mo.hours ? "hour" : "all", mo.dims_first ? "true" : "false");
+    for (uint32_t i = 0; i < mo.n; i++) {
+        mo.o[i] = (struct model_order){(int)rnd(4), rnd(2), (enum hg_order)rnd(4)};
+        hg_buf_printf(&q, "%s{\"dimension\":\"%s\",\"direction\":\"%s\",\"dimensionOrder\":\"%s\"}", i ? "," : "", fields[mo.o[i].field], mo.o[i].descending ? "descending" : "ascending",
+                      orders[mo.o[i].order]);
+    }
+    hg_buf_printf(&q, "],\"offset\":%u", offset);
+    if (limit) hg_buf_printf(&q, ",\"limit\":%u", limit);
+    hg_buf_puts(&q, "}}");
+    hg_buf_u8(&q, 0);
+
+    uint32_t m = model_groups(rows, n, g);
+    qsort(g, m, sizeof *g, by_model);
+    hg_buf_putc(&want, '[');
+    for (uint32_t i = offset; i < m && (!limit || i < offset + limit); i++) {
+        hg_buf_puts(&want, i > offset ? ",[" : "[");
+        if (mo.hours) hg_buf_printf(&want, "%" PRId64 ",", g[i].hour);
+        hg_buf_json_str(&want, hg_str_of(g[i].s));
+        if (g[i].k_null) hg_buf_printf(&want, ",null,%" PRId64 ",", g[i].n);
+        else hg_buf_printf(&want, ",%" PRId64 ",%" PRId64 ",", g[i].k, g[i].n);
+        if (g[i].sum_null) hg_buf_puts(&want, "null]");
+        else hg_buf_printf(&want, "%" PRId64 "]", g[i].sum);
+    }
+    hg_buf_puts(&want, "]");
+    hg_buf_u8(&want, 0);
+
+    uint32_t cut = rnd(n + 1); /* two sources: merging comes before finishing */
+    struct hg_source *src[2] = {hg_mem_source_new(cols, 7, rows[0], cut, 0), hg_mem_source_new(cols, 7, rows[cut], n - cut, HG_MEM_LIVE_DICT)};
+    char *got = answer((char *)q.p, src, 2, false);
+    if (strcmp(got, (char *)want.p) != 0) fail_msg("seed %" PRIu64 "\n%s\nwant %s\ngot  %s", seed, (char *)q.p, (char *)want.p, got);
+    free(got);
+    hg_mem_source_free(src[0]);
+    hg_mem_source_free(src[1]);
+    hg_buf_free(&q);
+    hg_buf_free(&want);
+}
+
+static void orders_as_a_model(void **state)
+{
+    (void)state;
+    const char *seed = getenv("HG_SEED");
+    if (seed) {
+        model_round(strtoull(seed, NULL, 10));
+        return;
+    }
+    for (uint64_t k = 1; k <= 200; k++) model_round(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(timeseries), cmocka_unit_test(nothing_scanned), cmocka_unit_test(topn),    cmocka_unit_test(groupby), cmocka_unit_test(values),
         cmocka_unit_test(pretty),     cmocka_unit_test(sketches_of_subtotals), cmocka_unit_test(refused), cmocka_unit_test(stopped), cmocka_unit_test(limit_is_head_of_all),
+        cmocka_unit_test(orders_as_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
