@@ -87,6 +87,8 @@ static inline void node_stop(struct node *d)
     hg_loop_close(d->loop);
 }
 
+static inline void ignore_error(rd_kafka_t *rk, int code, const char *text, void *arg) { (void)rk, (void)code, (void)text, (void)arg; }
+
 static inline void env_start(void)
 {
     fx.env = (struct hg_stream_env){.opt = {.self = fx.me.name, .dir = fx.dir, .meta = fx.meta, .store = fx.store, .dataserver = fx.me.data, .view = fx.me.view, .lease_ms = 5000}};
@@ -109,6 +111,8 @@ static inline int fixture_up(void **state)
         char why[256];
         rd_kafka_conf_set(conf, "bootstrap.servers", hg_kafka_mock_bootstrap(fx.kafka), why, sizeof why);
         rd_kafka_conf_set(conf, "linger.ms", "1", why, sizeof why);
+        rd_kafka_conf_set(conf, "log_level", "0", why, sizeof why);
+        rd_kafka_conf_set_error_cb(conf, ignore_error);
         fx.producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
         assert_non_null(fx.producer);
     }
