@@ -123,6 +123,19 @@ static bool is_ready(void *arg, char *why, size_t cap)
     return true;
 }
 
+/* Paths that nothing else answers: before the parts are there that may be any of theirs, so it is 503 then, and 404 afterwards. */
+static void no_such_path(void *arg, struct hg_http_req *rq)
+{
+    struct node *n = arg;
+    struct hg_err err;
+    if (n->ready) {
+        hg_http_reply(rq, 404, NULL, NULL);
+        return;
+    }
+    (void)hg_fail(&err, HG_E_UNAVAILABLE, "the server is starting; /status/ready tells when it is ready");
+    hg_http_reply_ops_error(rq, &err);
+}
+
 static enum hg_rc start_network(struct node *n, struct hg_err *err)
 {
     char host[256], service[160];
@@ -133,6 +146,7 @@ static enum hg_rc start_network(struct node *n, struct hg_err *err)
     const char *comma = strchr(n->roles, ',');
     snprintf(service, sizeof service, "henge/%s", comma ? "standalone" : n->roles);
     hg_http_add_common(n->http, &(struct hg_http_common){.service = service, .version = HENGE_VERSION, .ready = is_ready, .arg = n});
+    hg_http_route(n->http, HG_GET | HG_POST | HG_DELETE | HG_PUT, "/druid/*", no_such_path, n);
     if (*cfg_str(n, "server.name")) snprintf(n->name, sizeof n->name, "%s", cfg_str(n, "server.name"));
     else snprintf(n->name, sizeof n->name, "%s", n->http_address);
     HG_TRY(hg_wire_client_new(n->loop, n->name, cfg_str(n, "cluster.secret"), &n->client, err));

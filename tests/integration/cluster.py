@@ -25,7 +25,7 @@ class Server:
             self.start()
 
     def start(self, healthy=True, deadline_s=30, **settings):
-        """`settings` with __ for the dot override for this start only. healthy: wait until /status/health says so."""
+        """`settings` with __ for the dot override for this start only. healthy: wait until it runs and is ready."""
         config = self.env.path(self.name + ".conf")
         values = {**self.settings, **{k.replace("__", "."): v for k, v in settings.items()}}
         with open(config, "w", encoding="utf-8") as f:
@@ -36,9 +36,14 @@ class Server:
         self.process = self.env.start(self.name, argv, env={**inherited, **self.environment})
         if healthy:
             self.wait_healthy(deadline_s)
+            self.wait_ready(deadline_s)
 
     def wait_healthy(self, deadline_s=30):
         wait_until(f"{self.name} to be healthy", lambda: self.get("/status/health", timeout=2) is True, deadline_s, process=self.process)
+
+    def wait_ready(self, deadline_s=30):
+        """Healthy is that it runs; ready is that it has what it needs."""
+        wait_until(f"{self.name} to be ready", lambda: self.request("GET", "/status/ready", timeout=2)[0] == 200, deadline_s, process=self.process)
 
     def kill9(self):
         self.process.kill9()

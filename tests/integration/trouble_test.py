@@ -28,10 +28,10 @@ def test_wrong_start(env):
         refuses(env, server, rf"(?i){port}.*in use", http__port=port)
     refuses(env, server, r"http\.prot", http__prot=1)
     refuses(env, server, r"http\.port.*many", http__port="many")
-    refuses(env, server, r"sqlite:///nowhere|/nowhere", meta__url="sqlite:///nowhere/at/all.db")
     blocked = env.path("blocked")
     with open(blocked, "w", encoding="utf-8") as f:
         f.write("a file where a folder should be")
+    refuses(env, server, r"blocked/all\.db", meta__url=f"sqlite://{blocked}/all.db")
     refuses(env, server, r"blocked", data__dir=blocked)
     server.start()
     check_equal(server.terminate(), 0, "exit status after SIGTERM")
@@ -73,7 +73,8 @@ def test_services_down(env):
     postgres.start()
     for s in (coordinator, historical, ingest, broker):
         s.wait_healthy(60)
-    env.say("all are healthy once PostgreSQL is there")
+        s.wait_ready(60)
+    env.say("all are ready once PostgreSQL is there")
 
     kafka.stop()
     cluster.submit(ingest, ads_spec("ads", kafka.bootstrap))
