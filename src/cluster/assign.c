@@ -5,19 +5,20 @@
 static enum hg_rc put_segment(struct hg_buf *out, const struct hg_segment_meta *m, struct hg_err *err)
 {
     char id[HG_SEGID_TEXT];
-    hg_segid_text(&m->id, id);
+    HG_TRY(hg_segid_check(&m->id, err));
+    if (hg_segid_text(&m->id, id) < 0) return hg_fail(err, HG_E_INVALID, "the id of a segment of %s is too long", m->id.datasource);
     json_t *shard = hg_shard_json(&m->shard);
     char *text = shard ? hg_json_text(shard) : NULL;
     json_decref(shard);
     if (!text) return hg_fail(err, HG_E_NOMEM, "assignment of %s", id);
     hg_buf_str(out, hg_str_of(id));
     hg_buf_str(out, hg_str_of(text));
-    hg_buf_str(out, hg_str_of(m->path));
+    hg_buf_str(out, hg_str_of(m->path ? m->path : ""));
     hg_buf_i64(out, m->size_bytes);
     hg_buf_u64(out, m->file_hash);
     hg_buf_i64(out, m->n_rows);
-    hg_buf_str(out, hg_str_of(m->dimensions));
-    hg_buf_str(out, hg_str_of(m->metrics));
+    hg_buf_str(out, hg_str_of(m->dimensions ? m->dimensions : ""));
+    hg_buf_str(out, hg_str_of(m->metrics ? m->metrics : ""));
     free(text);
     return HG_OK;
 }
@@ -32,7 +33,13 @@ enum hg_rc hg_assign_encode(const struct hg_assign *as, struct hg_buf *out, stru
     return hg_buf_check(out, "assignment", err);
 }
 
-static const char *text_of(struct hg_arena *a, struct hg_str s) { return s.p ? hg_arena_strndup(a, s.p, s.len) : NULL; }
+/* A text that must be there, without NUL bytes: it goes on as a C string. */
+static enum hg_rc text_of(struct hg_arena *a, struct hg_str s, const char *what, const char **out, struct hg_err *err)
+{
+    if (!s.p || memchr(s.p, 0, s.len)) return hg_fail(err, HG_E_CORRUPT, "its %s is malformed", what);
+    *out = hg_arena_strndup(a, s.p, s.len);
+    return *out ? HG_OK : hg_arena_fail(a, "assignment", err);
+}
 
 static enum hg_rc get_segment(struct hg_arena *a, struct hg_rd *r, struct hg_segment_meta *m, struct hg_err *err)
 {
@@ -41,17 +48,17 @@ static enum hg_rc get_segment(struct hg_arena *a, struct hg_rd *r, struct hg_seg
     m->file_hash = hg_rd_u64(r);
     m->n_rows = hg_rd_i64(r);
     struct hg_str dims = hg_rd_str(r), metrics = hg_rd_str(r);
-    if (r->bad || !id.p || !shard.p || !path.p) return hg_fail(err, HG_E_CORRUPT, "malformed");
+    if (r->bad || !id.p || !shard.p) return hg_fail(err, HG_E_CORRUPT, "malformed");
     HG_TRY(hg_segid_parse(a, id, &m->id, err));
     json_t *j;
     HG_TRY(hg_json_parse(shard, &j, err));
     enum hg_rc rc = hg_shard_parse(a, j, &hg_jroot, &m->shard, err);
     json_decref(j);
     if (rc) return rc;
-    m->path = text_of(a, path);
-    m->dimensions = text_of(a, dims);
-    m->metrics = text_of(a, metrics);
-    return m->path ? HG_OK : hg_arena_fail(a, "assignment", err);
+    if (m->size_bytes < 0 || m->n_rows < 0) return hg_fail(err, HG_E_CORRUPT, "%lld bytes and %lld rows cannot be", (long long)m->size_bytes, (long long)m->n_rows);
+    HG_TRY(text_of(a, path, "path", &m->path, err));
+    HG_TRY(text_of(a, dims, "list of dimensions", &m->dimensions, err));
+    return text_of(a, metrics, "list of metrics", &m->metrics, err);
 }
 
 enum hg_rc hg_assign_decode(struct hg_arena *a, struct hg_span bytes, struct hg_assign *out, struct hg_err *err)
@@ -59,7 +66,7 @@ enum hg_rc hg_assign_decode(struct hg_arena *a, struct hg_span bytes, struct hg_
     struct hg_rd r = hg_rd_of(bytes);
     struct hg_assign as = {.epoch = hg_rd_u64(&r)};
     as.n_load = hg_rd_count(&r, 30);
-    struct hg_segment_meta *load = hg_arena_array(a, as.n_load ? as.n_load : 1, sizeof *load);
+    struct hg_segment_meta *load = hg_arena_array(a, r.bad || !as.n_load ? 1 : as.n_load, sizeof *load);
     if (!load) return hg_arena_fail(a, "assignment", err);
     for (uint32_t i = 0; i < as.n_load; i++) {
         enum hg_rc rc = get_segment(a, &r, &load[i], err);
@@ -69,8 +76,8 @@ enum hg_rc hg_assign_decode(struct hg_arena *a, struct hg_span bytes, struct hg_
     const char **drop = hg_arena_array(a, as.n_drop ? as.n_drop : 1, sizeof *drop);
     if (!drop) return hg_arena_fail(a, "assignment", err);
     for (uint32_t i = 0; i < as.n_drop; i++) {
-        drop[i] = text_of(a, hg_rd_str(&r));
-        if (!drop[i]) return hg_fail(err, HG_E_CORRUPT, "assignment: id %u of %u to drop is malformed", i, as.n_drop);
+        enum hg_rc rc = text_of(a, hg_rd_str(&r), "id", &drop[i], err);
+        if (rc) return hg_err_context(err, rc, "assignment, segment %u of %u to drop", i, as.n_drop);
     }
     if (r.bad || hg_rd_left(&r)) return hg_fail(err, HG_E_CORRUPT, "assignment: malformed, %zu bytes", bytes.len);
     as.load = load;

@@ -30,6 +30,7 @@ static bool read_item(struct hg_rd *r, struct hg_inv_item *it)
     *it = (struct hg_inv_item){.add = op == OP_ADD, .id = hg_rd_str(r)};
     if (op == OP_REMOVE) {
         it->visible_seq = hg_rd_i64(r);
+        if (it->visible_seq < 0) return false;
     } else if (op == OP_ADD) {
         uint8_t state = hg_rd_u8(r);
         if (state != HG_SEG_LIVE && state != HG_SEG_SEALED) return false;
@@ -39,7 +40,7 @@ static bool read_item(struct hg_rd *r, struct hg_inv_item *it)
         it->shard = hg_rd_str(r);
         it->dimensions = hg_rd_str(r);
         it->metrics = hg_rd_str(r);
-        if (!it->shard.p) return false;
+        if (!it->shard.p || it->rows < 0 || it->bytes < 0) return false;
     } else {
         return false;
     }
@@ -52,7 +53,7 @@ enum hg_rc hg_inv_read(struct hg_span bytes, bool *whole, enum hg_rc (*fn)(void 
     uint8_t kind = hg_rd_u8(&r);
     if (kind != KIND_WHOLE && kind != KIND_CHANGE) return hg_fail(err, HG_E_CORRUPT, "inventory message: kind %u is unknown", kind);
     *whole = kind == KIND_WHOLE;
-    uint32_t n = hg_rd_count(&r, 3);
+    uint32_t n = hg_rd_count(&r, 10);
     if (r.bad) return hg_fail(err, HG_E_CORRUPT, "inventory message: its %zu bytes cannot hold the items it counts", bytes.len);
     for (uint32_t i = 0; i < n; i++) {
         struct hg_inv_item it;

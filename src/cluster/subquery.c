@@ -18,20 +18,23 @@ enum hg_rc hg_subquery_encode(const struct hg_subquery *s, struct hg_buf *out, s
     return hg_buf_check(out, "sub-query", err);
 }
 
-/* The intervals of one item: ascending and disjoint, or the engine's searches would be wrong. */
-static bool read_intervals(struct hg_rd *r, struct hg_arena *a, struct hg_sub_item *it)
+static enum hg_rc malformed(uint32_t i, uint32_t n, const char *why, struct hg_err *err) { return hg_fail(err, HG_E_CORRUPT, "sub-query: segment %u of %u %s", i, n, why); }
+
+/* One segment and its intervals: ascending and disjoint, or the engine's searches would be wrong. */
+static enum hg_rc read_item(struct hg_rd *r, struct hg_arena *a, struct hg_sub_item *it, uint32_t i, uint32_t n, struct hg_err *err)
 {
+    it->segid = hg_rd_str(r);
     it->n_ivs = hg_rd_count(r, 16);
-    if (r->bad) return false;
+    if (r->bad || !it->segid.p) return malformed(i, n, "is malformed", err);
     struct hg_interval *ivs = hg_arena_array(a, it->n_ivs ? it->n_ivs : 1, sizeof *ivs);
-    if (!ivs) return false;
+    if (!ivs) return hg_arena_fail(a, "sub-query", err);
     for (uint32_t k = 0; k < it->n_ivs; k++) {
         ivs[k].start = hg_rd_i64(r);
         ivs[k].end = hg_rd_i64(r);
-        if (ivs[k].start > ivs[k].end || (k > 0 && ivs[k].start < ivs[k - 1].end)) return false;
+        if (ivs[k].start > ivs[k].end || (k > 0 && ivs[k].start < ivs[k - 1].end)) return malformed(i, n, "has intervals that overlap or are out of order", err);
     }
     it->ivs = ivs;
-    return !r->bad;
+    return r->bad ? malformed(i, n, "is malformed", err) : HG_OK;
 }
 
 enum hg_rc hg_subquery_decode(struct hg_arena *a, struct hg_span bytes, struct hg_subquery *out, struct hg_err *err)
@@ -42,11 +45,7 @@ enum hg_rc hg_subquery_decode(struct hg_arena *a, struct hg_span bytes, struct h
     if (r.bad || !s.query.p) return hg_fail(err, HG_E_CORRUPT, "sub-query: malformed head in %zu bytes", bytes.len);
     struct hg_sub_item *items = hg_arena_array(a, s.n_items ? s.n_items : 1, sizeof *items);
     if (!items) return hg_arena_fail(a, "sub-query", err);
-    for (uint32_t i = 0; i < s.n_items; i++) {
-        items[i].segid = hg_rd_str(&r);
-        if (r.bad || !items[i].segid.p || !read_intervals(&r, a, &items[i]))
-            return hg_fail(err, HG_E_CORRUPT, "sub-query: segment %u of %u is malformed", i, s.n_items);
-    }
+    for (uint32_t i = 0; i < s.n_items; i++) HG_TRY(read_item(&r, a, &items[i], i, s.n_items, err));
     s.items = items;
     if (hg_rd_left(&r)) return hg_fail(err, HG_E_CORRUPT, "sub-query: %zu bytes too many", hg_rd_left(&r));
     *out = s;
@@ -68,27 +67,28 @@ enum hg_rc hg_sub_coverage_encode(const struct hg_sub_coverage *c, struct hg_buf
     return hg_buf_check(out, "sub-query coverage", err);
 }
 
-static const struct hg_str *get_ids(struct hg_arena *a, struct hg_rd *r, uint32_t *n)
+static enum hg_rc get_ids(struct hg_arena *a, struct hg_rd *r, const struct hg_str **out, uint32_t *n, struct hg_err *err)
 {
     *n = hg_rd_count(r, 1);
-    if (r->bad) return NULL;
-    struct hg_str *ids = hg_arena_array(a, *n ? *n : 1, sizeof *ids);
-    for (uint32_t i = 0; ids && i < *n; i++) {
+    struct hg_str *ids = hg_arena_array(a, r->bad || !*n ? 1 : *n, sizeof *ids);
+    if (!ids) return hg_arena_fail(a, "sub-query coverage", err);
+    for (uint32_t i = 0; !r->bad && i < *n; i++) {
         ids[i] = hg_rd_str(r);
-        if (!ids[i].p) return NULL;
+        if (!ids[i].p) r->bad = true;
     }
-    return ids;
+    *out = ids;
+    return HG_OK;
 }
 
 enum hg_rc hg_sub_coverage_decode(struct hg_arena *a, struct hg_span bytes, struct hg_sub_coverage *out, struct hg_err *err)
 {
     struct hg_rd r = hg_rd_of(bytes);
     struct hg_sub_coverage c = {0};
-    c.covered = get_ids(a, &r, &c.n_covered);
-    if (c.covered) c.missing = get_ids(a, &r, &c.n_missing);
+    HG_TRY(get_ids(a, &r, &c.covered, &c.n_covered, err));
+    HG_TRY(get_ids(a, &r, &c.missing, &c.n_missing, err));
     c.rows_scanned = hg_rd_i64(&r);
     c.cpu_us = hg_rd_i64(&r);
-    if (r.bad || !c.covered || !c.missing || hg_rd_left(&r)) return hg_fail(err, HG_E_CORRUPT, "sub-query coverage: malformed, %zu bytes", bytes.len);
+    if (r.bad || hg_rd_left(&r) || c.rows_scanned < 0 || c.cpu_us < 0) return hg_fail(err, HG_E_CORRUPT, "sub-query coverage: malformed, %zu bytes", bytes.len);
     *out = c;
     return HG_OK;
 }
