@@ -1,5 +1,6 @@
 /* Reading the columns of a mapped segment. A reader holds one block opened: its null bitmap and its stream, which most encodings can enter anywhere, so
  * that a few values cost a few values. What cannot be entered (differences, lists, sketches' ends) is decoded whole into the reader. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
@@ -18,7 +19,8 @@ struct hg_colread {
     const uint8_t *nulls;    /* null bitmap; NULL: none in this block */
     struct hg_stream stream;
     bool decoded;            /* vals hold the block, for streams that cannot be entered */
-    uint8_t *scratch;        /* decompressed block */
+    uint8_t *scratch;        /* decompressed block; NULL: none is compressed, or the cache has them */
+    struct hg_block *held;   /* of the cache */
     union { int64_t *i; double *f; uint32_t *u; } vals; /* HG_BLOCK_ROWS */
     uint32_t *ends, *ids, *rel; /* multi, complex */
     struct hg_span bytes;    /* complex */
@@ -29,6 +31,25 @@ enum hg_rc hg_segcol_context(const struct hg_segcol *sc, uint32_t block, struct 
     struct hg_seg_block e;
     hg_seg_block_get(sc->dir + (size_t)block * HG_SEG_BLOCK, &e);
     return hg_err_context(err, rc, "segment %s: column %s: block %u at %llu", sc->seg->name, sc->col->name, block, (unsigned long long)e.off);
+}
+
+/* A thread keeps its decompression state: making one costs as much as several blocks. */
+static pthread_key_t zstd_key;
+static pthread_once_t zstd_once = PTHREAD_ONCE_INIT;
+static bool zstd_key_ok;
+static void free_zstd(void *d) { ZSTD_freeDCtx(d); }
+static void make_zstd_key(void) { zstd_key_ok = pthread_key_create(&zstd_key, free_zstd) == 0; }
+static ZSTD_DCtx *thread_zstd(void)
+{
+    static _Thread_local ZSTD_DCtx *mine;
+    if (mine) return mine;
+    pthread_once(&zstd_once, make_zstd_key);
+    ZSTD_DCtx *d = zstd_key_ok ? ZSTD_createDCtx() : NULL;
+    if (d && pthread_setspecific(zstd_key, d) != 0) {
+        ZSTD_freeDCtx(d);
+        d = NULL;
+    }
+    return mine = d;
 }
 
 enum hg_rc hg_segcol_payload(const struct hg_segcol *sc, uint32_t block, uint8_t *scratch, struct hg_span *out, struct hg_err *err)
@@ -43,12 +64,21 @@ enum hg_rc hg_segcol_payload(const struct hg_segcol *sc, uint32_t block, uint8_t
     }
     *out = (struct hg_span){p, e.stored};
     if (e.codec == HG_CODEC_NONE) return HG_OK;
-    size_t n = ZSTD_decompress(scratch, e.raw, p, e.stored);
+    ZSTD_DCtx *zstd = thread_zstd();
+    if (!zstd) return hg_fail(err, HG_E_NOMEM, "zstd context");
+    size_t n = ZSTD_decompressDCtx(zstd, scratch, e.raw, p, e.stored);
     if (ZSTD_isError(n)) return hg_fail(err, HG_E_CORRUPT, "zstd: %s", ZSTD_getErrorName(n));
     if (n != e.raw) return hg_fail(err, HG_E_CORRUPT, "decompressed to %zu bytes, want %u", n, e.raw);
     memset(scratch + n, 0, HG_BITS_SLACK);
     *out = (struct hg_span){scratch, n};
     return HG_OK;
+}
+
+static void drop_held(void *arg)
+{
+    struct hg_colread *r = arg;
+    hg_block_release(r->held);
+    r->held = NULL;
 }
 
 static enum hg_rc col_open(const struct hg_column *c, struct hg_arena *a, struct hg_colread **out, struct hg_err *err)
@@ -59,7 +89,9 @@ static enum hg_rc col_open(const struct hg_column *c, struct hg_arena *a, struct
     r->sc = hg_segcol_of(c);
     r->arena = a;
     r->block = NO_BLOCK;
-    if (r->sc->max_raw) {
+    if (r->sc->max_raw && r->sc->seg->cache) {
+        HG_TRY(hg_arena_on_free(a, drop_held, r, err));
+    } else if (r->sc->max_raw) {
         r->scratch = hg_arena_alloc(a, (size_t)r->sc->max_raw + HG_BITS_SLACK);
         if (!r->scratch) return hg_arena_fail(a, "column reader", err);
     }
@@ -148,6 +180,26 @@ static enum hg_rc open_values(struct hg_colread *r, struct hg_span p, bool check
     return HG_OK;
 }
 
+struct filling { const struct hg_segcol *sc; uint32_t block; };
+static enum hg_rc fill_block(void *arg, uint8_t *out, struct hg_err *err)
+{
+    const struct filling *f = arg;
+    struct hg_span p;
+    return hg_segcol_payload(f->sc, f->block, out, &p, err);
+}
+
+static enum hg_rc fetch(struct hg_colread *r, uint32_t block, const struct hg_seg_block *e, struct hg_span *p, struct hg_err *err)
+{
+    const struct hg_segcol *sc = r->sc;
+    if (r->scratch || e->codec == HG_CODEC_NONE) return hg_segcol_payload(sc, block, r->scratch, p, err);
+    drop_held(r);
+    struct filling f = {sc, block};
+    struct hg_block_key key = {sc->seg->uid, (uint32_t)(sc - sc->seg->cols), block};
+    HG_TRY(hg_block_cache_get(sc->seg->cache, key, (size_t)e->raw + HG_BITS_SLACK, fill_block, &f, &r->held, err));
+    *p = (struct hg_span){r->held->bytes, e->raw};
+    return HG_OK;
+}
+
 static enum hg_rc open_payload(struct hg_colread *r, uint32_t block, struct hg_err *err)
 {
     const struct hg_segcol *sc = r->sc;
@@ -155,7 +207,7 @@ static enum hg_rc open_payload(struct hg_colread *r, uint32_t block, struct hg_e
     struct hg_span p;
     hg_seg_block_get(sc->dir + (size_t)block * HG_SEG_BLOCK, &e);
     bool checked = atomic_load_explicit(&sc->state[block], memory_order_acquire) & HG_SEGBLK_CHECKED;
-    HG_TRY(hg_segcol_payload(sc, block, r->scratch, &p, err));
+    HG_TRY(fetch(r, block, &e, &p, err));
     r->rows = e.rows;
     r->decoded = false;
     r->nulls = NULL;
@@ -185,6 +237,19 @@ static enum hg_rc open_block(struct hg_colread *r, uint32_t block, struct hg_err
     if (rc != HG_OK) return hg_segcol_context(r->sc, block, err, rc);
     r->block = block;
     return HG_OK;
+}
+
+enum hg_rc hg_segcol_unpack(struct hg_colread *r, uint32_t block, uint8_t *dst, struct hg_err *err)
+{
+    struct hg_seg_block e;
+    hg_seg_block_get(r->sc->dir + (size_t)block * HG_SEG_BLOCK, &e);
+    uint8_t *own = r->scratch;
+    r->scratch = dst;
+    enum hg_rc rc = open_block(r, block, err);
+    r->scratch = own;
+    r->block = NO_BLOCK;
+    if (rc == HG_OK && e.codec == HG_CODEC_NONE) memcpy(dst, r->sc->seg->file.p + e.off, e.raw);
+    return rc;
 }
 
 /* Opens the block of row, and turns row into its number there. */

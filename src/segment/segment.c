@@ -11,6 +11,7 @@
 struct opening { /* what the checks share */
     struct hg_segment *seg;
     uint64_t body_end; /* sections lie in [HG_SEG_HEAD, body_end) */
+    const uint8_t *footer;
     struct hg_err *err;
 };
 
@@ -98,6 +99,7 @@ static enum hg_rc read_column(struct opening *o, struct hg_rd *r, uint32_t k, st
     sc->seg = seg;
     sc->col = c;
     if (k > 0 && seg->source.cols[k - 1].is_metric && !metric) return hg_fail(o->err, HG_E_CORRUPT, "footer: dimension %s stands after a metric", c->name);
+    sc->refs_at = (size_t)(r->p - o->footer);
     if (k == 0 && (strcmp(c->name, "__time") != 0 || c->type != HG_T_LONG || metric || c->has_nulls)) return hg_fail(o->err, HG_E_CORRUPT, "footer: the first column is %s, not __time", c->name);
     HG_TRY(read_section(o, r, c->name, "block directory", true, &sc->dir_at));
     if (string) {
@@ -189,53 +191,70 @@ static enum hg_rc open_checked(struct hg_segment *seg, struct hg_err *err)
     uint64_t got;
     if (!hg_seg_sum_ok((struct hg_span){f.p + off, (size_t)len}, sum, &got)) return hg_fail(err, HG_E_CORRUPT, "footer at %llu: checksum %016llx, want %016llx", (unsigned long long)off, (unsigned long long)got, (unsigned long long)sum);
     seg->footer_bytes = len;
-    struct opening o = {seg, off, err};
+    struct opening o = {seg, off, f.p + off, err};
     return read_footer(&o, (struct hg_span){f.p + off, (size_t)len});
 }
 
-static enum hg_rc open_named(struct hg_span bytes, const char *name, bool mapped, struct hg_segment **out, struct hg_err *err)
+enum hg_rc hg_segment_read(struct hg_segment *seg, struct hg_span bytes, const char *name, struct hg_err *err)
 {
-    struct hg_arena *a = hg_arena_new(NULL);
-    struct hg_segment *seg = a ? hg_arena_zalloc(a, sizeof *seg) : NULL;
-    if (seg) seg->name = hg_arena_strdup(a, name);
-    if (!seg || !seg->name) {
-        hg_arena_free(a);
-        return hg_fail(err, HG_E_NOMEM, "segment %s", name);
-    }
-    seg->arena = a;
+    seg->arena = hg_arena_new(NULL);
+    seg->name = seg->arena ? hg_arena_strdup(seg->arena, name) : NULL;
     seg->file = bytes;
     seg->source.id = seg->name;
-    enum hg_rc rc = open_checked(seg, err);
+    enum hg_rc rc = seg->name ? open_checked(seg, err) : hg_fail(err, HG_E_NOMEM, "out of memory");
+    if (rc == HG_OK) return rc;
+    hg_arena_free(seg->arena);
+    return hg_err_context(err, rc, "segment %s", name);
+}
+
+enum hg_rc hg_segment_open_bytes(struct hg_span bytes, const char *name, struct hg_segment **out, struct hg_err *err)
+{
+    static _Atomic uint64_t uids;
+    struct hg_segment *seg = calloc(1, sizeof *seg);
+    if (!seg) return hg_fail(err, HG_E_NOMEM, "segment %s", name);
+    seg->uid = atomic_fetch_add_explicit(&uids, 1, memory_order_relaxed);
+    seg->file_bytes = bytes.len;
+    enum hg_rc rc = hg_segment_read(seg, bytes, name, err);
     if (rc != HG_OK) {
-        rc = hg_err_context(err, rc, "segment %s", name);
-        hg_arena_free(a);
+        free(seg);
         return rc;
     }
-    seg->mapped = mapped;
     *out = seg;
     return HG_OK;
 }
-
-enum hg_rc hg_segment_open_bytes(struct hg_span bytes, const char *name, struct hg_segment **out, struct hg_err *err) { return open_named(bytes, name, false, out, err); }
 
 enum hg_rc hg_segment_open(const char *path, struct hg_segment **out, struct hg_err *err)
 {
     struct hg_span map;
     HG_TRY(hg_file_map(path, &map, err));
-    enum hg_rc rc = open_named(map, path, true, out, err);
+    enum hg_rc rc = hg_segment_open_bytes(map, path, out, err);
     if (rc != HG_OK) hg_file_unmap(map);
+    else (*out)->mapped = true;
     return rc;
+}
+
+void hg_segment_use_cache(struct hg_segment *seg, struct hg_block_cache *cache) { seg->cache = cache; }
+
+/* What readers of this segment left in the cache. Without it the blocks would only go when others need the room. */
+static void forget_blocks(struct hg_segment *seg)
+{
+    for (uint32_t k = 0; k < seg->source.n_cols; k++)
+        for (uint32_t b = 0, n = hg_source_blocks(&seg->source); b < n; b++)
+            if (atomic_load_explicit(&seg->cols[k].state[b], memory_order_relaxed) & HG_SEGBLK_SUMMED) hg_block_cache_forget(seg->cache, (struct hg_block_key){seg->uid, k, b});
 }
 
 void hg_segment_close(struct hg_segment *seg)
 {
     if (!seg) return;
+    if (seg->cache) forget_blocks(seg);
+    if (seg->pool) hg_segment_unlock(seg);
     if (seg->mapped) hg_file_unmap(seg->file);
     hg_arena_free(seg->arena);
+    free(seg);
 }
 
 const struct hg_source *hg_segment_source(const struct hg_segment *seg) { return &seg->source; }
 const char *hg_segment_query_gran(const struct hg_segment *seg) { return seg->query_gran; }
 bool hg_segment_rollup(const struct hg_segment *seg) { return seg->flags & HG_SEG_ROLLUP; }
 bool hg_segment_sorted(const struct hg_segment *seg) { return seg->flags & HG_SEG_SORTED; }
-uint64_t hg_segment_bytes(const struct hg_segment *seg) { return seg->file.len; }
+uint64_t hg_segment_bytes(const struct hg_segment *seg) { return seg->file_bytes; }

@@ -10,6 +10,8 @@
 #include "segment/source.h"
 
 struct hg_segment;
+struct hg_block_cache;
+struct hg_resident_pool;
 
 /* HG_E_CORRUPT names file, column and place. Returns owned: hg_segment_close. */
 HG_MUST_USE enum hg_rc hg_segment_open(const char *path, struct hg_segment **out, struct hg_err *err);
@@ -22,6 +24,17 @@ const char *hg_segment_query_gran(const struct hg_segment *seg); /* queryGranula
 bool hg_segment_rollup(const struct hg_segment *seg);
 bool hg_segment_sorted(const struct hg_segment *seg);            /* by time, then the dimensions in their order */
 uint64_t hg_segment_bytes(const struct hg_segment *seg);         /* of the file */
+
+/* ---- where blocks are read from; before the first reader is made ---- */
+
+/* Readers share compressed blocks, decompressed, through the cache, which outlives the segment. */
+void hg_segment_use_cache(struct hg_segment *seg, struct hg_block_cache *cache);
+/* Decompresses the segment into memory that is locked, and lets go of the file, which may then be removed: no scan waits for a disk any more. The image is the same file without its
+ * codec: values stay packed. Every block and index is checked on the way, so what is corrupt shows now. HG_E_LIMIT names the pool's capacity, its use and the need, or the limit of
+ * the operating system to raise. On failure the segment is as it was. See segment/resident.h for the pool, which outlives the segment. */
+HG_MUST_USE enum hg_rc hg_segment_make_resident(struct hg_segment *seg, struct hg_resident_pool *pool, struct hg_err *err);
+uint64_t hg_segment_resident_bytes(const struct hg_segment *seg); /* what that takes of a pool, in whole pages */
+bool hg_segment_resident(const struct hg_segment *seg);
 
 /* ---- merging: sealing a live part (n = 1), or many sources into one ---- */
 

@@ -1,8 +1,9 @@
-/* What segment.c (open), column.c (reading), verify.c and stat.c share. */
+/* What segment.c (open), column.c (reading), resident.c, verify.c and stat.c share. */
 #ifndef HG_SEGMENT_SEGMENT_PRIVATE_H
 #define HG_SEGMENT_SEGMENT_PRIVATE_H
 
 #include <stdatomic.h>
+#include "segment/block_cache.h"
 #include "segment/bmi.h"
 #include "segment/format.h"
 #include "segment/segment.h"
@@ -19,6 +20,7 @@ struct hg_segcol {
     uint32_t max_items;         /* ids of the largest multi-value block */
     struct hg_bmi *bmi;         /* NULL: none */
     uint8_t flags, hll_bits;
+    size_t refs_at;             /* where in the footer the column's sections are listed */
     struct hg_seg_section dir_at, dict_at, bmi_dir_at, bmi_data_at;
 };
 
@@ -26,15 +28,25 @@ struct hg_segment {
     struct hg_source source;
     struct hg_arena *arena;
     const char *name;
-    struct hg_span file;
+    uint64_t uid;               /* of no other segment in this process */
+    struct hg_span file;        /* the bytes in use: the file's, or the resident image's */
+    uint64_t file_bytes;
     bool mapped;
+    struct hg_resident_pool *pool; /* NULL: not resident */
+    struct hg_block_cache *cache;  /* NULL: readers decompress into memory of their own */
     uint32_t flags;
     uint64_t footer_bytes;
     const char *query_gran;
     struct hg_segcol *cols;
 };
 
+/* Fills the zeroed *seg from bytes, for segment.c and resident.c; name is copied. On failure nothing is left to free. */
+HG_MUST_USE enum hg_rc hg_segment_read(struct hg_segment *seg, struct hg_span bytes, const char *name, struct hg_err *err);
+void hg_segment_unlock(struct hg_segment *seg); /* gives a resident image back */
+
 extern const struct hg_column_ops hg_segcol_ops;
+/* Decodes block `block`, checks it as every reader does, and leaves its e.raw bytes at dst, where HG_BITS_SLACK bytes more are writable. */
+HG_MUST_USE enum hg_rc hg_segcol_unpack(struct hg_colread *r, uint32_t block, uint8_t *dst, struct hg_err *err);
 /* Adds "segment NAME: column C: block B at OFFSET: ". */
 enum hg_rc hg_segcol_context(const struct hg_segcol *sc, uint32_t block, struct hg_err *err, enum hg_rc rc);
 /* The decoded bytes of a block, followed by HG_BITS_SLACK readable ones; its checksum verified. *scratch, of max_raw + slack bytes, takes them when the block
