@@ -19,7 +19,7 @@ struct msg { /* from the loop to the inventory thread */
     struct msg *next;
     struct sub *sub;
     size_t len;
-    uint8_t bytes[];
+    uint8_t *bytes; /* behind it, in the same allocation */
 };
 
 /* One inventory stream. Made when a server is to be followed; freed when its call is done and nobody refers to it. */
@@ -120,10 +120,8 @@ static void on_data(void *arg, struct hg_span body)
     pthread_mutex_lock(&v->qmu);
     bool lost = s->lost = s->lost || !m;
     if (!lost) {
-        m->next = NULL;
-        m->sub = s;
-        m->len = body.len;
-        memcpy(m->bytes, body.p, body.len);
+        *m = (struct msg){.sub = s, .len = body.len, .bytes = (uint8_t *)(m + 1)};
+        if (body.len) memcpy(m->bytes, body.p, body.len);
         *v->last = m;
         v->last = &m->next;
         pthread_cond_signal(&v->qwake);

@@ -9,11 +9,30 @@
 
 static void on_query(void *arg, struct hg_wire_stream *st, const struct hg_wire_request *rq) { hg_run_query(arg, st, rq); }
 
+struct subscription {
+    struct hg_registry *reg;
+    struct hg_wire_stream *st;
+};
+
+static void subscribe(void *arg)
+{
+    struct subscription *s = arg;
+    hg_registry_subscribe(s->reg, s->st);
+    free(s);
+}
+
 static void on_inventory(void *arg, struct hg_wire_stream *st, const struct hg_wire_request *rq)
 {
     struct hg_dataserver *d = arg;
     (void)rq;
-    hg_registry_subscribe(d->reg, st);
+    struct hg_err err = {HG_E_NOMEM, "no memory for an inventory"};
+    struct subscription *s = malloc(sizeof *s);
+    if (s) {
+        *s = (struct subscription){d->reg, st};
+        if (!hg_pool_submit(d->inventory, 0, subscribe, s, &err)) return;
+        free(s);
+    }
+    hg_wire_fail(st, err.rc == HG_E_NOMEM ? HG_E_NOMEM : HG_E_UNAVAILABLE, err.msg);
 }
 
 enum hg_rc hg_dataserver_new(struct hg_wire_server *wire, struct hg_loop *loop, const struct hg_dataserver_options *o, struct hg_dataserver **out, struct hg_err *err)
@@ -34,6 +53,7 @@ enum hg_rc hg_dataserver_new(struct hg_wire_server *wire, struct hg_loop *loop, 
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned threads = o->threads ? o->threads : (unsigned)(cores > 0 ? cores : 1);
     enum hg_rc rc = hg_pool_new("scan", threads, o->max_queued, &d->pool, err);
+    if (!rc) rc = hg_pool_new("inventory", 1, 4096, &d->inventory, err);
     if (rc) {
         hg_dataserver_free(d);
         return rc;
@@ -60,6 +80,7 @@ void hg_dataserver_drain(struct hg_dataserver *d, int64_t grace_ms)
 void hg_dataserver_free(struct hg_dataserver *d)
 {
     if (!d) return;
+    hg_pool_close(d->inventory);
     hg_pool_close(d->pool); /* runs what is queued: each answers its stream */
     hg_registry_free(d->reg);
     pthread_cond_destroy(&d->idle);

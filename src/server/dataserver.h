@@ -11,14 +11,14 @@
 struct hg_dataserver;
 struct hg_dataserver_options {
     unsigned threads;             /* scanning; 0: one a core */
-    size_t max_queued;            /* work items; more is HG_E_LIMIT */
+    size_t max_queued;            /* requests that wait, about; more are HG_E_UNAVAILABLE */
     int64_t query_memory_bytes;   /* per query here */
     struct hg_budget *process;    /* parent of queries' budgets; may be NULL */
 };
-/* Registers the handlers of HG_WIRE_QUERY, HG_WIRE_INVENTORY and HG_WIRE_CANCEL on the server. */
+/* Registers the handlers of HG_WIRE_QUERY and HG_WIRE_INVENTORY on the server. A query is cancelled by cancelling its stream. */
 HG_MUST_USE enum hg_rc hg_dataserver_new(struct hg_wire_server *wire, struct hg_loop *loop, const struct hg_dataserver_options *o, struct hg_dataserver **out, struct hg_err *err);
-void hg_dataserver_drain(struct hg_dataserver *d, int64_t grace_ms); /* waits for running queries */
-void hg_dataserver_free(struct hg_dataserver *d);
+void hg_dataserver_drain(struct hg_dataserver *d, int64_t grace_ms); /* refuses new queries (HG_E_UNAVAILABLE) and waits for those that run */
+void hg_dataserver_free(struct hg_dataserver *d); /* after the wire server is closed; drops what is served */
 
 /* Something served. acquire gives the sources that together are the segment's rows now (a sealed segment: one; a live sink: its parts), consistent with each other, until
  * release(self, handle). Both may be called from many threads at once. self stays valid until drop(self), which is called once the entry is removed and no query uses it any more. */

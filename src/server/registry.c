@@ -171,27 +171,34 @@ static void forget(struct hg_entry **es, size_t n)
     }
 }
 
+/* A batch that names one id twice is the caller's mistake, whatever the states. */
+static bool takes_over(const struct hg_entry *e, const struct hg_entry *was)
+{
+    return !was || (!was->fresh && was->served.state == HG_SEG_LIVE && e->served.state == HG_SEG_SEALED);
+}
+
 /* A sealed segment takes the place of a live sink of its id: hand-off within one process. old[i]: what es[i] replaced. */
 static enum hg_rc insert(struct hg_registry *r, struct hg_entry **es, struct hg_entry **old, size_t n, struct hg_err *err)
 {
-    for (size_t i = 0; i < n; i++) {
-        const struct hg_entry *e = hg_map_get(r->entries, es[i]->text);
-        if (e && (e->served.state != HG_SEG_LIVE || es[i]->served.state != HG_SEG_SEALED)) return hg_fail(err, HG_E_CONFLICT, "%s is served here already", es[i]->text);
+    enum hg_rc rc = HG_OK;
+    size_t i = 0;
+    for (; i < n && !rc; i++) {
+        void *was = hg_map_get(r->entries, es[i]->text);
+        if (!takes_over(es[i], was)) rc = hg_fail(err, HG_E_CONFLICT, "%s is served here already", es[i]->text);
+        else if (!hg_map_put(r->entries, es[i]->text, es[i], NULL)) rc = hg_fail(err, HG_E_NOMEM, "serving %zu segments", n);
+        else old[i] = was;
+        es[i]->fresh = true;
     }
-    for (size_t i = 0; i < n; i++) {
-        void *was = NULL;
-        if (hg_map_put(r->entries, es[i]->text, es[i], &was)) {
-            old[i] = was;
-            continue;
-        }
-        while (i-- > 0) {
-            hg_map_take(r->entries, es[i]->text);
-            if (old[i] && !hg_map_put(r->entries, old[i]->text, old[i], NULL)) abort(); /* the room was just given back */
-            old[i] = NULL;
-        }
-        return hg_fail(err, HG_E_NOMEM, "serving %zu segments", n);
+    if (!rc) {
+        for (i = 0; i < n; i++) es[i]->fresh = false;
+        return HG_OK;
     }
-    return HG_OK;
+    for (i--; i-- > 0;) { /* all or none; the one that failed is not in */
+        hg_map_take(r->entries, es[i]->text);
+        if (old[i] && !hg_map_put(r->entries, old[i]->text, old[i], NULL)) abort(); /* the room was just given back */
+        old[i] = NULL;
+    }
+    return rc;
 }
 
 enum hg_rc hg_dataserver_add_many(struct hg_dataserver *d, const struct hg_served *s, size_t n, struct hg_err *err)

@@ -1,7 +1,8 @@
-/* A query on a data server. The request is parsed on the pool; each segment asked for is a work item there, so that long queries share the threads with others by priority.
- * Items merge their partial results into one; the last to end answers.
+/* A query on a data server. The request is parsed on the pool; then at most as many runners as there are threads take its segments one by one. After each segment a runner
+ * goes to the back of the pool's queue, so that queries share the threads by priority and a query over 100,000 segments waits in it as a few jobs. The partial results are merged
+ * into one; the last runner answers.
  *
- *   request ──► start (parse, look up) ──► item, item, item … ──► finish (encode, coverage, end)
+ *   request ──► start (parse, look up) ──► runners: segment, segment … ──► finish (encode, coverage, end)
  */
 #include <stdlib.h>
 #include <time.h>
@@ -13,30 +14,34 @@
 
 #define MAX_REPLY ((size_t)2 << 30)
 
+#define START_PRIORITY (1 << 20) /* parsing goes before scans that wait already: it is short, and its runners queue by the query's own priority */
+#define MAX_PRIORITY 1000000
+
+struct item {
+    struct hg_entry *entry;
+    struct hg_sub_item ask;
+};
+
 struct run {
     struct hg_dataserver *d;
     struct hg_wire_stream *st;
     struct hg_arena *arena; /* request, plan, lists */
     struct hg_budget budget;
     struct hg_span body;
-    int64_t deadline_mono_ms, priority;
+    int64_t deadline_mono_ms;
+    int priority;
     const struct hg_query *q;
     struct item *items;
     uint32_t n_items;
+    _Atomic uint32_t next; /* the item that the next free runner takes */
     struct hg_str *covered, *missing;
 
-    pthread_mutex_t mu; /* guards all below */
+    pthread_mutex_t mu; /* guards all below; the merge works under it */
     struct hg_merge *merge;
     struct hg_exec merge_exec;
     struct hg_err err; /* the first failure */
-    uint32_t left, n_covered, n_missing;
+    uint32_t runners, n_covered, n_missing;
     int64_t rows_scanned, cpu_us;
-};
-
-struct item {
-    struct run *run;
-    struct hg_entry *entry;
-    struct hg_sub_item ask;
 };
 
 static int64_t thread_cpu_us(void)
@@ -98,9 +103,16 @@ static void finish(struct run *r)
     run_free(r);
 }
 
-static enum hg_rc scan_sources(struct item *it, struct hg_exec *x, struct hg_err *err)
+static enum hg_rc look(const struct run *r, struct hg_err *err)
 {
-    struct run *r = it->run;
+    if (hg_wire_cancelled(r->st)) return hg_fail(err, HG_E_CANCELLED, "the query was cancelled");
+    if (r->deadline_mono_ms && hg_clock_mono_ms() > r->deadline_mono_ms) return hg_fail(err, HG_E_TIMEOUT, "the query ran past its deadline");
+    return HG_OK;
+}
+
+static enum hg_rc scan_sources(struct run *r, struct item *it, struct hg_exec *x, struct hg_err *err)
+{
+    HG_TRY(look(r, err)); /* a live sink's acquire is not free */
     struct hg_arena *a = hg_arena_new(&r->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "scan of %s", it->entry->text);
     const struct hg_source *const *srcs;
@@ -123,39 +135,64 @@ static enum hg_rc scan_sources(struct item *it, struct hg_exec *x, struct hg_err
     return rc;
 }
 
-/* One segment. After a failure of another the rest only count down. */
-static void run_item(void *arg)
+static void fail_run(struct run *r, enum hg_rc rc, const struct hg_err *err) /* r->mu held */
 {
-    struct item *it = arg;
-    struct run *r = it->run;
-    pthread_mutex_lock(&r->mu);
-    bool failed = r->err.rc != HG_OK;
-    pthread_mutex_unlock(&r->mu);
+    atomic_store(&r->next, r->n_items); /* what is left need not be scanned */
+    if (r->err.rc) return;
+    r->err = *err;
+    r->err.rc = rc;
+}
+
+static void run_item(struct run *r, struct item *it)
+{
     struct hg_exec x = exec_of(r);
     struct hg_err err = {HG_OK, ""};
-    enum hg_rc rc = HG_OK;
     int64_t cpu = thread_cpu_us();
-    if (!failed) rc = scan_sources(it, &x, &err);
+    enum hg_rc rc = scan_sources(r, it, &x, &err);
     cpu = thread_cpu_us() - cpu;
     pthread_mutex_lock(&r->mu);
-    if (rc && !r->err.rc) {
-        r->err = err;
-        r->err.rc = rc;
-    }
-    if (!rc && !failed) r->covered[r->n_covered++] = it->ask.segid;
+    if (rc) fail_run(r, rc, &err);
+    else r->covered[r->n_covered++] = it->ask.segid;
     r->rows_scanned += x.stats.rows_scanned;
     r->cpu_us += cpu;
-    bool last = --r->left == 0;
+    pthread_mutex_unlock(&r->mu);
+}
+
+static bool take_item(struct run *r, uint32_t *at)
+{
+    *at = atomic_load(&r->next);
+    while (*at < r->n_items)
+        if (atomic_compare_exchange_weak(&r->next, at, *at + 1)) return true;
+    return false;
+}
+
+static void leave(struct run *r, uint32_t n) /* n runners have nothing to do any more */
+{
+    pthread_mutex_lock(&r->mu);
+    bool last = (r->runners -= n) == 0;
     pthread_mutex_unlock(&r->mu);
     if (last) finish(r);
+}
+
+static void runner(void *arg)
+{
+    struct run *r = arg;
+    uint32_t at;
+    while (take_item(r, &at)) {
+        run_item(r, &r->items[at]);
+        struct hg_err ignore; /* a full queue: it goes on without waiting its turn */
+        if (atomic_load(&r->next) < r->n_items && !hg_pool_submit(r->d->pool, r->priority, runner, r, &ignore)) return;
+    }
+    leave(r, 1);
 }
 
 static enum hg_rc prepare(struct run *r, struct hg_err *err)
 {
     struct hg_subquery sq;
+    HG_TRY(look(r, err));
     HG_TRY(hg_subquery_decode(r->arena, r->body, &sq, err));
     HG_TRY(hg_query_parse(r->arena, sq.query, &r->q, err));
-    r->priority = sq.priority;
+    r->priority = (int)(sq.priority > MAX_PRIORITY ? MAX_PRIORITY : sq.priority < -MAX_PRIORITY ? -MAX_PRIORITY : sq.priority);
     r->merge_exec = exec_of(r);
     HG_TRY(hg_merge_new(r->q, &r->merge_exec, &r->merge, err));
     struct item *items = hg_arena_array(r->arena, sq.n_items + 1, sizeof *items);
@@ -165,7 +202,7 @@ static enum hg_rc prepare(struct run *r, struct hg_err *err)
     r->items = items;
     for (uint32_t i = 0; i < sq.n_items; i++) {
         struct hg_entry *e = hg_registry_get(r->d->reg, sq.items[i].segid);
-        if (e) items[r->n_items++] = (struct item){r, e, sq.items[i]};
+        if (e) items[r->n_items++] = (struct item){e, sq.items[i]};
         else r->missing[r->n_missing++] = sq.items[i].segid;
     }
     return HG_OK;
@@ -182,19 +219,25 @@ static void start(void *arg)
         finish(r);
         return;
     }
-    /* The items count down; one more is held here so that none ends the query while others are still to be submitted. */
-    r->left = r->n_items + 1;
-    uint32_t submitted = 0;
-    while (submitted < r->n_items && !(rc = hg_pool_submit(r->d->pool, (int)r->priority, run_item, &r->items[submitted], &err))) submitted++;
-    pthread_mutex_lock(&r->mu);
-    if (rc && !r->err.rc) {
-        r->err = err;
-        r->err.rc = rc;
+    uint32_t want = hg_pool_threads(r->d->pool), sent = 0;
+    if (want > r->n_items) want = r->n_items;
+    r->runners = want;
+    while (sent < want && !hg_pool_submit(r->d->pool, r->priority, runner, r, &err)) sent++;
+    if (sent + 1 < want) leave(r, want - sent - 1); /* the one that is left keeps the query alive */
+    if (sent < want) runner(r);                     /* no room in the queue: this job is one of them */
+}
+
+/* r may be NULL. */
+static void refuse(struct hg_dataserver *d, struct hg_wire_stream *st, struct run *r, const struct hg_err *err)
+{
+    hg_wire_fail(st, err->rc, err->msg);
+    if (r) {
+        run_free(r);
+        return;
     }
-    r->left -= r->n_items - submitted + 1;
-    bool last = r->left == 0;
-    pthread_mutex_unlock(&r->mu);
-    if (last) finish(r);
+    pthread_mutex_lock(&d->mu);
+    if (--d->running == 0) pthread_cond_broadcast(&d->idle);
+    pthread_mutex_unlock(&d->mu);
 }
 
 void hg_run_query(struct hg_dataserver *d, struct hg_wire_stream *st, const struct hg_wire_request *rq)
@@ -209,27 +252,24 @@ void hg_run_query(struct hg_dataserver *d, struct hg_wire_stream *st, const stru
         return;
     }
     struct run *r = calloc(1, sizeof *r);
-    if (r) {
-        r->d = d;
-        r->st = st;
-        r->deadline_mono_ms = rq->deadline_mono_ms;
-        pthread_mutex_init(&r->mu, NULL);
-        hg_budget_init(&r->budget, d->opt.process, "query memory", d->opt.query_memory_bytes);
-        r->arena = hg_arena_new(&r->budget);
-        uint8_t *copy = r->arena ? hg_arena_alloc(r->arena, rq->body.len) : NULL;
-        if (copy) {
-            memcpy(copy, rq->body.p, rq->body.len);
-            r->body = (struct hg_span){copy, rq->body.len};
-            /* Parsing goes before scans that wait already: it is short, and its items queue by the query's own priority. */
-            if (!hg_pool_submit(d->pool, 1 << 20, start, r, &err)) return;
-        }
-    }
-    hg_wire_fail(st, err.rc, err.msg);
-    if (r) {
-        run_free(r);
+    if (!r) {
+        refuse(d, st, NULL, &err);
         return;
     }
-    pthread_mutex_lock(&d->mu);
-    d->running--;
-    pthread_mutex_unlock(&d->mu);
+    r->d = d;
+    r->st = st;
+    r->deadline_mono_ms = rq->deadline_mono_ms;
+    pthread_mutex_init(&r->mu, NULL);
+    hg_budget_init(&r->budget, d->opt.process, "query memory", d->opt.query_memory_bytes);
+    r->arena = hg_arena_new(&r->budget);
+    uint8_t *copy = r->arena ? hg_arena_alloc(r->arena, rq->body.len) : NULL;
+    if (copy) {
+        memcpy(copy, rq->body.p, rq->body.len);
+        r->body = (struct hg_span){copy, rq->body.len};
+        if (!hg_pool_submit(d->pool, START_PRIORITY, start, r, &err)) return;
+        err.rc = HG_E_UNAVAILABLE; /* a full queue is this server's trouble, not the query's: it may be asked elsewhere, or again */
+    } else if (r->arena) {
+        hg_arena_fail(r->arena, "sub-query", &err);
+    }
+    refuse(d, st, r, &err);
 }

@@ -14,6 +14,7 @@ struct hg_entry { /* something served; lives until removed and unused */
     struct hg_arena *arena;
     struct hg_served served; /* strings in arena; state, rows, bytes guarded by the registry's mutex */
     char *text, *shard_text;
+    bool fresh; /* of a batch that is just being added; guarded by the registry's mutex */
 };
 
 struct hg_registry;
@@ -21,11 +22,12 @@ struct hg_registry *hg_registry_new(void);
 void hg_registry_free(struct hg_registry *r); /* ends the inventory streams, drops what is left */
 struct hg_entry *hg_registry_get(struct hg_registry *r, struct hg_str id); /* referenced; NULL: not served */
 void hg_entry_release(struct hg_entry *e);
-void hg_registry_subscribe(struct hg_registry *r, struct hg_wire_stream *st);
+void hg_registry_subscribe(struct hg_registry *r, struct hg_wire_stream *st); /* writes the whole list: not on a loop. Takes st */
 
 struct hg_dataserver {
     struct hg_registry *reg;
-    struct hg_pool *pool;
+    struct hg_pool *pool;      /* scans */
+    struct hg_pool *inventory; /* one thread: whole lists are written there, and never wait for scans */
     struct hg_dataserver_options opt;
     pthread_mutex_t mu; /* guards running */
     pthread_cond_t idle;
