@@ -29,6 +29,7 @@ struct node {
     enum hg_role role;
     unsigned parts;
     _Atomic bool ready;
+    char data_dir[4096]; /* data.dir as an absolute path */
     char name[320], roles[128], http_address[300], wire_address[4200], http_url[320];
     struct hg_budget memory;
     struct hg_loop *loop;
@@ -78,7 +79,7 @@ static const char *under_data(const struct node *n, const char *key, const char 
 {
     const char *set = *key ? cfg_str(n, key) : "";
     if (*set) return set;
-    snprintf(buf, cap, "%s%s/%s", prefix, cfg_str(n, "data.dir"), name);
+    snprintf(buf, cap, "%s%s/%s", prefix, n->data_dir, name);
     return buf;
 }
 
@@ -215,7 +216,7 @@ static enum hg_rc start_ingest(struct node *n, struct hg_err *err)
     if (n->role == HG_ROLE_STANDALONE && hg_cfg_bool(n->cfg, "kafka.mock")) {
         HG_TRY(hg_kafka_mock_start(&n->mock, err));
         bootstrap = hg_kafka_mock_bootstrap(n->mock);
-        snprintf(ingest_dir, sizeof ingest_dir, "%s/kafka-bootstrap", cfg_str(n, "data.dir")); /* producers find it there */
+        snprintf(ingest_dir, sizeof ingest_dir, "%s/kafka-bootstrap", n->data_dir); /* producers find it there */
         HG_TRY(hg_file_write_atomic(ingest_dir, (struct hg_span){(const uint8_t *)bootstrap, strlen(bootstrap)}, err));
     }
     struct hg_ingest_options o = {
@@ -263,6 +264,7 @@ static enum hg_rc start(struct node *n, bool *stop, struct hg_err *err)
     hg_budget_init(&n->memory, NULL, "server memory", cfg_int(n, "server.memory"));
     name_roles(n);
     HG_TRY(hg_dir_make(cfg_str(n, "data.dir"), err));
+    if (!realpath(cfg_str(n, "data.dir"), n->data_dir)) return hg_fail_errno(err, HG_E_IO, "data.dir %s", cfg_str(n, "data.dir"));
     HG_TRY(start_network(n, err));
     HG_TRY(open_meta(n, stop, err));
     if (*stop) return HG_OK;

@@ -14,7 +14,7 @@ void hg_sel_list(struct hg_sel *s)
 bool hg_sieve_is_all(const struct hg_sieve *s) { return s->root->kind == NODE_ALL; }
 bool hg_sieve_is_none(const struct hg_sieve *s) { return s->root->kind == NODE_NONE; }
 
-bool node_i64_in(const struct node *n, int64_t v)
+bool hg_node_i64_in(const struct node *n, int64_t v)
 {
     if (n->span) {
         uint64_t k = (uint64_t)v - (uint64_t)n->base;
@@ -35,7 +35,7 @@ static bool range_has(const struct range_f64 *r, double v)
     if (r->has_hi && (r->hi_open ? v >= r->hi : v > r->hi)) return false;
     return true;
 }
-bool node_f64_in(const struct node *n, double v)
+bool hg_node_f64_in(const struct node *n, double v)
 {
     if (isnan(v)) return n->nan_in;
     for (uint32_t k = 0; k < n->n_rf; k++)
@@ -184,16 +184,16 @@ static void keep_i64(const struct node *n, const int64_t *v, const uint8_t *null
         if (nulls) KEEP(sel, nulls[i] ? null_passes : ((v[i] >= lo) & (v[i] <= hi)) != invert);
         else KEEP(sel, ((v[i] >= lo) & (v[i] <= hi)) != invert);
     } else if (nulls) {
-        KEEP(sel, nulls[i] ? null_passes : node_i64_in(n, v[i]) != invert);
+        KEEP(sel, nulls[i] ? null_passes : hg_node_i64_in(n, v[i]) != invert);
     } else {
-        KEEP(sel, node_i64_in(n, v[i]) != invert);
+        KEEP(sel, hg_node_i64_in(n, v[i]) != invert);
     }
 }
 
 static void keep_f64(const struct node *n, const double *v, const uint8_t *nulls, struct hg_sel *sel)
 {
-    if (nulls) KEEP(sel, nulls[i] ? n->null_passes : node_f64_in(n, v[i]) != n->invert);
-    else KEEP(sel, node_f64_in(n, v[i]) != n->invert);
+    if (nulls) KEEP(sel, nulls[i] ? n->null_passes : hg_node_f64_in(n, v[i]) != n->invert);
+    else KEEP(sel, hg_node_f64_in(n, v[i]) != n->invert);
 }
 
 static enum hg_rc memo_answer(struct node *n, int64_t bits, bool *out, struct hg_err *err)

@@ -73,7 +73,7 @@ struct hg_sieve {
 };
 
 static inline bool id_in(const uint64_t *bits, uint32_t id) { return bits[id >> 6] >> (id & 63) & 1; }
-bool node_i64_in(const struct node *n, int64_t v);
-bool node_f64_in(const struct node *n, double v);
+bool hg_node_i64_in(const struct node *n, int64_t v);
+bool hg_node_f64_in(const struct node *n, double v);
 
 #endif
