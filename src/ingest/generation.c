@@ -101,7 +101,7 @@ static enum hg_rc chunk_of(struct hg_gen *g, int64_t t, struct hg_gen_chunk **ou
 
 enum hg_rc hg_gen_row(struct hg_gen *g, const struct hg_row *row, struct hg_err *err)
 {
-    struct hg_gen_chunk *c;
+    struct hg_gen_chunk *c = NULL;
     HG_TRY(chunk_of(g, row->time, &c, err));
     if (c->n == c->cap) {
         size_t cap = c->cap ? c->cap * 2 : 64;
