@@ -131,18 +131,54 @@ void hg_meta_close(struct hg_meta *m)
 
 /* ---- audit ---- */
 
-struct audit { const char *who, *what, *detail; };
-static enum hg_rc audit_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
+enum hg_rc hg_audit_tx(struct hg_tx *tx, int64_t now, const char *who, const char *what, const char *detail_json, struct hg_err *err)
+{
+    return hg_db_exec(tx, "INSERT INTO hg_audit (at_ms, who, what, detail) VALUES ($1, $2, $3, $4)", DB_V(DB_I(now), DB_T(who), DB_T(what), DB_T(detail_json)), NULL, NULL, NULL, err);
+}
+
+struct audit {
+    const char *who, *what, *detail;
+    struct hg_arena *a;
+    int64_t since, limit;
+    struct hg_audit_row *v;
+    size_t n, cap;
+};
+static enum hg_rc audit_now(struct hg_tx *tx, void *arg, struct hg_err *err)
 {
     const struct audit *w = arg;
     int64_t now;
     HG_TRY(hg_db_now(tx, &now, err));
-    return hg_db_exec(tx, "INSERT INTO hg_audit (at_ms, who, what, detail) VALUES ($1, $2, $3, $4)", DB_V(DB_I(now), DB_T(w->who), DB_T(w->what), DB_T(w->detail)), NULL, NULL,
-                      NULL, err);
+    return hg_audit_tx(tx, now, w->who, w->what, w->detail, err);
 }
 
 enum hg_rc hg_meta_audit(struct hg_meta *m, const char *who, const char *what, const char *detail_json, struct hg_err *err)
 {
-    struct audit w = {who, what, detail_json};
-    return hg_db_run(m->db, HG_TX_WRITE, audit_tx, &w, err);
+    struct audit w = {.who = who, .what = what, .detail = detail_json};
+    return hg_db_run(m->db, HG_TX_WRITE, audit_now, &w, err);
+}
+
+static enum hg_rc audit_row(void *arg, const struct hg_dbrow *r, struct hg_err *err)
+{
+    struct audit *w = arg;
+    struct hg_audit_row row = {hg_dbrow_i64(r, 0), hg_arena_strdup(w->a, hg_dbrow_text(r, 1)), hg_arena_strdup(w->a, hg_dbrow_text(r, 2)), hg_arena_strdup(w->a, hg_dbrow_text(r, 3))};
+    if (!row.who || !row.what || !row.detail) return hg_arena_fail(w->a, "audit log", err);
+    HG_GROW(w->a, w->v, w->n, w->cap, "audit log", err);
+    w->v[w->n++] = row;
+    return HG_OK;
+}
+
+static enum hg_rc audit_list_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
+{
+    struct audit *w = arg;
+    w->n = 0;
+    return hg_db_exec(tx, "SELECT at_ms, who, what, detail FROM hg_audit WHERE at_ms >= $1 ORDER BY at_ms DESC LIMIT $2", DB_V(DB_I(w->since), DB_I(w->limit)), audit_row, w, NULL, err);
+}
+
+enum hg_rc hg_meta_audit_list(struct hg_meta *m, struct hg_arena *a, int64_t since_ms, int64_t limit, struct hg_audit_row **out, size_t *n, struct hg_err *err)
+{
+    struct audit w = {.a = a, .since = since_ms, .limit = limit > 0 ? limit : INT32_MAX};
+    HG_TRY(hg_db_run(m->db, HG_TX_READ, audit_list_tx, &w, err));
+    *out = w.v;
+    *n = w.n;
+    return HG_OK;
 }

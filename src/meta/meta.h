@@ -56,8 +56,8 @@ struct hg_publish {
 HG_MUST_USE enum hg_rc hg_meta_publish(struct hg_meta *m, const struct hg_publish *p, int64_t *publish_id, struct hg_err *err);
 /* Flips a publish to visible, one numbered change; older segments that it wholly overshadows leave the list in the same change and are marked unused. Idempotent. */
 HG_MUST_USE enum hg_rc hg_meta_make_visible(struct hg_meta *m, int64_t publish_id, struct hg_err *err);
-/* Publishes waiting to become visible and their segments' ids. */
-struct hg_pending { int64_t publish_id; const char *datasource, *task; const struct hg_segid *ids; size_t n; int64_t created_ms; };
+/* Publishes (and reverts) waiting to become visible and their segments' ids. */
+struct hg_pending { int64_t publish_id; const char *datasource, *task; const struct hg_segid *ids; size_t n; int64_t created_ms; bool revert; };
 HG_MUST_USE enum hg_rc hg_meta_pending(struct hg_meta *m, struct hg_arena *a, struct hg_pending **out, size_t *n, struct hg_err *err);
 
 /* ---- segments ---- */
@@ -71,7 +71,76 @@ HG_MUST_USE enum hg_rc hg_meta_visible(struct hg_meta *m, struct hg_arena *a, in
 /* Marks segments unused (and not visible), or used again and visible; ids as text. *changed counts. */
 HG_MUST_USE enum hg_rc hg_meta_mark(struct hg_meta *m, const char *datasource, const char *const *ids, size_t n, bool used, int64_t *changed, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_meta_mark_interval(struct hg_meta *m, const char *datasource, struct hg_interval iv, bool used, int64_t *changed, struct hg_err *err);
-HG_MUST_USE enum hg_rc hg_meta_delete_unused(struct hg_meta *m, const char *const *ids, size_t n, struct hg_err *err); /* rows only, for clean-up */
+
+/* ---- versions ---- */
+/* What there was and is of an interval: one row a chunk (namespace, interval, version). */
+struct hg_version_row {
+    const char *ns, *version;
+    struct hg_interval interval;
+    int64_t segments, rows, bytes; /* of what is still there */
+    int64_t used, visible;         /* how many of the segments are; used and not visible: waiting */
+    int64_t gone, gone_rows;       /* segments (and their rows) that clean-up has deleted */
+    bool complete;                 /* all core partitions are there, and nothing is gone */
+    bool shown;                    /* some instant of it answers queries now */
+    int64_t publishes;             /* how many added to it: streams add to a version */
+    int64_t publish_id;            /* the first of them */
+    const char *task;              /* and what did it */
+    int64_t created_ms, published_ms, last_published_ms; /* the oldest file; the first and the last publish */
+    const char *sums;              /* totals of metrics over its segments, JSON as hg_segment_sums writes it; NULL: none of them has totals */
+    int64_t sums_segments;         /* how many of its segments have totals: fewer than `segments` make the totals too small */
+};
+/* ns NULL: all; interval: chunks that overlap it. By namespace, interval, version. Also chunks of which clean-up has left nothing. */
+HG_MUST_USE enum hg_rc hg_meta_versions(struct hg_meta *m, struct hg_arena *a, const char *datasource, const char *ns, struct hg_interval iv, struct hg_version_row **out, size_t *n,
+                                        struct hg_err *err);
+
+/* Brings back, over all the intervals at one moment, what a namespace's newest data of version to_version or older was there; newer versions become unused. to_version NULL: in
+ * each interval, the version before the newest one that can be seen. The segments that come back become used (so that they are loaded) and the revert waits like a
+ * batch publish (hg_meta_pending) until all are served; then hg_meta_make_visible makes the whole change under one number.
+ * A revert that can no longer be made then (its segments were marked unused, or the list changed so that it would show too little outside of its intervals) is given up: its
+ * segments go back to unused and the audit log tells why.
+ * HG_E_NOTFOUND: there is no such version, or none older. HG_E_CONFLICT: the older version is not complete or partly deleted, or another revert of these intervals
+ * waits. HG_E_INVALID: an interval cuts through a segment, whose rest would change too. Names and intervals are checked. */
+struct hg_revert {
+    const char *datasource, *ns;
+    const struct hg_interval *ivs; /* not overlapping each other */
+    size_t n_ivs;
+    const char *to_version;
+    const char *who;   /* for the audit log */
+    bool dry_run;      /* only says what would change */
+};
+struct hg_revert_result {
+    int64_t publish_id;            /* 0: nothing to change, or a dry run */
+    const struct hg_segment_row *on, *off; /* segments that become visible, and that go */
+    size_t n_on, n_off;
+};
+HG_MUST_USE enum hg_rc hg_meta_revert(struct hg_meta *m, struct hg_arena *a, const struct hg_revert *w, struct hg_revert_result *out, struct hg_err *err);
+/* Gives up a publish or revert that waits: its segments become unused, and it is not shown by hg_meta_pending any more. HG_E_NOTFOUND; HG_E_CONFLICT: it is visible, or given up
+ * already. */
+HG_MUST_USE enum hg_rc hg_meta_cancel(struct hg_meta *m, int64_t publish_id, const char *who, const char *why, struct hg_err *err);
+
+/* ---- clean-up ---- */
+/* Unused segments that may go, oldest change first: unused for at least older_than_ms. Where the interval still has used segments, its keep_versions newest unused versions
+ * stay, whatever their age, so that it can be reverted; what was dropped whole (by rule or by hand) goes by age alone. */
+struct hg_clean {
+    const char *datasource; /* NULL: all */
+    int64_t older_than_ms;
+    int64_t keep_versions;
+    int64_t limit;          /* at most so many; 0: 1,000 */
+};
+HG_MUST_USE enum hg_rc hg_meta_unused_candidates(struct hg_meta *m, struct hg_arena *a, const struct hg_clean *w, struct hg_segment_row **out, size_t *n, struct hg_err *err);
+/* Takes rows of unused segments away; used ones among ids are left. Their files' paths are kept as trash until hg_meta_trash_done: a crash in between loses track of none. Their ids are never
+ * given again, so neither are the paths. *deleted (may be NULL) counts. */
+HG_MUST_USE enum hg_rc hg_meta_delete_unused(struct hg_meta *m, const char *const *ids, size_t n, int64_t *deleted, struct hg_err *err);
+/* Paths in deep storage to remove, oldest first; after removing, tell. */
+HG_MUST_USE enum hg_rc hg_meta_trash(struct hg_meta *m, struct hg_arena *a, int64_t limit, const char ***paths, size_t *n, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_meta_trash_done(struct hg_meta *m, const char *const *paths, size_t n, struct hg_err *err);
+/* Forgets what is older than so many ms; 0: keeps it all. Never what something still refers to: the current state of a document, publishes that have segments, replaced intervals
+ * and deletions that a revert must know of. */
+struct hg_prune {
+    int64_t doc_history_ms, audit_ms, publishes_ms, gone_ms, visible_ms;
+};
+struct hg_pruned { int64_t doc_history, audit, publishes, gone, visible; }; /* rows */
+HG_MUST_USE enum hg_rc hg_meta_prune(struct hg_meta *m, const struct hg_prune *w, struct hg_pruned *out, struct hg_err *err);
 
 /* ---- streams ---- */
 HG_MUST_USE enum hg_rc hg_meta_offsets(struct hg_meta *m, struct hg_arena *a, const char *stream, struct hg_offset **out, size_t *n, struct hg_err *err);
@@ -109,5 +178,7 @@ HG_MUST_USE enum hg_rc hg_meta_lead(struct hg_meta *m, const char *what, const c
 HG_MUST_USE enum hg_rc hg_meta_leader(struct hg_meta *m, struct hg_arena *a, const char *what, const char **owner, const char **address, struct hg_err *err); /* HG_E_NOTFOUND */
 
 HG_MUST_USE enum hg_rc hg_meta_audit(struct hg_meta *m, const char *who, const char *what, const char *detail_json, struct hg_err *err);
+struct hg_audit_row { int64_t at_ms; const char *who, *what, *detail; };
+HG_MUST_USE enum hg_rc hg_meta_audit_list(struct hg_meta *m, struct hg_arena *a, int64_t since_ms, int64_t limit, struct hg_audit_row **out, size_t *n, struct hg_err *err); /* newest first */
 
 #endif

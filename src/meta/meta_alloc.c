@@ -83,6 +83,11 @@ static enum hg_rc still_good(struct hg_tx *tx, struct alloc *s, bool *good, stru
     /* After an operator's reset a stream may come by the same offsets again; its rows are another segment then. */
     HG_TRY(hg_db_i64(tx, "SELECT count(*) FROM hg_segments WHERE id = $1", DB_V(DB_T(text)), &published, NULL, err));
     *good = published == 0;
+    if (!*good) return HG_OK;
+    /* Of a chunk that clean-up has been at, the id may have been published and deleted. */
+    HG_TRY(hg_db_i64(tx, "SELECT count(*) FROM hg_gone WHERE datasource = $1 AND ns = $2 AND start_ms = $3 AND end_ms = $4 AND version = $5",
+                     DB_V(DB_T(id.datasource), DB_T(id.ns), DB_I(id.interval.start), DB_I(id.interval.end), DB_T(id.version)), &published, NULL, err));
+    *good = published == 0;
     return HG_OK;
 }
 

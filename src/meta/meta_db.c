@@ -269,6 +269,12 @@ void hg_db_bulk_free(struct hg_db_bulk *b) { free(b->vals); }
 
 enum hg_rc hg_db_each_in(struct hg_tx *tx, const char *sql, const struct hg_dbv v[2], const char *const *texts, size_t n, int64_t *changed, struct hg_err *err)
 {
+    return hg_db_rows_in(tx, sql, v, texts, n, NULL, NULL, changed, err);
+}
+
+enum hg_rc hg_db_rows_in(struct hg_tx *tx, const char *sql, const struct hg_dbv v[2], const char *const *texts, size_t n, hg_dbrow_fn *fn, void *arg, int64_t *changed,
+                         struct hg_err *err)
+{
     enum { STEP = 500 };
     struct hg_dbv vals[2 + STEP] = {v[0], v[1]};
     const char *mark = strstr(sql, "%s");
@@ -285,7 +291,7 @@ enum hg_rc hg_db_each_in(struct hg_tx *tx, const char *sql, const struct hg_dbv 
         hg_buf_puts(&text, mark + 2);
         hg_buf_u8(&text, 0);
         rc = hg_buf_check(&text, "metadata statement", err);
-        if (!rc) rc = hg_db_exec(tx, (const char *)text.p, vals, 2 + k, NULL, NULL, &some, err);
+        if (!rc) rc = hg_db_exec(tx, (const char *)text.p, vals, 2 + k, fn, arg, &some, err);
         if (changed) *changed += some;
     }
     hg_buf_free(&text);

@@ -77,6 +77,9 @@ HG_MUST_USE enum hg_rc hg_db_bulk_flush(struct hg_db_bulk *b, struct hg_err *err
 void hg_db_bulk_free(struct hg_db_bulk *b);
 /* Runs sql, in which "%s" stands for "($3, $4, …)", over texts some hundred at a time; $1 and $2 are v. */
 HG_MUST_USE enum hg_rc hg_db_each_in(struct hg_tx *tx, const char *sql, const struct hg_dbv v[2], const char *const *texts, size_t n, int64_t *changed, struct hg_err *err);
+/* The same for statements that give rows. */
+HG_MUST_USE enum hg_rc hg_db_rows_in(struct hg_tx *tx, const char *sql, const struct hg_dbv v[2], const char *const *texts, size_t n, hg_dbrow_fn *fn, void *arg, int64_t *changed,
+                                     struct hg_err *err);
 
 /* ---- what a kind of database implements ---- */
 struct hg_db_ops {
@@ -170,6 +173,10 @@ struct hg_vis_list {
     struct hg_vis *v;
     size_t n, cap;
 };
+/* The list stands still for the rest of the transaction; it is not changed. */
+HG_MUST_USE enum hg_rc hg_vis_lock(struct hg_tx *tx, struct hg_err *err);
+/* Forgets changes up to a number. */
+HG_MUST_USE enum hg_rc hg_vis_forget(struct hg_tx *tx, int64_t upto, int64_t *forgotten, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_vis_load(struct hg_tx *tx, const char *datasource, const char *ns, struct hg_interval iv, struct hg_vis_list *out, struct hg_err *err);
 /* One numbered change of the visible list: its number; the list is this transaction's until it ends. */
 HG_MUST_USE enum hg_rc hg_vis_begin(struct hg_tx *tx, int64_t *seq, int64_t now, struct hg_err *err);
@@ -178,6 +185,25 @@ struct hg_timeline;
 HG_MUST_USE enum hg_rc hg_vis_timeline(struct hg_arena *a, const struct hg_vis *v, size_t n, struct hg_timeline **out, struct hg_err *err);
 /* Would a complete chunk (interval, version) hide anything that can be seen among v? *hidden is one of those. */
 HG_MUST_USE enum hg_rc hg_vis_would_hide(struct hg_arena *a, const struct hg_vis *v, size_t n, struct hg_interval iv, const char *version, const struct hg_vis **hidden, struct hg_err *err);
+/* Over several intervals; what lies in two of them comes twice. */
+HG_MUST_USE enum hg_rc hg_vis_load_all(struct hg_tx *tx, const char *datasource, const char *ns, const struct hg_interval *ivs, size_t n, struct hg_vis_list *out, struct hg_err *err);
+/* Sorts, and joins what overlaps or touches. */
+size_t hg_intervals_join(struct hg_interval *v, size_t n);
+/* Segments to take off the list, as text. */
+struct hg_drops {
+    struct hg_arena *a;
+    const char **ids;
+    size_t n, cap;
+};
+HG_MUST_USE enum hg_rc hg_drops_add(struct hg_drops *d, const struct hg_segid *id, struct hg_err *err);
+/* Adds those that no instant shows. */
+HG_MUST_USE enum hg_rc hg_drops_find(const struct hg_vis_list *around, struct hg_drops *d, struct hg_err *err);
+/* Takes them off by change seq, and marks them unused. */
+HG_MUST_USE enum hg_rc hg_drops_apply(struct hg_tx *tx, const struct hg_drops *d, int64_t seq, int64_t now, struct hg_err *err);
+/* The flip of a revert whose row in hg_publishes is locked and set visible already. */
+HG_MUST_USE enum hg_rc hg_revert_flip(struct hg_tx *tx, struct hg_arena *a, int64_t publish_id, const char *datasource, const char *ns, int64_t now, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_audit_tx(struct hg_tx *tx, int64_t now, const char *who, const char *what, const char *detail_json, struct hg_err *err);
+#define HG_ALLOCATIONS_KEPT_MS (30 * 24 * 3600 * INT64_C(1000)) /* a stream asks again for an id it was given while its generation is open; long after, nobody does */
 HG_MUST_USE enum hg_rc hg_new_version_tx(struct hg_tx *tx, char *version, struct hg_err *err);
 
 #endif

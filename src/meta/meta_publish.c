@@ -8,9 +8,6 @@
 
 #include "timeline/timeline.h"
 
-/* A stream asks again for an id it was given while its generation is open; long after, nobody does. */
-#define ALLOCATIONS_KEPT_MS (30 * 24 * 3600 * INT64_C(1000))
-
 struct chunk { /* distinct interval and version among the segments of a publish */
     struct hg_interval iv;
     const char *version;
@@ -111,35 +108,10 @@ static enum hg_rc stream_side(struct hg_tx *tx, const struct publish *w, struct 
     const struct hg_publish *p = w->p;
     HG_TRY(fence(tx, p, err));
     for (size_t i = 0; i < p->n_offsets; i++) HG_TRY(move_offset(tx, p->stream, p->expected[i].partition, p->expected[i].offset, p->next[i].offset, err));
-    return hg_db_exec(tx, "DELETE FROM hg_allocations WHERE stream = $1 AND created_ms < $2", DB_V(DB_T(p->stream), DB_I(w->now - ALLOCATIONS_KEPT_MS)), NULL, NULL, NULL, err);
+    return hg_db_exec(tx, "DELETE FROM hg_allocations WHERE stream = $1 AND created_ms < $2", DB_V(DB_T(p->stream), DB_I(w->now - HG_ALLOCATIONS_KEPT_MS)), NULL, NULL, NULL, err);
 }
 
 /* ---- what is visible around the publish ---- */
-
-static int by_start(const void *pa, const void *pb)
-{
-    const struct hg_interval *a = pa, *b = pb;
-    return a->start < b->start ? -1 : a->start > b->start;
-}
-
-/* Sorts, and joins what overlaps or touches. */
-static size_t join_intervals(struct hg_interval *v, size_t n)
-{
-    size_t k = 0;
-    if (n) qsort(v, n, sizeof *v, by_start);
-    for (size_t i = 0; i < n; i++) {
-        if (k && v[i].start <= v[k - 1].end) v[k - 1].end = v[i].end > v[k - 1].end ? v[i].end : v[k - 1].end;
-        else v[k++] = v[i];
-    }
-    return k;
-}
-
-static enum hg_rc load_around(struct hg_tx *tx, const char *datasource, const char *ns, const struct hg_interval *ivs, size_t n, struct hg_vis_list *out, struct hg_err *err)
-{
-    out->n = 0;
-    for (size_t i = 0; i < n; i++) HG_TRY(hg_vis_load(tx, datasource, ns, ivs[i], out, err));
-    return HG_OK;
-}
 
 /* A publish must not be older than what is visible where it goes, or it would never be seen. And a stream's must hide nothing: its rows come on top of
  * what is there. Either happens when something newer (older) became visible after its ids were allocated; allocating again gives ids that fit. */
@@ -150,8 +122,8 @@ static enum hg_rc check_versions(struct hg_tx *tx, const struct publish *w, stru
     char text[2 * HG_TIME_TEXT];
     if (!ivs) return hg_arena_fail(w->a, "publish", err);
     for (size_t i = 0; i < w->n_chunks; i++) ivs[i] = w->chunks[i].iv;
-    size_t n = join_intervals(ivs, w->n_chunks);
-    HG_TRY(load_around(tx, w->datasource, w->ns, ivs, n, &around, err));
+    size_t n = hg_intervals_join(ivs, w->n_chunks);
+    HG_TRY(hg_vis_load_all(tx, w->datasource, w->ns, ivs, n, &around, err));
     for (size_t i = 0; i < w->n_chunks; i++) {
         const struct chunk *c = &w->chunks[i];
         hg_interval_format(c->iv, text);
@@ -165,24 +137,6 @@ static enum hg_rc check_versions(struct hg_tx *tx, const struct publish *w, stru
     return HG_OK;
 }
 
-/* Segments to take off the list. */
-struct drops {
-    struct hg_arena *a;
-    const char **ids;
-    size_t n, cap;
-};
-
-static enum hg_rc drop(struct drops *d, const struct hg_segid *id, struct hg_err *err)
-{
-    char text[HG_SEGID_TEXT];
-    hg_segid_text(id, text);
-    const char *copy = hg_arena_strdup(d->a, text);
-    if (!copy) return hg_arena_fail(d->a, "publish", err);
-    HG_GROW(d->a, d->ids, d->n, d->cap, "publish", err);
-    d->ids[d->n++] = copy;
-    return HG_OK;
-}
-
 struct flip {
     int64_t id;
     struct hg_arena *a;
@@ -190,23 +144,11 @@ struct flip {
     struct hg_interval *ivs, *replaced;
     size_t n_ivs, cap_ivs, n_replaced, cap_replaced;
     const char *version; /* the greatest of the publish */
-    bool stream;
+    bool stream, revert;
 };
 
-static enum hg_rc find_overshadowed(const struct hg_vis_list *around, struct drops *d, struct hg_err *err)
-{
-    struct hg_timeline *t;
-    const struct hg_tl_entry **gone;
-    size_t n;
-    HG_TRY(hg_vis_timeline(d->a, around->v, around->n, &t, err));
-    enum hg_rc rc = hg_timeline_overshadowed(t, d->a, &gone, &n, err);
-    for (size_t i = 0; rc == HG_OK && i < n; i++) rc = drop(d, &gone[i]->id, err);
-    hg_timeline_free(t);
-    return rc;
-}
-
 /* The publish's segments are visible already (in this transaction). Finds what that hides wholly, and what its replaced intervals take away. */
-static enum hg_rc find_drops(struct hg_tx *tx, struct flip *f, struct drops *d, struct hg_err *err)
+static enum hg_rc find_drops(struct hg_tx *tx, struct flip *f, struct hg_drops *d, struct hg_err *err)
 {
     struct hg_vis_list around = {.a = f->a};
     size_t all = f->n_ivs + f->n_replaced;
@@ -214,22 +156,22 @@ static enum hg_rc find_drops(struct hg_tx *tx, struct flip *f, struct drops *d, 
     if (!near) return hg_arena_fail(f->a, "publish", err);
     if (f->n_ivs) memcpy(near, f->ivs, f->n_ivs * sizeof *near);
     if (f->n_replaced) memcpy(near + f->n_ivs, f->replaced, f->n_replaced * sizeof *near);
-    size_t n = join_intervals(near, all);
-    HG_TRY(load_around(tx, f->datasource, f->ns, near, n, &around, err));
+    size_t n = hg_intervals_join(near, all);
+    HG_TRY(hg_vis_load_all(tx, f->datasource, f->ns, near, n, &around, err));
 
     /* An older segment may reach beyond the publish and be hidden there by what was visible before: look at all of it. */
     struct hg_interval *wide = hg_arena_array(f->a, n + around.n, sizeof *wide);
     if (!wide) return hg_arena_fail(f->a, "publish", err);
     if (n) memcpy(wide, near, n * sizeof *wide);
     for (size_t i = 0; i < around.n; i++) wide[n + i] = around.v[i].id.interval;
-    size_t n_wide = join_intervals(wide, n + around.n);
-    HG_TRY(load_around(tx, f->datasource, f->ns, wide, n_wide, &around, err));
-    HG_TRY(find_overshadowed(&around, d, err));
+    size_t n_wide = hg_intervals_join(wide, n + around.n);
+    HG_TRY(hg_vis_load_all(tx, f->datasource, f->ns, wide, n_wide, &around, err));
+    HG_TRY(hg_drops_find(&around, d, err));
 
     for (size_t i = 0; i < around.n && f->version; i++)
         for (size_t k = 0; k < f->n_replaced; k++)
             if (hg_interval_contains(f->replaced[k], around.v[i].id.interval) && strcmp(around.v[i].id.version, f->version) < 0) {
-                HG_TRY(drop(d, &around.v[i].id, err));
+                HG_TRY(hg_drops_add(d, &around.v[i].id, err));
                 break;
             }
     return HG_OK;
@@ -250,18 +192,13 @@ static enum hg_rc flip_row(void *arg, const struct hg_dbrow *r, struct hg_err *e
  * without statistics walk the partial index of all that is visible. */
 static enum hg_rc show(struct hg_tx *tx, struct flip *f, int64_t seq, int64_t now, struct hg_err *err)
 {
-    struct drops d = {.a = f->a};
+    struct hg_drops d = {.a = f->a};
     HG_TRY(hg_db_exec(tx, "UPDATE hg_segments SET visible = 1, changed_ms = $2 WHERE publish_id = $1 AND used = 1", DB_V(DB_I(f->id), DB_I(now)), NULL, NULL, NULL, err));
     if (!f->stream) { /* a stream's publish hides nothing: it was checked */
         HG_TRY(hg_db_exec(tx, "SELECT DISTINCT start_ms, end_ms, version FROM hg_segments WHERE publish_id = $1 AND visible <> 0", DB_V(DB_I(f->id)), flip_row, f, NULL, err));
         HG_TRY(find_drops(tx, f, &d, err));
     }
-    const struct hg_dbv v[2] = {DB_I(seq), DB_I(now)}, off[2] = {DB_I(0), DB_I(now)};
-    if (d.n) {
-        HG_TRY(hg_db_each_in(tx, "INSERT INTO hg_visible_log (seq, segment_id, op, changed_ms) SELECT $1, id, 0, $2 FROM hg_segments WHERE visible <> 0 AND id IN %s ON CONFLICT (seq, segment_id) DO NOTHING",
-                             v, d.ids, d.n, NULL, err));
-        HG_TRY(hg_db_each_in(tx, "UPDATE hg_segments SET used = $1, visible = $1, changed_ms = $2 WHERE id IN %s", off, d.ids, d.n, NULL, err));
-    }
+    HG_TRY(hg_drops_apply(tx, &d, seq, now, err));
     return hg_db_exec(tx, "INSERT INTO hg_visible_log (seq, segment_id, op, changed_ms) SELECT $1, id, 1, $2 FROM hg_segments WHERE publish_id = $3 AND visible <> 0",
                       DB_V(DB_I(seq), DB_I(now), DB_I(f->id)), NULL, NULL, NULL, err);
 }
@@ -270,15 +207,18 @@ static enum hg_rc show(struct hg_tx *tx, struct flip *f, int64_t seq, int64_t no
 
 static enum hg_rc insert_publish(struct hg_tx *tx, const struct publish *w, struct hg_err *err)
 {
+    const char *version = ""; /* the greatest */
+    for (size_t i = 0; i < w->n_chunks; i++)
+        if (strcmp(w->chunks[i].version, version) > 0) version = w->chunks[i].version;
     struct hg_buf replaced;
     hg_buf_init(&replaced, 1 << 24);
     for (size_t i = 0; i < w->p->n_replaced; i++) hg_buf_printf(&replaced, "%s%" PRId64 " %" PRId64, i ? " " : "", w->p->replaced[i].start, w->p->replaced[i].end);
     hg_buf_u8(&replaced, 0);
     enum hg_rc rc = hg_buf_check(&replaced, "replaced intervals", err);
     if (!rc)
-        rc = hg_db_exec(tx, "INSERT INTO hg_publishes (id, datasource, ns, task, stream, replaced, visible, created_ms, visible_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        rc = hg_db_exec(tx, "INSERT INTO hg_publishes (id, datasource, ns, task, stream, replaced, visible, created_ms, visible_ms, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                         DB_V(DB_I(w->id), DB_T(w->datasource), DB_T(w->ns), DB_T(w->p->task), DB_T(w->p->stream), DB_T((const char *)replaced.p), DB_I(w->p->visible), DB_I(w->now),
-                             DB_I(w->p->visible ? w->now : 0)),
+                             DB_I(w->p->visible ? w->now : 0), DB_T(version)),
                         NULL, NULL, NULL, err);
     hg_buf_free(&replaced);
     return rc;
@@ -326,7 +266,7 @@ static enum hg_rc insert_segment(struct hg_db_bulk *b, const struct publish *w, 
     return hg_db_bulk_add(b,
                           DB_V(DB_T(id), DB_T(w->datasource), DB_T(w->ns), DB_I(s->id.interval.start), DB_I(s->id.interval.end), DB_T(s->id.version), DB_I(s->id.partition),
                                DB_I(s->shard.core_partitions), DB_T(shard), DB_I(s->size_bytes), DB_I(s->n_rows), DB_T(s->path), DB_I(s->file_hash), DB_I(w->id),
-                               DB_I(s->created_ms ? s->created_ms : w->now), DB_T(s->dimensions), DB_T(s->metrics), DB_I(1), DB_I(0), DB_I(w->now)),
+                               DB_I(s->created_ms ? s->created_ms : w->now), DB_T(s->dimensions), DB_T(s->metrics), DB_NULLABLE(s->sums), DB_I(1), DB_I(0), DB_I(w->now)),
                           err);
 }
 
@@ -335,7 +275,7 @@ static enum hg_rc insert_segments(struct hg_tx *tx, const struct publish *w, str
     struct hg_db_bulk b = {
         .tx = tx,
         .head = "INSERT INTO hg_segments (id, datasource, ns, start_ms, end_ms, version, part_num, core_parts, shard, size_bytes, n_rows, path, file_hash, publish_id, created_ms,"
-                " dimensions, metrics, used, visible, changed_ms) VALUES",
+                " dimensions, metrics, sums, used, visible, changed_ms) VALUES",
         .tail = "ON CONFLICT (id) DO NOTHING",
     };
     enum hg_rc rc = HG_OK;
@@ -399,6 +339,7 @@ static enum hg_rc publish_row(void *arg, const struct hg_dbrow *r, struct hg_err
     snprintf(f->datasource, sizeof f->datasource, "%s", hg_dbrow_text(r, 0));
     snprintf(f->ns, sizeof f->ns, "%s", hg_dbrow_text(r, 1));
     f->stream = hg_dbrow_text(r, 2)[0] != 0;
+    f->revert = hg_dbrow_i64(r, 4);
     for (const char *at = hg_dbrow_text(r, 3); *at;) {
         char *end;
         struct hg_interval iv;
@@ -424,7 +365,8 @@ static enum hg_rc flip_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
         HG_TRY(hg_db_i64(tx, "SELECT count(*) FROM hg_publishes WHERE id = $1", DB_V(DB_I(f->id)), &known, NULL, err));
         return known ? HG_OK : hg_fail(err, HG_E_NOTFOUND, "there is no publish %" PRId64, f->id);
     }
-    HG_TRY(hg_db_exec(tx, "SELECT datasource, ns, stream, replaced FROM hg_publishes WHERE id = $1", DB_V(DB_I(f->id)), publish_row, f, NULL, err));
+    HG_TRY(hg_db_exec(tx, "SELECT datasource, ns, stream, replaced, is_revert FROM hg_publishes WHERE id = $1", DB_V(DB_I(f->id)), publish_row, f, NULL, err));
+    if (f->revert) return hg_revert_flip(tx, f->a, f->id, f->datasource, f->ns, now, err);
     f->stream = false; /* it was checked long ago, and the list has moved on */
     HG_TRY(hg_vis_begin(tx, &seq, now, err));
     return show(tx, f, seq, now, err);
@@ -457,7 +399,7 @@ static enum hg_rc pending_row(void *arg, const struct hg_dbrow *r, struct hg_err
     if (w->n == 0 || w->v[w->n - 1].publish_id != id) {
         HG_GROW(w->a, w->v, w->n, w->cap, "publishes", err);
         struct hg_pending *p = &w->v[w->n++];
-        *p = (struct hg_pending){.publish_id = id, .datasource = hg_arena_strdup(w->a, hg_dbrow_text(r, 1)), .task = hg_arena_strdup(w->a, hg_dbrow_text(r, 2)), .created_ms = hg_dbrow_i64(r, 3)};
+        *p = (struct hg_pending){.publish_id = id, .datasource = hg_arena_strdup(w->a, hg_dbrow_text(r, 1)), .task = hg_arena_strdup(w->a, hg_dbrow_text(r, 2)), .created_ms = hg_dbrow_i64(r, 3), .revert = hg_dbrow_i64(r, 5)};
         if (!p->datasource || !p->task) return hg_arena_fail(w->a, "publishes", err);
         w->ids = NULL;
         w->n_ids = w->cap_ids = 0;
@@ -476,8 +418,10 @@ static enum hg_rc pending_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
     struct pending *w = arg;
     w->n = 0;
     return hg_db_exec(tx,
-                      "SELECT p.id, p.datasource, p.task, p.created_ms, s.id FROM hg_publishes p LEFT JOIN hg_segments s ON s.publish_id = p.id AND s.used = 1"
-                      " WHERE p.visible = 0 ORDER BY p.id, s.id",
+                      "SELECT p.id, p.datasource, p.task, p.created_ms, s.id, p.is_revert FROM hg_publishes p LEFT JOIN hg_segments s ON s.publish_id = p.id AND s.used = 1"
+                      " WHERE p.visible = 0 AND p.is_revert = 0 UNION ALL"
+                      " SELECT p.id, p.datasource, p.task, p.created_ms, s.id, p.is_revert FROM hg_publishes p LEFT JOIN hg_revert_segments r ON r.publish_id = p.id"
+                      " LEFT JOIN hg_segments s ON s.id = r.segment_id AND s.used = 1 WHERE p.visible = 0 AND p.is_revert = 1 ORDER BY 1, 5",
                       NULL, 0, pending_row, w, NULL, err);
 }
 

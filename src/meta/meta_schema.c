@@ -53,8 +53,32 @@ static const char *const first[] = {
     NULL,
 };
 
+/* Versions as something to list, go back to, and clean up. */
+static const char *const second[] = {
+    "ALTER TABLE hg_segments ADD COLUMN sums {text}",
+    /* version: the greatest of the publish; outcome: '', or why it came to nothing. */
+    "ALTER TABLE hg_publishes ADD COLUMN version {text} NOT NULL DEFAULT ''",
+    "ALTER TABLE hg_publishes ADD COLUMN is_revert BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE hg_publishes ADD COLUMN outcome {text} NOT NULL DEFAULT ''",
+    "UPDATE hg_publishes SET version = coalesce((SELECT max(s.version) FROM hg_segments s WHERE s.publish_id = hg_publishes.id), '')",
+    "CREATE INDEX hg_publishes_replacing ON hg_publishes (datasource, ns) WHERE replaced <> ''",
+
+    /* A revert that waits: what it brings back, and within which intervals it takes off the versions above one and up to another. */
+    "CREATE TABLE hg_revert_segments (publish_id BIGINT NOT NULL, segment_id {text} NOT NULL, PRIMARY KEY (publish_id, segment_id))",
+    "CREATE TABLE hg_revert_intervals (publish_id BIGINT NOT NULL, start_ms BIGINT NOT NULL, end_ms BIGINT NOT NULL, above {text} NOT NULL, upto {text} NOT NULL,"
+    " PRIMARY KEY (publish_id, start_ms))",
+
+    /* What clean-up has deleted of a chunk; and files that are still to be removed from deep storage. */
+    "CREATE TABLE hg_gone (datasource {text} NOT NULL, ns {text} NOT NULL, start_ms BIGINT NOT NULL, end_ms BIGINT NOT NULL, version {text} NOT NULL, n_segments BIGINT NOT NULL,"
+    " n_rows BIGINT NOT NULL, size_bytes BIGINT NOT NULL, gone_ms BIGINT NOT NULL, PRIMARY KEY (datasource, ns, start_ms, end_ms, version))",
+    "CREATE TABLE hg_trash (path {text} PRIMARY KEY, segment_id {text} NOT NULL, gone_ms BIGINT NOT NULL)",
+    "CREATE INDEX hg_segments_unused_age ON hg_segments (changed_ms) WHERE used = 0",
+    NULL,
+};
+
 static const struct { int64_t number; const char *const *statements; } migrations[] = {
     {1, first},
+    {2, second},
 };
 #define N_MIGRATIONS (sizeof migrations / sizeof *migrations)
 

@@ -1,4 +1,4 @@
-/* Rows of segments: reading them, marking them used or unused, and deleting what is unused. */
+/* Rows of segments: reading them, and marking them used or unused. */
 #include "meta/meta_private.h"
 
 #include <inttypes.h>
@@ -162,21 +162,4 @@ enum hg_rc hg_meta_mark_interval(struct hg_meta *m, const char *datasource, stru
     HG_TRY(hg_db_run(m->db, HG_TX_WRITE, mark_tx, &w, err));
     if (changed) *changed = w.changed;
     return HG_OK;
-}
-
-/* ---- deleting ---- */
-
-struct names { const char *const *ids; size_t n; };
-static enum hg_rc delete_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
-{
-    const struct names *w = arg;
-    const struct hg_dbv v[2] = {DB_I(0), DB_I(0)};
-    hg_tx_notify(tx, HG_TOPIC_SEGMENTS);
-    return hg_db_each_in(tx, "DELETE FROM hg_segments WHERE used = $1 AND visible = $2 AND id IN %s", v, w->ids, w->n, NULL, err);
-}
-
-enum hg_rc hg_meta_delete_unused(struct hg_meta *m, const char *const *ids, size_t n, struct hg_err *err)
-{
-    struct names w = {ids, n};
-    return n ? hg_db_run(m->db, HG_TX_WRITE, delete_tx, &w, err) : HG_OK;
 }

@@ -18,9 +18,18 @@ static enum hg_rc prune(struct hg_tx *tx, int64_t seq, int64_t now, struct hg_er
     int64_t upto = 0;
     HG_TRY(hg_db_i64(tx, "SELECT seq FROM hg_visible_log WHERE changed_ms < $1 ORDER BY changed_ms DESC LIMIT 1", DB_V(DB_I(now - LOG_KEPT_MS)), &upto, NULL, err));
     if (upto < seq - LOG_KEPT_CHANGES) upto = seq - LOG_KEPT_CHANGES;
-    if (upto <= 0) return HG_OK;
-    HG_TRY(hg_db_exec(tx, "DELETE FROM hg_visible_log WHERE seq <= $1", DB_V(DB_I(upto)), NULL, NULL, NULL, err));
+    return upto > 0 ? hg_vis_forget(tx, upto, NULL, err) : HG_OK;
+}
+
+enum hg_rc hg_vis_forget(struct hg_tx *tx, int64_t upto, int64_t *forgotten, struct hg_err *err)
+{
+    HG_TRY(hg_db_exec(tx, "DELETE FROM hg_visible_log WHERE seq <= $1", DB_V(DB_I(upto)), NULL, NULL, forgotten, err));
     return hg_db_exec(tx, "UPDATE hg_counters SET value = $1 WHERE name = 'visible_floor' AND value < $1", DB_V(DB_I(upto)), NULL, NULL, NULL, err);
+}
+
+enum hg_rc hg_vis_lock(struct hg_tx *tx, struct hg_err *err)
+{
+    return hg_db_exec(tx, "UPDATE hg_counters SET value = value WHERE name = 'visible'", NULL, 0, NULL, NULL, NULL, err);
 }
 
 enum hg_rc hg_vis_begin(struct hg_tx *tx, int64_t *seq, int64_t now, struct hg_err *err)
@@ -65,6 +74,13 @@ enum hg_rc hg_vis_load(struct hg_tx *tx, const char *datasource, const char *ns,
                       DB_V(DB_T(datasource), DB_T(ns), DB_I(from), DB_I(iv.end), DB_I(iv.start)), load_row, &l, NULL, err);
 }
 
+enum hg_rc hg_vis_load_all(struct hg_tx *tx, const char *datasource, const char *ns, const struct hg_interval *ivs, size_t n, struct hg_vis_list *out, struct hg_err *err)
+{
+    out->n = 0;
+    for (size_t i = 0; i < n; i++) HG_TRY(hg_vis_load(tx, datasource, ns, ivs[i], out, err));
+    return HG_OK;
+}
+
 enum hg_rc hg_vis_timeline(struct hg_arena *a, const struct hg_vis *v, size_t n, struct hg_timeline **out, struct hg_err *err)
 {
     struct hg_tl_entry *e = hg_arena_array(a, n, sizeof *e);
@@ -86,6 +102,57 @@ enum hg_rc hg_vis_would_hide(struct hg_arena *a, const struct hg_vis *v, size_t 
         if (strcmp(hits[i].entry->id.version, version) < 0) *hidden = hits[i].entry->tag;
     hg_timeline_free(t);
     return rc;
+}
+
+/* ---- taking off ---- */
+
+static int by_start(const void *pa, const void *pb)
+{
+    const struct hg_interval *a = pa, *b = pb;
+    return a->start < b->start ? -1 : a->start > b->start;
+}
+
+size_t hg_intervals_join(struct hg_interval *v, size_t n)
+{
+    size_t k = 0;
+    if (n) qsort(v, n, sizeof *v, by_start);
+    for (size_t i = 0; i < n; i++) {
+        if (k && v[i].start <= v[k - 1].end) v[k - 1].end = v[i].end > v[k - 1].end ? v[i].end : v[k - 1].end;
+        else v[k++] = v[i];
+    }
+    return k;
+}
+
+enum hg_rc hg_drops_add(struct hg_drops *d, const struct hg_segid *id, struct hg_err *err)
+{
+    char text[HG_SEGID_TEXT];
+    hg_segid_text(id, text);
+    const char *copy = hg_arena_strdup(d->a, text);
+    if (!copy) return hg_arena_fail(d->a, "publish", err);
+    HG_GROW(d->a, d->ids, d->n, d->cap, "publish", err);
+    d->ids[d->n++] = copy;
+    return HG_OK;
+}
+
+enum hg_rc hg_drops_find(const struct hg_vis_list *around, struct hg_drops *d, struct hg_err *err)
+{
+    struct hg_timeline *t;
+    const struct hg_tl_entry **gone;
+    size_t n;
+    HG_TRY(hg_vis_timeline(d->a, around->v, around->n, &t, err));
+    enum hg_rc rc = hg_timeline_overshadowed(t, d->a, &gone, &n, err);
+    for (size_t i = 0; rc == HG_OK && i < n; i++) rc = hg_drops_add(d, &gone[i]->id, err);
+    hg_timeline_free(t);
+    return rc;
+}
+
+enum hg_rc hg_drops_apply(struct hg_tx *tx, const struct hg_drops *d, int64_t seq, int64_t now, struct hg_err *err)
+{
+    const struct hg_dbv v[2] = {DB_I(seq), DB_I(now)}, off[2] = {DB_I(0), DB_I(now)};
+    if (!d->n) return HG_OK;
+    HG_TRY(hg_db_each_in(tx, "INSERT INTO hg_visible_log (seq, segment_id, op, changed_ms) SELECT $1, id, 0, $2 FROM hg_segments WHERE visible <> 0 AND id IN %s ON CONFLICT (seq, segment_id) DO NOTHING",
+                         v, d->ids, d->n, NULL, err));
+    return hg_db_each_in(tx, "UPDATE hg_segments SET used = $1, visible = $1, changed_ms = $2 WHERE id IN %s", off, d->ids, d->n, NULL, err);
 }
 
 /* ---- reading ---- */

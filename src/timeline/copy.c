@@ -38,7 +38,7 @@ enum hg_rc hg_segment_meta_copy(struct hg_arena *a, const struct hg_segment_meta
 {
     struct hg_segment_meta m = *from;
     if (!copy_text(a, &m.id.datasource) || !copy_text(a, &m.id.ns) || !copy_text(a, &m.id.version) || !copy_text(a, &m.path) ||
-        !copy_text(a, &m.dimensions) || !copy_text(a, &m.metrics) || !copy_shard(a, &m.shard))
+        !copy_text(a, &m.dimensions) || !copy_text(a, &m.metrics) || !copy_text(a, &m.sums) || !copy_shard(a, &m.shard))
         return hg_arena_fail(a, "segment description", err);
     *to = m;
     return HG_OK;

@@ -49,6 +49,8 @@ struct hg_segment_meta {
     int64_t publish_id;          /* which publish brought it */
     int64_t created_ms;
     const char *dimensions, *metrics; /* comma-separated names, as Druid's */
+    const char *sums;            /* totals of metrics as hg_segment_sums writes them; NULL: not known. Kept when it is published; of what reads segments only
+                                  * hg_meta_versions gives it */
 };
 /* A deep copy into a. */
 HG_MUST_USE enum hg_rc hg_segment_meta_copy(struct hg_arena *a, const struct hg_segment_meta *from, struct hg_segment_meta *to, struct hg_err *err);

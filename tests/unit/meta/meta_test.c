@@ -334,7 +334,8 @@ static void marks(void **state)
     OK(hg_meta_mark_interval(fx.m, "ads", (struct hg_interval){0, HOUR + 1}, false, &n, &fx.err)); /* wholly within only */
     assert_int_equal(n, 1);
     assert_string_equal(visible_text(fx.m, HOUR), "v1.0[1,2)");
-    OK(hg_meta_delete_unused(fx.m, (const char *[]){id[0], id[1]}, 2, &fx.err)); /* the second is used */
+    OK(hg_meta_delete_unused(fx.m, (const char *[]){id[0], id[1]}, 2, &n, &fx.err)); /* the second is used */
+    assert_int_equal(n, 1);
     struct hg_segment_row *r;
     size_t k;
     OK(hg_meta_segments(fx.m, fx.a, "ads", HG_SEG_ALL, &r, &k, &fx.err));
