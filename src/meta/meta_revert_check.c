@@ -76,9 +76,9 @@ enum hg_rc hg_revert_reach(struct hg_arena *a, const struct hg_revert_part *part
 enum hg_rc hg_revert_outside(struct hg_tx *tx, struct hg_arena *a, const char *ds, const char *ns, const struct hg_revert_part *parts, size_t n_parts, const struct hg_vis *on, size_t n_on,
                                 struct hg_vis_list *before, const struct hg_segid **differs, struct hg_err *err)
 {
-    struct hg_interval *wide, *in = hg_arena_array(a, n_parts, sizeof *in), *outside;
+    struct hg_interval *wide = NULL, *in = hg_arena_array(a, n_parts, sizeof *in), *outside = NULL;
     struct hg_vis_list after = {.a = a};
-    size_t n_wide, n_outside;
+    size_t n_wide = 0, n_outside = 0;
     if (!in) return hg_arena_fail(a, "revert", err);
     *before = (struct hg_vis_list){.a = a};
     /* Twice: the second time over all that the first found, for what hides a segment beyond the parts must be seen too. */

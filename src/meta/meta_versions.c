@@ -57,7 +57,7 @@ static enum hg_rc add_sums(struct listing *w, struct chunk *c, const char *text,
         return HG_OK;
     }
     json_object_foreach(j, name, v) {
-        struct total *t;
+        struct total *t = NULL;
         int64_t micros;
         if ((rc = total_named(w, c, name, &t, err))) break;
         if (json_is_integer(v)) t->longs += json_integer_value(v);
