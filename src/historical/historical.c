@@ -14,6 +14,8 @@
 #include "historical/manifest.h"
 #include "segment/segment.h"
 
+#define MAX_SEGMENT_BYTES ((int64_t)1 << 48)
+
 struct held { /* a segment that is here or on its way */
     struct hg_historical *h;
     struct hg_arena *arena;
@@ -21,7 +23,7 @@ struct held { /* a segment that is here or on its way */
     char id[HG_SEGID_TEXT];
     char file[64];               /* name in the folder; never used twice, so a late removal hits no newer file */
     struct hg_segment *seg;
-    bool loading, dropped;       /* dropped while loading; guarded by the historical's mutex */
+    bool loading, dropped;       /* dropped: while it was loading. Guarded by the historical's mutex */
     bool keep_file;              /* the process stops, the segment is not dropped */
 };
 
@@ -30,8 +32,10 @@ struct hg_historical {
     struct hg_store *store;
     struct hg_historical_options opt;
     char *dir;
-    struct hg_pool *pool;
-    pthread_mutex_t mu;  /* guards all below; the manifest's order is the order of this mutex */
+    struct hg_pool *pool;   /* loads */
+    pthread_mutex_t omu;    /* guards orders; taken on the loop */
+    struct hg_pool *orders; /* one thread: assignments in their order, whatever the loads are at. NULL: stopping */
+    pthread_mutex_t mu;  /* guards all below; the manifest's order is the order of this mutex. Held around calls of the data server, and while the manifest is written */
     struct hg_map *held;
     struct hg_manifest *manifest;
     uint64_t epoch;      /* the greatest leader's epoch seen */
@@ -118,7 +122,13 @@ static enum hg_rc fetch(struct held *s, struct hg_err *err)
     return rc;
 }
 
-/* Fetched: listed in the manifest, then announced; or, dropped meanwhile, removed. */
+static void unlist_locked(struct held *s)
+{
+    hg_map_take(s->h->held, s->id);
+    s->h->used_bytes -= s->meta.size_bytes;
+}
+
+/* Fetched: listed in the manifest, then announced; or, dropped meanwhile, removed. After HG_OK s is the data server's and may be gone. */
 static enum hg_rc settle(struct held *s, struct hg_err *err)
 {
     struct hg_historical *h = s->h;
@@ -129,42 +139,55 @@ static enum hg_rc settle(struct held *s, struct hg_err *err)
         struct hg_served e = served_of(s);
         rc = hg_dataserver_add(h->d, &e, err);
         struct hg_err ignore;
-        if (rc && hg_manifest_remove(h->manifest, s->id, &ignore)) hg_log(HG_LOG_WARN, "historical", "manifest", "error", HG_LS(ignore.msg), NULL);
+        const char *id = s->id;
+        if (rc && hg_manifest_remove(h->manifest, &id, 1, &ignore)) hg_log(HG_LOG_WARN, "historical", "manifest", "error", HG_LS(ignore.msg), NULL);
     }
-    if (rc) {
-        hg_map_take(h->held, s->id);
-        h->used_bytes -= s->meta.size_bytes;
-    }
+    if (rc) unlist_locked(s);
     pthread_mutex_unlock(&h->mu);
     return rc;
 }
 
-static void unlist(struct held *s)
+/* A load whose turn has come may not be wanted any more. */
+static bool unwanted(struct held *s)
 {
-    struct hg_historical *h = s->h;
-    pthread_mutex_lock(&h->mu);
-    hg_map_take(h->held, s->id);
-    h->used_bytes -= s->meta.size_bytes;
-    pthread_mutex_unlock(&h->mu);
+    pthread_mutex_lock(&s->h->mu);
+    bool dropped = s->dropped;
+    if (dropped) unlist_locked(s);
+    pthread_mutex_unlock(&s->h->mu);
+    return dropped;
 }
 
 static void load(void *arg)
 {
     struct held *s = arg;
     struct hg_err err;
-    int64_t begin = hg_clock_mono_ms();
-    enum hg_rc rc = fetch(s, &err);
-    if (rc) unlist(s);
-    else rc = settle(s, &err);
     hg_metric_add(HG_M_segment_load_queue, NULL, -1);
-    if (!rc) {
-        hg_metric_add(HG_M_segment_loads, NULL, 1);
-        hg_metric_observe_ms(HG_M_segment_load_ms, NULL, (double)(hg_clock_mono_ms() - begin));
-        hg_log(HG_LOG_INFO, "historical", "segment loaded", "segment", HG_LS(s->id), "bytes", HG_LI(s->meta.size_bytes), "ms", HG_LI(hg_clock_mono_ms() - begin), NULL);
+    if (unwanted(s)) {
+        held_free(s);
         return;
     }
-    hg_metric_add(HG_M_segment_load_failures, NULL, 1);
-    hg_log(HG_LOG_ERROR, "historical", "segment not loaded", "segment", HG_LS(s->id), "error", HG_LS(err.msg), NULL);
+    char id[HG_SEGID_TEXT];
+    memcpy(id, s->id, sizeof id);
+    int64_t begin = hg_clock_mono_ms(), bytes = s->meta.size_bytes;
+    enum hg_rc rc = fetch(s, &err);
+    if (rc) {
+        pthread_mutex_lock(&s->h->mu);
+        unlist_locked(s);
+        pthread_mutex_unlock(&s->h->mu);
+    } else {
+        rc = settle(s, &err);
+    }
+    if (!rc) {
+        int64_t ms = hg_clock_mono_ms() - begin;
+        hg_metric_add(HG_M_segment_loads, NULL, 1);
+        hg_metric_observe_ms(HG_M_segment_load_ms, NULL, (double)ms);
+        hg_log(HG_LOG_INFO, "historical", "segment loaded", "segment", HG_LS(id), "bytes", HG_LI(bytes), "ms", HG_LI(ms), NULL);
+        return;
+    }
+    if (rc != HG_E_CANCELLED) {
+        hg_metric_add(HG_M_segment_load_failures, NULL, 1);
+        hg_log(HG_LOG_ERROR, "historical", "segment not loaded", "segment", HG_LS(id), "error", HG_LS(err.msg), NULL);
+    }
     drop(s); /* with its file, if there is one */
 }
 
@@ -179,7 +202,8 @@ static enum hg_rc begin_load(struct hg_historical *h, const struct hg_segment_me
         s->dropped = false;
         return HG_OK;
     }
-    if (h->opt.capacity_bytes && h->used_bytes + m->size_bytes > h->opt.capacity_bytes)
+    if (m->size_bytes > MAX_SEGMENT_BYTES) return hg_fail(err, HG_E_INVALID, "%s: a segment of %" PRId64 " bytes cannot be", id, m->size_bytes);
+    if (h->opt.capacity_bytes && m->size_bytes > h->opt.capacity_bytes - h->used_bytes)
         return hg_fail(err, HG_E_LIMIT, "%s: %" PRId64 " bytes more would be past this node's capacity of %" PRId64, id, m->size_bytes, h->opt.capacity_bytes);
     HG_TRY(held_new(h, m, &s, err));
     s->loading = true;
@@ -200,23 +224,33 @@ static enum hg_rc begin_load(struct hg_historical *h, const struct hg_segment_me
     return rc;
 }
 
-static void begin_drop(struct hg_historical *h, const char *id)
+/* The manifest forgets them first, with one sync for all: a crash in between leaves files that are swept. */
+static enum hg_rc drop_all(struct hg_historical *h, const char *const *ids, uint32_t n, struct hg_err *err)
 {
-    struct held *s = hg_map_get(h->held, id);
-    if (!s) return;
-    s->dropped = true;
-    if (s->loading) return; /* its load will see */
-    struct hg_err err;
-    if (hg_manifest_remove(h->manifest, id, &err)) {
-        hg_log(HG_LOG_ERROR, "historical", "segment not dropped", "segment", HG_LS(id), "error", HG_LS(err.msg), NULL);
-        s->dropped = false;
-        return;
+    struct held **go = calloc((size_t)n + 1, sizeof *go);
+    const char **names = calloc((size_t)n + 1, sizeof *names);
+    uint32_t k = 0;
+    enum hg_rc rc = go && names ? HG_OK : hg_fail(err, HG_E_NOMEM, "assignment");
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        struct held *s = hg_map_get(h->held, ids[i]);
+        if (!s || s->dropped) continue; /* dropped: its load will see, or it is in the list already */
+        s->dropped = true;
+        if (s->loading) continue;
+        names[k] = s->id;
+        go[k++] = s;
     }
-    hg_map_take(h->held, id);
-    h->used_bytes -= s->meta.size_bytes;
-    hg_metric_add(HG_M_segment_drops, NULL, 1);
-    hg_log(HG_LOG_INFO, "historical", "segment dropped", "segment", HG_LS(id), NULL);
-    hg_dataserver_remove(h->d, &s->meta.id, 0); /* s may be gone after this */
+    if (!rc) rc = hg_manifest_remove(h->manifest, names, k, err);
+    for (uint32_t i = 0; i < k && rc; i++) go[i]->dropped = false;
+    for (uint32_t i = 0; i < k && !rc; i++) {
+        struct held *s = go[i];
+        unlist_locked(s);
+        hg_metric_add(HG_M_segment_drops, NULL, 1);
+        hg_log(HG_LOG_INFO, "historical", "segment dropped", "segment", HG_LS(s->id), NULL);
+        hg_dataserver_remove_own(h->d, &s->meta.id, s, 0); /* s may be gone after this */
+    }
+    free(go);
+    free(names);
+    return rc;
 }
 
 static enum hg_rc carry_out(struct hg_historical *h, const struct hg_assign *as, struct hg_err *err)
@@ -224,8 +258,7 @@ static enum hg_rc carry_out(struct hg_historical *h, const struct hg_assign *as,
     if (h->stopping) return hg_fail(err, HG_E_UNAVAILABLE, "the server is stopping");
     if (as->epoch < h->epoch) return hg_fail(err, HG_E_CONFLICT, "assignment of leader epoch %" PRIu64 ", but epoch %" PRIu64 " leads", as->epoch, h->epoch);
     h->epoch = as->epoch;
-    enum hg_rc rc = HG_OK;
-    for (uint32_t i = 0; i < as->n_drop; i++) begin_drop(h, as->drop[i]);
+    enum hg_rc rc = drop_all(h, as->drop, as->n_drop, err);
     for (uint32_t i = 0; i < as->n_load; i++) {
         enum hg_rc one = begin_load(h, &as->load[i], err);
         if (one) rc = one; /* the others are tried all the same */
@@ -268,32 +301,38 @@ static void on_assign(void *arg, struct hg_wire_stream *st, const struct hg_wire
         o->h = h;
         o->st = st;
         o->len = rq->body.len;
-        memcpy(o->bytes, rq->body.p, rq->body.len);
-        if (!hg_pool_submit(h->pool, 1, run_order, o, &err)) return;
+        if (rq->body.len) memcpy(o->bytes, rq->body.p, rq->body.len);
+        pthread_mutex_lock(&h->omu);
+        enum hg_rc rc = h->orders ? hg_pool_submit(h->orders, 0, run_order, o, &err) : hg_fail(&err, HG_E_UNAVAILABLE, "the server is stopping");
+        pthread_mutex_unlock(&h->omu);
+        if (!rc) return;
         free(o);
     }
-    hg_wire_fail(st, err.rc, err.msg);
+    hg_wire_fail(st, err.rc == HG_E_LIMIT ? HG_E_UNAVAILABLE : err.rc, err.msg);
 }
 
 /* ---- start and stop ---- */
 
-static bool reopen(void *arg, const struct hg_segment_meta *m, const char *file)
+/* A file that is gone or bad is not kept: it is fetched again. Without memory (or maps) for it nothing is wrong with the file, and the start fails rather than the cache be lost. */
+static enum hg_rc reopen(void *arg, const struct hg_segment_meta *m, const char *file, bool *keep, struct hg_err *err)
 {
     struct hg_historical *h = arg;
-    struct hg_err err;
     struct held *s;
-    enum hg_rc rc = held_new(h, m, &s, &err);
+    HG_TRY(held_new(h, m, &s, err));
+    snprintf(s->file, sizeof s->file, "%s", file);
+    char path[4096];
+    path_of(s, path, sizeof path);
+    enum hg_rc rc = hg_segment_open(path, &s->seg, err);
+    if (!rc && !hg_map_put(h->held, s->id, s, NULL)) rc = hg_fail(err, HG_E_NOMEM, "segment %s", s->id);
     if (!rc) {
-        snprintf(s->file, sizeof s->file, "%s", file);
-        char path[4096];
-        path_of(s, path, sizeof path);
-        rc = hg_segment_open(path, &s->seg, &err);
-        if (!rc && !hg_map_put(h->held, s->id, s, NULL)) rc = hg_fail(&err, HG_E_NOMEM, "segment %s", s->id);
-        if (rc) held_free(s);
+        h->used_bytes += m->size_bytes;
+        return HG_OK;
     }
-    if (rc) hg_log(HG_LOG_WARN, "historical", "listed segment cannot be used, dropped", "file", HG_LS(file), "error", HG_LS(err.msg), NULL);
-    else h->used_bytes += m->size_bytes;
-    return rc == HG_OK;
+    held_free(s);
+    if (rc == HG_E_NOMEM) return rc;
+    hg_log(HG_LOG_WARN, "historical", "listed segment cannot be used, dropped", "file", HG_LS(file), "error", HG_LS(err->msg), NULL);
+    *keep = false;
+    return HG_OK;
 }
 
 static enum hg_rc announce(struct hg_historical *h, struct hg_err *err)
@@ -314,14 +353,15 @@ struct sweep {
     struct hg_map *listed; /* file names */
 };
 
-/* Removes a file that the manifest does not list: of a load that a crash cut short. Names given go on after the greatest number found. */
+/* Removes a file that the manifest does not list: of a load that a crash cut short, with what its fetching may have left ("….seg.part-…"). Names given go on after the greatest
+ * number found. Other names are not ours. */
 static enum hg_rc sweep_one(void *arg, const char *name, struct hg_err *err)
 {
     struct sweep *w = arg;
-    size_t n = strlen(name);
-    if (n < 5 || strcmp(name + n - 4, ".seg") != 0) return HG_OK;
-    const char *dash = strchr(name, '-');
-    uint64_t number = dash ? strtoull(dash + 1, NULL, 16) : 0;
+    if (strspn(name, "0123456789abcdef") != 16 || name[16] != '-') return HG_OK;
+    char *end;
+    uint64_t number = strtoull(name + 17, &end, 16);
+    if (strncmp(end, ".seg", 4) != 0) return HG_OK;
     if (number >= w->h->files) w->h->files = number + 1;
     if (hg_map_get(w->listed, name)) return HG_OK;
     char path[4096];
@@ -365,6 +405,27 @@ static enum hg_rc open_cache(struct hg_historical *h, struct hg_err *err)
     return announce(h, err);
 }
 
+static void close_orders(struct hg_historical *h)
+{
+    pthread_mutex_lock(&h->omu);
+    struct hg_pool *orders = h->orders;
+    h->orders = NULL;
+    pthread_mutex_unlock(&h->omu);
+    hg_pool_close(orders);
+}
+
+/* Nothing of it is announced yet. */
+static void give_up(struct hg_historical *h)
+{
+    const char *id;
+    void *v;
+    for (size_t pos = 0; h->held && hg_map_each(h->held, &pos, &id, &v);) held_free(v);
+    close_orders(h);
+    hg_pool_close(h->pool);
+    h->pool = NULL;
+    hg_historical_free(h);
+}
+
 enum hg_rc hg_historical_new(struct hg_dataserver *d, struct hg_store *store, struct hg_wire_server *wire, struct hg_http *http, const struct hg_historical_options *o,
                              struct hg_historical **out, struct hg_err *err)
 {
@@ -376,11 +437,12 @@ enum hg_rc hg_historical_new(struct hg_dataserver *d, struct hg_store *store, st
     h->dir = strdup(o->dir);
     h->held = hg_map_new();
     pthread_mutex_init(&h->mu, NULL);
+    pthread_mutex_init(&h->omu, NULL);
     enum hg_rc rc = h->dir && h->held ? hg_pool_new("loader", o->loaders ? o->loaders : 2, (size_t)1 << 20, &h->pool, err) : hg_fail(err, HG_E_NOMEM, "historical");
+    if (!rc) rc = hg_pool_new("assign", 1, 1024, &h->orders, err);
     if (!rc) rc = open_cache(h, err);
-    if (rc) { /* what is announced belongs to the data server, which the caller frees after this */
-        hg_pool_close(h->pool);
-        h->pool = NULL;
+    if (rc) {
+        give_up(h);
         return rc;
     }
     hg_log(HG_LOG_INFO, "historical", "segment cache open", "dir", HG_LS(h->dir), "segments", HG_LI(hg_map_size(h->held)), "bytes", HG_LI(h->used_bytes), NULL);
@@ -404,7 +466,8 @@ void hg_historical_stop(struct hg_historical *h)
         if (((struct held *)v)->loading) ((struct held *)v)->dropped = true;
         else ((struct held *)v)->keep_file = true;
     pthread_mutex_unlock(&h->mu);
-    hg_pool_close(h->pool);
+    close_orders(h);
+    hg_pool_close(h->pool); /* loads that wait see that they are not wanted */
     h->pool = NULL;
 }
 
@@ -414,6 +477,7 @@ void hg_historical_free(struct hg_historical *h)
     hg_manifest_close(h->manifest);
     hg_map_free(h->held, NULL); /* the segments went with the data server */
     pthread_mutex_destroy(&h->mu);
+    pthread_mutex_destroy(&h->omu);
     free(h->dir);
     free(h);
 }

@@ -11,9 +11,14 @@
 
 #define MAX_MANIFEST ((size_t)1 << 30)
 
+#define SLACK_LINES 65536 /* that say nothing any more, before the file is made compact */
+
 struct hg_manifest {
     int fd;
     char *path;
+    int64_t bytes;          /* of whole lines */
+    size_t lines, listed;   /* in the file; segments among them */
+    bool broken;            /* its end cannot be trusted: nothing is appended any more */
 };
 
 static void put_line(struct hg_buf *b, const char *json)
@@ -41,23 +46,25 @@ static void apply(json_t *listed, json_t *j)
     else if (drop) json_object_del(listed, drop);
 }
 
+/* A line that is not whole says nothing, and the ones behind it speak for themselves. */
 static json_t *read_lines(const struct hg_buf *text, const char *path)
 {
     json_t *listed = json_object();
     const char *p = (const char *)text->p, *end = p + text->len;
-    while (p < end) {
-        const char *nl = memchr(p, '\n', (size_t)(end - p));
-        if (!nl || nl - p < 18) break;
-        struct hg_str json = {p + 17, (size_t)(nl - p) - 17};
-        uint64_t want = strtoull(p, NULL, 16);
+    size_t bad = 0;
+    while (listed && p < end) {
+        const char *nl = memchr(p, '\n', (size_t)(end - p)), *stop = nl ? nl : end;
         struct hg_err err;
-        json_t *j;
-        if (want != hg_xxh3(json.p, json.len) || hg_json_parse(json, &j, &err)) break;
-        apply(listed, j);
+        json_t *j = NULL;
+        bool ok = nl && nl - p > 17 && p[16] == ' ';
+        struct hg_str json = {p + 17, ok ? (size_t)(nl - p) - 17 : 0};
+        ok = ok && strtoull(p, NULL, 16) == hg_xxh3(json.p, json.len) && hg_json_parse(json, &j, &err) == HG_OK;
+        if (ok) apply(listed, j);
+        else bad++;
         json_decref(j);
-        p = nl + 1;
+        p = nl ? nl + 1 : stop;
     }
-    if (p < end) hg_log(HG_LOG_WARN, "historical", "manifest ends in a torn line, ignored", "file", HG_LS(path), "offset", HG_LI(p - (const char *)text->p), NULL);
+    if (bad) hg_log(HG_LOG_WARN, "historical", "manifest has torn lines, ignored", "file", HG_LS(path), "lines", HG_LI(bad), NULL);
     return listed;
 }
 
@@ -80,7 +87,7 @@ static enum hg_rc meta_of(struct hg_arena *a, const char *id, const json_t *j, s
 }
 
 /* Offers every listed segment, and writes the lines of those kept. */
-static enum hg_rc offer(json_t *listed, bool (*fn)(void *arg, const struct hg_segment_meta *m, const char *file), void *arg, struct hg_buf *compact, struct hg_err *err)
+static enum hg_rc offer(json_t *listed, hg_manifest_fn *fn, void *arg, struct hg_buf *compact, size_t *kept, struct hg_err *err)
 {
     const char *id;
     json_t *j;
@@ -90,19 +97,27 @@ static enum hg_rc offer(json_t *listed, bool (*fn)(void *arg, const struct hg_se
         struct hg_segment_meta m;
         const char *file;
         struct hg_err why;
+        enum hg_rc rc = HG_OK;
+        bool keep = true;
         if (meta_of(a, id, j, &m, &file, &why)) {
             hg_log(HG_LOG_WARN, "historical", "manifest line ignored", "segment", HG_LS(id), "error", HG_LS(why.msg), NULL);
-        } else if (fn(arg, &m, file)) {
-            char *text = hg_json_text(j);
-            if (text) put_line(compact, text);
-            free(text);
+            keep = false;
+        } else if (fn) {
+            rc = fn(arg, &m, file, &keep, err);
         }
         hg_arena_free(a);
+        if (rc) return rc;
+        char *text = keep ? hg_json_text(j) : NULL;
+        if (keep && !text) return hg_fail(err, HG_E_NOMEM, "manifest");
+        if (keep) put_line(compact, text);
+        *kept += keep;
+        free(text);
     }
     return hg_buf_check(compact, "manifest", err);
 }
 
-static enum hg_rc load(const char *path, bool (*fn)(void *arg, const struct hg_segment_meta *m, const char *file), void *arg, struct hg_err *err)
+/* fn NULL: all are kept. */
+static enum hg_rc load(const char *path, hg_manifest_fn *fn, void *arg, size_t *kept, int64_t *bytes, struct hg_err *err)
 {
     struct hg_buf text, compact;
     hg_buf_init(&text, MAX_MANIFEST);
@@ -111,30 +126,40 @@ static enum hg_rc load(const char *path, bool (*fn)(void *arg, const struct hg_s
     if (rc == HG_E_NOTFOUND) rc = HG_OK;
     if (!rc) {
         json_t *listed = read_lines(&text, path);
-        rc = listed ? offer(listed, fn, arg, &compact, err) : hg_fail(err, HG_E_NOMEM, "manifest %s", path);
+        rc = listed ? offer(listed, fn, arg, &compact, kept, err) : hg_fail(err, HG_E_NOMEM, "manifest %s", path);
         json_decref(listed);
     }
+    *bytes = (int64_t)compact.len;
     if (!rc) rc = hg_file_write_atomic(path, hg_buf_span(&compact), err);
     hg_buf_free(&text);
     hg_buf_free(&compact);
     return rc;
 }
 
-enum hg_rc hg_manifest_open(const char *path, bool (*fn)(void *arg, const struct hg_segment_meta *m, const char *file), void *arg, struct hg_manifest **out, struct hg_err *err)
+static enum hg_rc open_end(struct hg_manifest *m, struct hg_err *err)
 {
-    HG_TRY(load(path, fn, arg, err));
+    int fd = open(m->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (fd < 0) return hg_fail_errno(err, HG_E_IO, "open %s", m->path);
+    if (m->fd >= 0) close(m->fd);
+    m->fd = fd;
+    return HG_OK;
+}
+
+enum hg_rc hg_manifest_open(const char *path, hg_manifest_fn *fn, void *arg, struct hg_manifest **out, struct hg_err *err)
+{
     struct hg_manifest *m = calloc(1, sizeof *m);
     if (!m || !(m->path = strdup(path))) {
         free(m);
         return hg_fail(err, HG_E_NOMEM, "manifest %s", path);
     }
-    m->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    if (m->fd < 0) {
-        enum hg_rc rc = hg_fail_errno(err, HG_E_IO, "open %s", path);
-        free(m->path);
-        free(m);
+    m->fd = -1;
+    enum hg_rc rc = load(path, fn, arg, &m->listed, &m->bytes, err);
+    if (!rc) rc = open_end(m, err);
+    if (rc) {
+        hg_manifest_close(m);
         return rc;
     }
+    m->lines = m->listed;
     *out = m;
     return HG_OK;
 }
@@ -142,39 +167,72 @@ enum hg_rc hg_manifest_open(const char *path, bool (*fn)(void *arg, const struct
 void hg_manifest_close(struct hg_manifest *m)
 {
     if (!m) return;
-    close(m->fd);
+    if (m->fd >= 0) close(m->fd);
     free(m->path);
     free(m);
 }
 
-static enum hg_rc append(struct hg_manifest *m, const char *json, struct hg_err *err)
+/* What it says is then in the fewest lines. On failure the file is as it was. */
+static void make_compact(struct hg_manifest *m)
 {
-    struct hg_buf b;
-    hg_buf_init(&b, 1 << 20);
-    put_line(&b, json);
-    enum hg_rc rc = hg_buf_check(&b, "manifest line", err);
-    /* One write of one line: a crash tears at most the last line. */
-    if (!rc && (write(m->fd, b.p, b.len) != (ssize_t)b.len || fdatasync(m->fd))) rc = hg_fail_errno(err, HG_E_IO, "append to %s", m->path);
-    hg_buf_free(&b);
-    return rc;
+    struct hg_err err;
+    size_t kept = 0;
+    int64_t bytes;
+    enum hg_rc rc = load(m->path, NULL, NULL, &kept, &bytes, &err);
+    if (!rc) {
+        rc = open_end(m, &err);
+        m->broken = rc != HG_OK; /* the old file is not the one with that name any more */
+        m->lines = m->listed = kept;
+        m->bytes = bytes;
+    }
+    if (rc) hg_log(HG_LOG_WARN, "historical", "manifest not made compact", "error", HG_LS(err.msg), NULL);
+}
+
+/* One write, then one sync. A crash tears at most what was being written; what fails is taken back, so that later lines stand whole. */
+static enum hg_rc append(struct hg_manifest *m, const struct hg_buf *b, size_t lines, struct hg_err *err)
+{
+    HG_TRY(hg_buf_check(b, "manifest lines", err));
+    if (m->broken) return hg_fail(err, HG_E_IO, "%s could not be written before; restart to have it made anew", m->path);
+    if (!hg_file_put(m->fd, b->p, b->len) || fdatasync(m->fd)) {
+        enum hg_rc rc = hg_fail_errno(err, HG_E_IO, "append to %s", m->path);
+        if (ftruncate(m->fd, m->bytes)) m->broken = true;
+        return rc;
+    }
+    m->bytes += (int64_t)b->len;
+    m->lines += lines;
+    return HG_OK;
 }
 
 enum hg_rc hg_manifest_add(struct hg_manifest *m, const struct hg_segment_meta *s, const char *file, struct hg_err *err)
 {
     char *text = line_of(s, file);
     if (!text) return hg_fail(err, HG_E_NOMEM, "manifest line");
-    enum hg_rc rc = append(m, text, err);
+    struct hg_buf b;
+    hg_buf_init(&b, MAX_MANIFEST);
+    put_line(&b, text);
+    enum hg_rc rc = append(m, &b, 1, err);
+    if (!rc) m->listed++;
+    hg_buf_free(&b);
     free(text);
     return rc;
 }
 
-enum hg_rc hg_manifest_remove(struct hg_manifest *m, const char *id, struct hg_err *err)
+enum hg_rc hg_manifest_remove(struct hg_manifest *m, const char *const *ids, size_t n, struct hg_err *err)
 {
-    json_t *j = json_pack("{s:s}", "drop", id);
-    char *text = j ? hg_json_text(j) : NULL;
-    json_decref(j);
-    if (!text) return hg_fail(err, HG_E_NOMEM, "manifest line");
-    enum hg_rc rc = append(m, text, err);
-    free(text);
+    struct hg_buf b;
+    hg_buf_init(&b, MAX_MANIFEST);
+    enum hg_rc rc = HG_OK;
+    for (size_t i = 0; i < n && !rc; i++) {
+        json_t *j = json_pack("{s:s}", "drop", ids[i]);
+        char *text = j ? hg_json_text(j) : NULL;
+        json_decref(j);
+        if (text) put_line(&b, text);
+        else rc = hg_fail(err, HG_E_NOMEM, "manifest line");
+        free(text);
+    }
+    if (!rc && n) rc = append(m, &b, n, err);
+    if (!rc) m->listed -= n < m->listed ? n : m->listed;
+    if (!rc && m->lines > 2 * m->listed + SLACK_LINES) make_compact(m);
+    hg_buf_free(&b);
     return rc;
 }
