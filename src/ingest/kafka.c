@@ -108,6 +108,13 @@ enum hg_rc hg_kafka_client(const struct hg_kafka_spec *spec, bool producer, cons
     return HG_OK;
 }
 
+const char *hg_kafka_servers(const struct hg_kafka_spec *spec)
+{
+    for (uint32_t i = 0; i < spec->n_props; i++)
+        if (strcmp(spec->props[2 * i], "bootstrap.servers") == 0) return spec->props[2 * i + 1];
+    return "";
+}
+
 static int by_id(const void *a, const void *b)
 {
     int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;

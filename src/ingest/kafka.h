@@ -11,6 +11,8 @@
  * spec's to decide (offsets are kept with the segments, not in Kafka). */
 HG_MUST_USE enum hg_rc hg_kafka_check(const struct hg_kafka_spec *spec, struct hg_err *err);
 
+const char *hg_kafka_servers(const struct hg_kafka_spec *spec); /* bootstrap.servers, for messages */
+
 struct hg_kafka_callbacks {
     void (*error)(void *arg, int code, const char *text, bool all_down);                  /* on the thread that polls */
     void (*delivered)(void *arg, void *opaque, const char *error /* NULL: it was */);     /* producers */

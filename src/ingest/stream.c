@@ -85,7 +85,7 @@ static void on_kafka_error(void *arg, int code, const char *text, bool all_down)
     hg_metric_add(HG_M_kafka_errors, rd_kafka_err2name((rd_kafka_resp_err_t)code), 1);
     if (!all_down) return; /* one of several brokers, or a lookup: librdkafka tries on */
     struct hg_err err;
-    hg_fail(&err, HG_E_UNAVAILABLE, "%s", text);
+    hg_fail(&err, HG_E_UNAVAILABLE, "brokers %s: %s", hg_kafka_servers(s->spec), text);
     s->kafka_down = true;
     s->looked_ms = 0;
     hg_stream_trouble(s, HG_TR_KAFKA, &err);
@@ -168,7 +168,8 @@ static enum hg_rc assign(struct hg_stream *s, const struct hg_offset *at, size_t
 static enum hg_rc list_partitions(struct hg_stream *s, struct hg_offset **out, size_t *n, struct hg_err *err)
 {
     int32_t *ids;
-    HG_TRY(hg_kafka_partitions(s->rk, s->spec->topic, KAFKA_MS, &ids, n, err));
+    enum hg_rc rc = hg_kafka_partitions(s->rk, s->spec->topic, KAFKA_MS, &ids, n, err);
+    if (rc) return hg_err_context(err, rc, "brokers %s", hg_kafka_servers(s->spec));
     struct hg_offset *at = calloc(*n + 1, sizeof *at);
     for (size_t i = 0; at && i < *n; i++) at[i].partition = ids[i];
     free(ids);
