@@ -1,7 +1,7 @@
 /* Decompressed blocks of mapped segments, shared by all threads of a process within a budget of bytes. A block that is held is never freed; what
- * does not fit because everything is held, or is larger than its share of the budget, is decoded for the one who asked and freed
- * when he lets go. So cached bytes never pass the budget, and what is past it is bounded by the readers at work, a block each. Any thread may call
- * anything; see below for forgetting. */
+ * does not fit because too much is held, or is larger than its share of the budget, is decoded for the one who asked and freed
+ * when he lets go. So the cache itself never takes more than its budget, and what is past it is bounded by the readers at work, a block each. Any thread
+ * may call anything; see below for forgetting. */
 #ifndef HG_SEGMENT_BLOCK_CACHE_H
 #define HG_SEGMENT_BLOCK_CACHE_H
 
@@ -17,7 +17,7 @@ struct hg_block { /* held by whoever got it; bytes are read-only */
     const uint8_t *bytes;
 };
 struct hg_block_cache_stats {
-    int64_t budget, bytes;    /* bytes: of cached blocks with their book-keeping, held or not */
+    int64_t budget, bytes;    /* bytes: of cached blocks with their heads, held or not */
     uint64_t blocks;          /* cached */
     uint64_t hits, misses, evictions, uncached; /* since the start; uncached: misses that were not kept */
 };
