@@ -274,7 +274,6 @@ static bool seal_due(struct hg_stream *s, int64_t now)
 
 static void ends(struct hg_stream *s)
 {
-    int64_t lag_known = 0;
     bool all = true;
     char label[200];
     for (size_t i = 0; i < s->n_parts; i++) {
@@ -287,7 +286,6 @@ static void ends(struct hg_stream *s)
         if (high < 0 || s->parts[i].next < high) all = false;
         if (high < 0) continue;
         int64_t lag = high > s->parts[i].next ? high - s->parts[i].next : 0;
-        lag_known += lag;
         snprintf(label, sizeof label, "%s/%" PRId32, s->spec->id, s->parts[i].id);
         hg_metric_set(HG_M_kafka_lag, label, lag);
     }

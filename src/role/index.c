@@ -90,18 +90,20 @@ static enum hg_rc read_spec(struct hg_arena *a, const char *path, struct hg_inde
 static enum hg_rc run_all(const struct hg_cfg *cfg, const char *spec_path, struct hg_index_progress *progress, struct hg_err *err)
 {
     char data[4096], url[4200], deep[4200], dir[4200], task[512], now[HG_TIME_TEXT], sample[HG_ERR_MSG] = "";
-    HG_TRY(hg_dir_make(hg_cfg_str(cfg, "data.dir"), err));
-    if (!realpath(hg_cfg_str(cfg, "data.dir"), data)) return hg_fail_errno(err, HG_E_IO, "data.dir %s", hg_cfg_str(cfg, "data.dir"));
     struct hg_arena *a = hg_arena_new(NULL);
     if (!a) return hg_fail(err, HG_E_NOMEM, "index");
     struct work w = {.mu = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
     struct hg_index_spec *spec;
-    snprintf(url, sizeof url, "sqlite://%s/metadata.db", data);
-    snprintf(deep, sizeof deep, "file://%s/deep", data);
     struct hg_meta *meta = NULL;
     struct hg_store *store = NULL;
     pthread_t thread;
     enum hg_rc rc = read_spec(a, spec_path, &spec, err);
+    if (!rc) rc = hg_dir_make(hg_cfg_str(cfg, "data.dir"), err);
+    if (!rc && !realpath(hg_cfg_str(cfg, "data.dir"), data)) rc = hg_fail_errno(err, HG_E_IO, "data.dir %s", hg_cfg_str(cfg, "data.dir"));
+    if (!rc) {
+        snprintf(url, sizeof url, "sqlite://%s/metadata.db", data);
+        snprintf(deep, sizeof deep, "file://%s/deep", data);
+    }
     if (!rc) rc = hg_meta_open(*hg_cfg_str(cfg, "meta.url") ? hg_cfg_str(cfg, "meta.url") : url, &meta, err);
     if (!rc) rc = hg_store_open(*hg_cfg_str(cfg, "deep.storage") ? hg_cfg_str(cfg, "deep.storage") : deep, &store, err);
     if (!rc) {
