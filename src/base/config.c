@@ -7,6 +7,7 @@
 
 #include "base/config_private.h"
 #include "base/file.h"
+#include "base/nearest.h"
 #include "base/num.h"
 
 extern char **environ;
@@ -284,26 +285,6 @@ static enum hg_rc set(struct hg_cfg *c, const struct hg_cfg_key *k, const char *
     return v->text && v->origin ? HG_OK : out_of_memory(err);
 }
 
-static size_t distance(const char *a, const char *b) /* Levenshtein; long names are far from everything */
-{
-    enum { MOST = 80 };
-    size_t n = strlen(a), m = strlen(b), row[MOST + 1];
-    if (n > MOST || m > MOST) return SIZE_MAX;
-    for (size_t j = 0; j <= m; j++) row[j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= m; j++) {
-            size_t up = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-            if (up + 1 < best) best = up + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            row[j] = best;
-            diagonal = up;
-        }
-    }
-    return row[m];
-}
-
 /* form renders a key as the source writes it, so that the suggestion can be pasted. */
 static enum hg_rc unknown(const char *name, const char *text, const char *origin, void (*form)(const char *, char *), struct hg_err *err)
 {
@@ -312,14 +293,14 @@ static enum hg_rc unknown(const char *name, const char *text, const char *origin
     for (size_t i = 0; i < N_KEYS; i++) {
         if (form) form(hg_cfg_keys[i].name, form_of);
         else snprintf(form_of, sizeof form_of, "%s", hg_cfg_keys[i].name);
-        size_t d = distance(name, form_of);
+        size_t d = hg_edit_distance(name, form_of);
         if (d >= best) continue;
         best = d;
         memcpy(near, form_of, sizeof near);
     }
-    if (best <= 2 + strlen(name) / 4) snprintf(why, sizeof why, "no such setting; did you mean %s?", near);
+    if (hg_is_near(name, best)) snprintf(why, sizeof why, "no such setting; did you mean %s?", near);
     else snprintf(why, sizeof why, "no such setting");
-    bool close_to_secret = best <= 2 + strlen(name) / 4 && is_secret(near); /* a misspelt one is a secret still */
+    bool close_to_secret = hg_is_near(name, best) && is_secret(near); /* a misspelt one is a secret still */
     return refuse(name, close_to_secret ? "********" : text, origin, why, err);
 }
 
