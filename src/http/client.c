@@ -20,6 +20,7 @@ struct fetch {
     const char *path;
     int fd;
     int64_t deadline;
+    struct hg_buf *head; /* NULL: not wanted */
     struct hg_buf in; /* read and not taken */
     size_t at;
     bool eof;
@@ -197,6 +198,11 @@ static enum hg_rc answer(struct fetch *f, const char *method, int *status, struc
         for (;;) {
             HG_TRY(line(f, &l, err));
             if (l.len == 0) break;
+            if (f->head && code >= 200) {
+                hg_buf_put(f->head, l.p, l.len);
+                hg_buf_putc(f->head, '\n');
+                HG_TRY(hg_buf_check(f->head, f->url, err));
+            }
             if (header_is(l, "Transfer-Encoding", &v)) chunked = true;
             else if (header_is(l, "Content-Length", &v) && (!hg_parse_i64(v, &length) || length < 0))
                 return hg_fail(err, HG_E_CORRUPT, "%s: Content-Length \"%.*s\"", f->url, (int)(v.len < 60 ? v.len : 60), v.p);
@@ -211,7 +217,13 @@ static enum hg_rc answer(struct fetch *f, const char *method, int *status, struc
 
 enum hg_rc hg_http_fetch(const char *method, const char *url, const char *const *headers, struct hg_span body, int64_t timeout_ms, int *status, struct hg_buf *response, struct hg_err *err)
 {
-    struct fetch f = {.url = url, .fd = -1, .deadline = hg_clock_mono_ms() + timeout_ms};
+    return hg_http_fetch_head(method, url, headers, body, timeout_ms, status, NULL, response, err);
+}
+
+enum hg_rc hg_http_fetch_head(const char *method, const char *url, const char *const *headers, struct hg_span body, int64_t timeout_ms, int *status, struct hg_buf *answer_head,
+                              struct hg_buf *response, struct hg_err *err)
+{
+    struct fetch f = {.url = url, .fd = -1, .deadline = hg_clock_mono_ms() + timeout_ms, .head = answer_head};
     struct hg_buf head;
     HG_TRY(parse_url(&f, err));
     hg_buf_init(&f.in, 1 << 20);
