@@ -86,6 +86,7 @@ static enum hg_rc prepare(struct hg_running *r, const struct hg_query **q, struc
     pthread_mutex_unlock(&r->b->mu);
     hg_http_set_header(r->rq, "X-Druid-Query-Id", id);
     int64_t timeout = c->timeout_ms >= 0 ? c->timeout_ms : r->b->opt.default_timeout_ms;
+    r->timeout_ms = timeout;
     r->exec = (struct hg_exec){.budget = &r->budget, .cancelled = &r->cancelled, .deadline_mono_ms = timeout ? hg_clock_mono_ms() + timeout : 0};
     return HG_OK;
 }

@@ -267,6 +267,7 @@ static enum hg_rc take_answer(struct hg_gather *g, struct request *r, struct hg_
     struct hg_sub_coverage c;
     HG_TRY(hg_sub_coverage_decode(g->arena, (struct hg_span){last->bytes + 1, last->len - 1}, &c, err));
     HG_TRY(mark_covered(g, r, &c, err));
+    if (c.n_covered) g->missing_until_ms = 0; /* it goes on; a holder that only fails again and again is no progress */
     for (struct message *m = r->first; m != last; m = m->next) {
         if (m->len < 1 || m->bytes[0] != HG_SUB_PARTIAL) return hg_fail(err, HG_E_CORRUPT, "%s sent a message of unknown kind", r->server);
         HG_TRY(merge_message(g, m, err));
@@ -320,7 +321,7 @@ static enum hg_rc check(const struct hg_gather *g, struct hg_err *err)
 {
     if (g->run->cancelled) return hg_fail(err, HG_E_CANCELLED, "Query cancelled");
     int64_t deadline = g->run->exec.deadline_mono_ms;
-    if (deadline && hg_clock_mono_ms() >= deadline) return hg_fail(err, HG_E_TIMEOUT, "Query [%s] timed out after %lld ms", g->run->id, (long long)g->q->ctx.timeout_ms);
+    if (deadline && hg_clock_mono_ms() >= deadline) return hg_fail(err, HG_E_TIMEOUT, "Query [%s] timed out after %lld ms", g->run->id, (long long)g->run->timeout_ms);
     return HG_OK;
 }
 
@@ -395,7 +396,6 @@ static enum hg_rc gather(struct hg_gather *g, struct hg_err *err)
         bool stale;
         HG_TRY(ask_pending(g, &waiting, &stale, err));
         if (stale) return hg_fail(err, HG_E_CONFLICT, "segments of the query were replaced while it ran");
-        if (!waiting) g->missing_until_ms = 0;
         if (!any_open(g)) {
             if (!waiting) return HG_OK;
             HG_TRY(wait_for_holders(g, err));
