@@ -539,7 +539,7 @@ enum hg_rc hg_vstate_inventory(struct hg_vstate *s, struct hg_vserver *sv, struc
     return HG_OK;
 }
 
-enum hg_rc hg_vstate_served(struct hg_vstate *s, struct hg_arena *a, const char *server, struct hg_holding **out, size_t *n, struct hg_err *err)
+enum hg_rc hg_vstate_served(struct hg_vstate *s, struct hg_arena *a, const char *server, struct hg_holding **out, size_t *n, bool *known, struct hg_err *err)
 {
     const struct hg_vserver *sv = hg_map_get(s->servers, server);
     struct hg_holding *v = hg_arena_array(a, sv ? (size_t)sv->segments + 1 : 1, sizeof *v);
@@ -551,6 +551,7 @@ enum hg_rc hg_vstate_served(struct hg_vstate *s, struct hg_arena *a, const char 
     }
     *out = v;
     *n = k;
+    *known = sv && sv->ref->pub.inventory_known;
     return HG_OK;
 }
 

@@ -485,10 +485,10 @@ struct hg_snapshot *hg_view_pin(struct hg_view *v)
     return s;
 }
 
-enum hg_rc hg_view_served(struct hg_view *v, struct hg_arena *a, const char *server, struct hg_holding **out, size_t *n, struct hg_err *err)
+enum hg_rc hg_view_served(struct hg_view *v, struct hg_arena *a, const char *server, struct hg_holding **out, size_t *n, bool *known, struct hg_err *err)
 {
     pthread_mutex_lock(&v->mu);
-    enum hg_rc rc = hg_vstate_served(v->state, a, server, out, n, err);
+    enum hg_rc rc = hg_vstate_served(v->state, a, server, out, n, known, err);
     pthread_mutex_unlock(&v->mu);
     return rc;
 }

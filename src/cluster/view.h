@@ -66,8 +66,9 @@ HG_MUST_USE enum hg_rc hg_snapshot_find(struct hg_snapshot *s, struct hg_arena *
 HG_MUST_USE enum hg_rc hg_snapshot_datasources(struct hg_snapshot *s, struct hg_arena *a, const char ***out, size_t *n, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_snapshot_servers(struct hg_snapshot *s, struct hg_arena *a, const struct hg_server ***out, size_t *n, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_snapshot_segments(struct hg_snapshot *s, struct hg_arena *a, const char *datasource, struct hg_target **out, size_t *n, struct hg_err *err);
-/* Everything a server says it serves now (published, visible or not), copied into a. May wait for the view's own work: not for loops. */
+/* Everything a server says it serves now (published, visible or not), copied into a. *known: its inventory is followed now; else the list is the last that was known, which says nothing
+ * of what it serves. May wait for the view's own work: not for loops. */
 struct hg_holding { const char *id; enum hg_seg_state state; int64_t bytes; };
-HG_MUST_USE enum hg_rc hg_view_served(struct hg_view *v, struct hg_arena *a, const char *server, struct hg_holding **out, size_t *n, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_view_served(struct hg_view *v, struct hg_arena *a, const char *server, struct hg_holding **out, size_t *n, bool *known, struct hg_err *err);
 
 #endif

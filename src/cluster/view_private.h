@@ -37,7 +37,7 @@ bool hg_vserver_unreachable(struct hg_vstate *s, struct hg_vserver *sv); /* fals
 /* One inventory message of sv; *whole: it was a whole list. After a failure ask for the whole list again: part of the message may have been taken in. */
 HG_MUST_USE enum hg_rc hg_vstate_inventory(struct hg_vstate *s, struct hg_vserver *sv, struct hg_span msg, bool *whole, struct hg_err *err);
 
-HG_MUST_USE enum hg_rc hg_vstate_served(struct hg_vstate *s, struct hg_arena *a, const char *server, struct hg_holding **out, size_t *n, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_vstate_served(struct hg_vstate *s, struct hg_arena *a, const char *server, struct hg_holding **out, size_t *n, bool *known, struct hg_err *err);
 /* The state now. Out of memory: the state as it was last, NULL when there is none. */
 struct hg_snapshot *hg_vstate_pin(struct hg_vstate *s);
 

@@ -209,12 +209,12 @@ ROUTE(loadstatus)
 
 /* ---- datasources ---- */
 
-static json_t *summary(const char *ds, const struct hg_target *seg, size_t n)
+/* Of one datasource's segments; NULL: it has none. */
+static json_t *summary(const struct hg_target *seg, size_t n)
 {
     int64_t count = 0, size = 0;
     struct hg_interval span = {INT64_MAX, INT64_MIN};
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(seg[i].id.datasource, ds) != 0) continue;
         count++;
         size += seg[i].size_bytes;
         if (seg[i].id.interval.start < span.start) span.start = seg[i].id.interval.start;
@@ -232,15 +232,21 @@ static json_t *summary(const char *ds, const struct hg_target *seg, size_t n)
 ROUTE(datasources)
 {
     const char **names;
-    size_t n, n_seg;
-    struct hg_target *seg;
+    size_t n;
     HG_TRY(hg_snapshot_datasources(k->snap, k->a, &names, &n, err));
-    HG_TRY(published(k, NULL, &seg, &n_seg, err));
     json_t *out = json_array();
     for (size_t i = 0; i < n; i++) {
-        json_t *s = summary(names[i], seg, n_seg);
-        if (s && (asked(k, "simple") || asked(k, "full"))) json_array_append_new(out, json_pack("{s:s,s:o}", "name", names[i], "properties", s));
-        else if (s) {
+        struct hg_target *seg;
+        size_t n_seg;
+        enum hg_rc rc = published(k, names[i], &seg, &n_seg, err);
+        if (rc) {
+            json_decref(out);
+            return rc;
+        }
+        json_t *s = summary(seg, n_seg);
+        if (s && (asked(k, "simple") || asked(k, "full"))) {
+            json_array_append_new(out, json_pack("{s:s,s:o}", "name", names[i], "properties", s));
+        } else if (s) {
             json_decref(s);
             json_array_append_new(out, json_string(names[i]));
         }
@@ -253,7 +259,7 @@ ROUTE(datasource)
     struct hg_target *seg;
     size_t n;
     HG_TRY(published(k, hg_http_param(k->rq, "ds"), &seg, &n, err));
-    json_t *s = summary(hg_http_param(k->rq, "ds"), seg, n);
+    json_t *s = summary(seg, n);
     if (!s) {
         hg_http_reply(k->rq, 204, NULL, NULL);
         return HG_OK;
@@ -320,17 +326,19 @@ ROUTE(ds_segments)
 
 ROUTE(ds_segment)
 {
-    struct hg_target *seg;
-    size_t n;
-    HG_TRY(published(k, hg_http_param(k->rq, "ds"), &seg, &n, err));
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(seg[i].text, hg_http_param(k->rq, "id")) != 0) continue;
-        json_t *servers = json_array();
-        for (uint32_t h = 0; h < seg[i].n_holders; h++) json_array_append_new(servers, json_string(seg[i].holders[h].server->http_address));
-        return reply(k, json_pack("{s:o,s:o}", "metadata", target_json(&seg[i]), "servers", servers));
+    struct hg_target seg;
+    bool found = false;
+    struct hg_err bad; /* an id that is none is not there */
+    const char *id = hg_http_param(k->rq, "id");
+    (void)err;
+    if (hg_snapshot_find(k->snap, k->a, id, &seg, &found, &bad)) found = false;
+    if (!found || !seg.published || strcmp(seg.id.datasource, hg_http_param(k->rq, "ds")) != 0) {
+        hg_http_reply(k->rq, 204, NULL, NULL);
+        return HG_OK;
     }
-    hg_http_reply(k->rq, 204, NULL, NULL);
-    return HG_OK;
+    json_t *servers = json_array();
+    for (uint32_t h = 0; h < seg.n_holders; h++) json_array_append_new(servers, json_string(seg.holders[h].server->http_address));
+    return reply(k, json_pack("{s:o,s:o}", "metadata", target_json(&seg), "servers", servers));
 }
 
 ROUTE(ds_tiers)

@@ -1,4 +1,4 @@
-/* The coordinator: sees that every used segment is served by some historical, makes publishes visible once all of their segments are, and answers Druid's coordinator API. One
+/* The coordinator: sees that every used segment is served by a historical (and by one alone, where a server that came back has what another got in its place), makes publishes visible once all of their segments are, and answers Druid's coordinator API. One
  * leads at a time; losing the metadata store stops its decisions, never the queries. */
 #ifndef HG_COORDINATOR_COORDINATOR_H
 #define HG_COORDINATOR_COORDINATOR_H
@@ -12,7 +12,8 @@ struct hg_coordinator_options {
     const char *address;     /* base URL that other parts of the API give for the leader: "http://host:port" */
     int64_t period_ms;       /* between cycles when nothing changes */
     int64_t grace_ms;        /* a server that is gone keeps its segments that long before others load them */
-    uint32_t max_loads;      /* segments on their way to one server at once */
+    uint32_t max_loads;      /* segments on their way to one server at once; 0: 1,000 */
+    int64_t linger_ms;       /* a segment that is not used any more stays served that long, for queries that began before; 0: 5,000 */
 };
 HG_MUST_USE enum hg_rc hg_coordinator_new(struct hg_meta *meta, struct hg_view *view, struct hg_wire_client *wire, struct hg_http *http, const struct hg_coordinator_options *o,
                                           struct hg_coordinator **out, struct hg_err *err);

@@ -4,17 +4,21 @@
 
 #include "base/hash.h"
 
+static uint64_t weight(uint64_t segment_hash, uint64_t server_hash) { return hg_mix64(segment_hash ^ server_hash); }
+
+uint64_t hg_plan_weight(const char *id, const char *server) { return weight(hg_xxh3(id, strlen(id)), hg_xxh3(server, strlen(server))); }
+
 static uint32_t best(const struct hg_plan_segment *s, const struct hg_plan_server *srv, const uint64_t *server_hash, const int64_t *used, uint32_t n_srv)
 {
     uint64_t h = hg_xxh3(s->id, strlen(s->id)), top = 0;
-    uint32_t found = UINT32_MAX;
+    uint32_t found = HG_PLAN_NONE;
     for (uint32_t i = 0; i < n_srv; i++) {
-        if (!srv[i].takes || (srv[i].capacity_bytes && used[i] + s->bytes > srv[i].capacity_bytes)) continue;
-        uint64_t w = hg_mix64(h ^ server_hash[i]);
-        if (found == UINT32_MAX || w > top) {
-            top = w;
-            found = i;
-        }
+        if (!srv[i].takes || (srv[i].capacity_bytes && s->bytes > srv[i].capacity_bytes - used[i])) continue;
+        uint64_t w = weight(h, server_hash[i]);
+        bool better = found == HG_PLAN_NONE || found == s->avoid || w > top;
+        if (!better || (i == s->avoid && found != HG_PLAN_NONE)) continue;
+        top = w;
+        found = i;
     }
     return found;
 }
@@ -34,7 +38,7 @@ enum hg_rc hg_plan_loads(struct hg_arena *a, const struct hg_plan_segment *seg, 
     for (uint32_t k = 0; k < n_seg; k++) {
         if (seg[k].n_holders) continue;
         uint32_t i = best(&seg[k], srv, server_hash, used, n_srv);
-        if (i == UINT32_MAX) {
+        if (i == HG_PLAN_NONE) {
             left[n_left++] = k;
             continue;
         }

@@ -530,7 +530,9 @@ static void check_served(struct model *m, int k)
     struct hg_arena *a = hg_arena_new(NULL);
     struct hg_holding *v;
     size_t n, want = 0;
-    assert_ok(hg_vstate_served(m->real, a, server_names[k], &v, &n, &err), err);
+    bool known;
+    assert_ok(hg_vstate_served(m->real, a, server_names[k], &v, &n, &known, &err), err);
+    if (!m->server[k].there || !m->server[k].known) assert_false(known);
     for (size_t i = 0; i < m->n; i++) want += m->server[k].has[i] != 0;
     assert_int_equal(n, want);
     for (size_t j = 0; j < n; j++) {
