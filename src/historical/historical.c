@@ -12,6 +12,8 @@
 #include "base/pool.h"
 #include "cluster/assign.h"
 #include "historical/manifest.h"
+#include "segment/block_cache.h"
+#include "segment/resident.h"
 #include "segment/segment.h"
 
 #define MAX_SEGMENT_BYTES ((int64_t)1 << 48)
@@ -32,6 +34,8 @@ struct hg_historical {
     struct hg_store *store;
     struct hg_historical_options opt;
     char *dir;
+    struct hg_resident_pool *hot;   /* hot: the locked memory of all segments */
+    struct hg_block_cache *blocks;  /* else: decompressed blocks of all segments; NULL: none are kept */
     struct hg_pool *pool;   /* loads */
     pthread_mutex_t omu;    /* guards orders; taken on the loop */
     struct hg_pool *orders; /* one thread: assignments in their order, whatever the loads are at. NULL: stopping */
@@ -111,12 +115,26 @@ static struct hg_served served_of(struct held *s)
 
 /* ---- loading ---- */
 
+/* Opens the file and gives it the place that its tier reads from. */
+static enum hg_rc open_segment(struct held *s, const char *path, struct hg_err *err)
+{
+    HG_TRY(hg_segment_open(path, &s->seg, err));
+    enum hg_rc rc = HG_OK;
+    if (s->h->hot) rc = hg_segment_make_resident(s->seg, s->h->hot, err);
+    else if (s->h->blocks) hg_segment_use_cache(s->seg, s->h->blocks);
+    if (rc) {
+        hg_segment_close(s->seg);
+        s->seg = NULL;
+    }
+    return rc;
+}
+
 static enum hg_rc fetch(struct held *s, struct hg_err *err)
 {
     char path[4096];
     path_of(s, path, sizeof path);
     HG_TRY(hg_store_pull(s->h->store, s->meta.path, path, s->meta.size_bytes, s->meta.file_hash, err));
-    enum hg_rc rc = hg_segment_open(path, &s->seg, err);
+    enum hg_rc rc = open_segment(s, path, err);
     struct hg_err ignore;
     if (rc && hg_file_remove(path, &ignore)) hg_log(HG_LOG_WARN, "historical", "bad file stays", "error", HG_LS(ignore.msg), NULL);
     return rc;
@@ -322,7 +340,7 @@ static enum hg_rc reopen(void *arg, const struct hg_segment_meta *m, const char 
     snprintf(s->file, sizeof s->file, "%s", file);
     char path[4096];
     path_of(s, path, sizeof path);
-    enum hg_rc rc = hg_segment_open(path, &s->seg, err);
+    enum hg_rc rc = open_segment(s, path, err);
     if (!rc && !hg_map_put(h->held, s->id, s, NULL)) rc = hg_fail(err, HG_E_NOMEM, "segment %s", s->id);
     if (!rc) {
         h->used_bytes += m->size_bytes;
@@ -440,6 +458,8 @@ enum hg_rc hg_historical_new(struct hg_dataserver *d, struct hg_store *store, st
     pthread_mutex_init(&h->omu, NULL);
     enum hg_rc rc = h->dir && h->held ? hg_pool_new("loader", o->loaders ? o->loaders : 2, (size_t)1 << 20, &h->pool, err) : hg_fail(err, HG_E_NOMEM, "historical");
     if (!rc) rc = hg_pool_new("assign", 1, 1024, &h->orders, err);
+    if (!rc && o->hot) rc = hg_resident_pool_new(o->capacity_bytes, &h->hot, err);
+    if (!rc && !o->hot && o->cache_bytes) rc = hg_block_cache_new(o->cache_bytes, &h->blocks, err);
     if (!rc) rc = open_cache(h, err);
     if (rc) {
         give_up(h);
@@ -476,6 +496,8 @@ void hg_historical_free(struct hg_historical *h)
     if (!h) return;
     hg_manifest_close(h->manifest);
     hg_map_free(h->held, NULL); /* the segments went with the data server */
+    hg_resident_pool_free(h->hot);
+    hg_block_cache_free(h->blocks);
     pthread_mutex_destroy(&h->mu);
     pthread_mutex_destroy(&h->omu);
     free(h->dir);

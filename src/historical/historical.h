@@ -12,6 +12,8 @@ struct hg_historical_options {
     const char *dir;         /* segment cache; made if need be */
     int64_t capacity_bytes;  /* 0: no limit; loads past it are refused */
     unsigned loaders;        /* segments fetched at once */
+    bool hot;                /* segments are copied into locked memory, uncompressed and packed; capacity_bytes is what may be locked */
+    int64_t cache_bytes;     /* not hot: memory for decompressed blocks, shared by all segments; 0: none is kept */
 };
 /* Opens what the manifest lists and announces it, then takes assignments. A segment whose file is gone or bad is dropped with a log line; the coordinator assigns it again. HG_E_IO: the folder
  * cannot be used. HG_E_NOMEM: the system has no memory, or no more maps (vm.max_map_count), for what is there. */

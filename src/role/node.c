@@ -190,7 +190,8 @@ static enum hg_rc start_data(struct node *n, struct hg_err *err)
     HG_TRY(hg_dataserver_new(n->wire, n->loop, &o, &n->data, err));
     if (!(n->parts & HG_ROLE_HISTORICAL)) return HG_OK;
     struct hg_historical_options h = {.dir = under_data(n, "historical.cache.dir", "", "segments", buf, sizeof buf), .capacity_bytes = cfg_int(n, "server.capacity"),
-                                      .loaders = (unsigned)cfg_int(n, "historical.load.threads")};
+                                      .loaders = (unsigned)cfg_int(n, "historical.load.threads"), .hot = hg_cfg_bool(n->cfg, "historical.hot"),
+                                      .cache_bytes = cfg_int(n, "historical.cache.bytes")};
     return hg_historical_new(n->data, n->store, n->wire, n->http, &h, &n->historical, err);
 }
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/usage.h"
 #include "server/server_private.h"
 
 #define MAX_REPLY ((size_t)2 << 30)
@@ -147,9 +148,11 @@ static void run_item(struct run *r, struct item *it)
 {
     struct hg_exec x = exec_of(r);
     struct hg_err err = {HG_OK, ""};
-    int64_t cpu = thread_cpu_us();
+    int64_t cpu = thread_cpu_us(), faults = hg_thread_major_faults();
     enum hg_rc rc = scan_sources(r, it, &x, &err);
     cpu = thread_cpu_us() - cpu;
+    faults = hg_thread_major_faults() - faults;
+    if (faults) hg_metric_add(HG_M_query_major_faults, NULL, faults);
     pthread_mutex_lock(&r->mu);
     if (rc) fail_run(r, rc, &err);
     else r->covered[r->n_covered++] = it->ask.segid;

@@ -143,8 +143,9 @@ def test_disk_full(env):
     cluster.add("historical")
     ingest = cluster.add("ingest", start=False, ingest__live__max_rows=2000, ingest__seal__period="1h")
     broker = cluster.add("broker")
-    # A file system of its own for the data directory, in a mount name space that ends with the process.
-    ingest.wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+    # A file system of its own for the data directory, in a mount name space that ends with the process. In a chroot "/" is no mount, whose propagation could be set.
+    private = env.run(["unshare", "--mount", "--propagation", "private", "true"], ok=False).returncode == 0
+    ingest.wrapper = ["unshare", "--mount", "--propagation", "private" if private else "unchanged", "sh", "-c",
                       'mount -t tmpfs -o size=512k tmpfs "$0" && exec "$@"', ingest.data]
     ingest.start()
     cluster.submit(ingest, ads_spec("ads", kafka.bootstrap))
