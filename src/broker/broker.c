@@ -87,7 +87,7 @@ static enum hg_rc prepare(struct hg_running *r, const struct hg_query **q, struc
     hg_http_set_header(r->rq, "X-Druid-Query-Id", id);
     int64_t timeout = c->timeout_ms >= 0 ? c->timeout_ms : r->b->opt.default_timeout_ms;
     r->timeout_ms = timeout;
-    r->exec = (struct hg_exec){.budget = &r->budget, .cancelled = &r->cancelled, .deadline_mono_ms = timeout ? hg_clock_mono_ms() + timeout : 0};
+    r->exec = (struct hg_exec){.budget = &r->budget, .cancelled = &r->cancelled, .deadline_mono_ms = timeout ? r->arrived_mono_ms + timeout : 0};
     return HG_OK;
 }
 
@@ -163,15 +163,6 @@ static void refuse(struct hg_http_req *rq, enum hg_rc rc, const char *why)
     hg_http_reply_query_error(rq, &err);
 }
 
-static void refuse_busy(struct hg_http_req *rq)
-{
-    hg_metric_add(HG_M_query_errors, "BUSY", 1);
-    hg_http_set_header(rq, "Retry-After", "1");
-    hg_http_reply_text(rq, 429, "application/json",
-                       "{\"error\":\"Query capacity exceeded\",\"errorMessage\":\"The broker's queue is full; try again later\","
-                       "\"errorClass\":\"org.apache.druid.query.QueryCapacityExceededException\",\"host\":null}");
-}
-
 static void post_query(void *arg, struct hg_http_req *rq)
 {
     struct hg_broker *b = arg;
@@ -183,6 +174,7 @@ static void post_query(void *arg, struct hg_http_req *rq)
     if (r) {
         r->b = b;
         r->rq = rq;
+        r->arrived_mono_ms = hg_clock_mono_ms();
         hg_budget_init(&r->budget, b->opt.process, "query memory", b->opt.query_memory_bytes);
         r->arena = hg_arena_new(&r->budget);
     }
@@ -200,7 +192,9 @@ static void post_query(void *arg, struct hg_http_req *rq)
     hg_http_on_gone(rq, on_gone, r);
     struct hg_err err;
     if (hg_pool_submit(b->pool, 0, run_query, r, &err)) {
-        refuse_busy(rq);
+        hg_metric_add(HG_M_query_errors, "BUSY", 1);
+        (void)hg_fail(&err, HG_E_LIMIT, "The broker's queue of %zu queries is full; try again later", b->opt.max_queued);
+        hg_http_reply_capacity_error(rq, &err);
         delist(r);
     }
 }

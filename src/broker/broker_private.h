@@ -31,6 +31,7 @@ struct hg_running {
     struct hg_arena *arena;
     struct hg_budget budget;
     struct hg_exec exec;
+    int64_t arrived_mono_ms;        /* its time runs while it waits for a thread, too */
     int64_t timeout_ms;             /* that its deadline comes from */
 };
 

@@ -5,43 +5,57 @@
 #include "broker/broker_private.h"
 
 #define TWO_WEEKS_MS ((int64_t)14 * 86400000)
+#define PRIORITY 1 /* before queries that wait: these are short */
 
-/* A request's view and memory. */
+/* A request at work on the broker's pool: a datasource may have a hundred thousand segments. */
 struct ask {
+    struct hg_broker *b;
+    struct hg_http_req *rq;
+    enum hg_rc (*fn)(struct ask *k, json_t **out, struct hg_err *err);
     struct hg_snapshot *snap;
     struct hg_arena *a;
 };
 
-static bool begin(struct hg_broker *b, struct ask *k)
+static void run(void *arg)
 {
-    k->snap = hg_view_pin(b->view);
+    struct ask *k = arg;
+    struct hg_err err = {HG_E_NOMEM, "no memory"};
+    json_t *out = NULL;
+    k->snap = hg_view_pin(k->b->view);
     k->a = hg_arena_new(NULL);
-    return k->snap && k->a;
-}
-
-static void end(struct ask *k, struct hg_http_req *rq, enum hg_rc rc, const struct hg_err *err, json_t *j)
-{
-    if (rc) {
-        json_decref(j);
-        hg_http_reply_ops_error(rq, err);
-    } else {
-        hg_http_reply_json(rq, 200, j);
-    }
+    enum hg_rc rc = k->a ? k->fn(k, &out, &err) : HG_E_NOMEM;
+    if (rc) hg_http_reply_ops_error(k->rq, &err);
+    else hg_http_reply_json(k->rq, 200, out);
     hg_arena_free(k->a);
     hg_snapshot_release(k->snap);
+    free(k);
 }
 
-static void datasources(void *arg, struct hg_http_req *rq)
+static void submit(struct hg_broker *b, struct hg_http_req *rq, enum hg_rc (*fn)(struct ask *k, json_t **out, struct hg_err *err))
 {
-    struct ask k;
     struct hg_err err = {HG_E_NOMEM, "no memory"};
-    enum hg_rc rc = HG_E_NOMEM;
-    json_t *list = json_array();
+    struct ask *k = calloc(1, sizeof *k);
+    if (k) {
+        *k = (struct ask){.b = b, .rq = rq, .fn = fn};
+        if (!hg_pool_submit(b->pool, PRIORITY, run, k, &err)) return;
+        free(k);
+    }
+    hg_http_reply_ops_error(rq, &err);
+}
+
+#define ROUTE(name)                                                                        \
+    static enum hg_rc name##_work(struct ask *k, json_t **out, struct hg_err *err);        \
+    static void name(void *arg, struct hg_http_req *rq) { submit(arg, rq, name##_work); }  \
+    static enum hg_rc name##_work(struct ask *k, json_t **out, struct hg_err *err)
+
+ROUTE(datasources)
+{
     const char **names;
     size_t n;
-    if (begin(arg, &k)) rc = hg_snapshot_datasources(k.snap, k.a, &names, &n, &err);
-    for (size_t i = 0; !rc && i < n; i++) json_array_append_new(list, json_string(names[i]));
-    end(&k, rq, rc, &err, list);
+    HG_TRY(hg_snapshot_datasources(k->snap, k->a, &names, &n, err));
+    *out = json_array();
+    for (size_t i = 0; i < n; i++) json_array_append_new(*out, json_string(names[i]));
+    return HG_OK;
 }
 
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
@@ -79,47 +93,51 @@ static enum hg_rc asked_interval(struct hg_http_req *rq, struct hg_interval *iv,
     return text && *text ? hg_interval_parse(hg_str_of(text), iv, err) : HG_OK;
 }
 
-static enum hg_rc columns(struct ask *k, struct hg_http_req *rq, json_t *dims, json_t *metrics, struct hg_err *err)
+/* Sets dims and metrics to sorted lists of names. */
+static enum hg_rc columns(struct ask *k, json_t **dims, json_t **metrics, struct hg_err *err)
 {
     struct hg_interval iv;
     struct hg_target *t;
     size_t n;
     bool known;
-    HG_TRY(asked_interval(rq, &iv, err));
-    HG_TRY(hg_snapshot_targets(k->snap, k->a, hg_http_param(rq, "ds"), NULL, 0, &iv, 1, &t, &n, &known, err));
-    for (size_t i = 0; i < n; i++) {
-        collect(k->a, dims, t[i].dimensions);
-        collect(k->a, metrics, t[i].metrics);
+    HG_TRY(asked_interval(k->rq, &iv, err));
+    HG_TRY(hg_snapshot_targets(k->snap, k->a, hg_http_param(k->rq, "ds"), NULL, 0, &iv, 1, &t, &n, &known, err));
+    json_t *d = json_object(), *m = json_object();
+    const char *last_d = NULL, *last_m = NULL;
+    for (size_t i = 0; i < n; i++) { /* segments of one schema share their lists */
+        if (t[i].dimensions != last_d) collect(k->a, d, last_d = t[i].dimensions);
+        if (t[i].metrics != last_m) collect(k->a, m, last_m = t[i].metrics);
     }
+    *dims = names_of(k->a, d);
+    *metrics = names_of(k->a, m);
+    json_decref(d);
+    json_decref(m);
     return HG_OK;
 }
 
-enum what { DIMENSIONS = 1, METRICS = 2 };
-
-static void reply_columns(struct hg_broker *b, struct hg_http_req *rq, unsigned what)
+ROUTE(datasource)
 {
-    struct ask k;
-    struct hg_err err = {HG_E_NOMEM, "no memory"};
-    enum hg_rc rc = HG_E_NOMEM;
-    json_t *dims = json_object(), *metrics = json_object(), *out = NULL;
-    if (begin(b, &k)) rc = columns(&k, rq, dims, metrics, &err);
-    if (!rc) {
-        json_t *d = names_of(k.a, dims), *m = names_of(k.a, metrics);
-        if (what == (DIMENSIONS | METRICS)) {
-            out = json_pack("{s:o,s:o}", "dimensions", d, "metrics", m);
-        } else {
-            out = what == DIMENSIONS ? d : m;
-            json_decref(what == DIMENSIONS ? m : d);
-        }
-    }
-    json_decref(dims);
-    json_decref(metrics);
-    end(&k, rq, rc, &err, out);
+    json_t *d, *m;
+    HG_TRY(columns(k, &d, &m, err));
+    *out = json_pack("{s:o,s:o}", "dimensions", d, "metrics", m);
+    return HG_OK;
 }
 
-static void datasource(void *arg, struct hg_http_req *rq) { reply_columns(arg, rq, DIMENSIONS | METRICS); }
-static void dimensions(void *arg, struct hg_http_req *rq) { reply_columns(arg, rq, DIMENSIONS); }
-static void metrics(void *arg, struct hg_http_req *rq) { reply_columns(arg, rq, METRICS); }
+ROUTE(dimensions)
+{
+    json_t *m;
+    HG_TRY(columns(k, out, &m, err));
+    json_decref(m);
+    return HG_OK;
+}
+
+ROUTE(metrics)
+{
+    json_t *d;
+    HG_TRY(columns(k, &d, out, err));
+    json_decref(d);
+    return HG_OK;
+}
 
 /* ---- who would be asked ---- */
 
@@ -138,20 +156,17 @@ static json_t *candidate(const struct hg_target *t)
     return json_pack("{s:s,s:s,s:i,s:I,s:o}", "interval", iv, "version", t->id.version, "partitionNumber", (int)t->id.partition, "size", (json_int_t)t->size_bytes, "locations", locations);
 }
 
-static void candidates(void *arg, struct hg_http_req *rq)
+ROUTE(candidates)
 {
-    struct ask k;
-    struct hg_err err = {HG_E_NOMEM, "no memory"};
-    enum hg_rc rc = HG_E_NOMEM;
-    json_t *list = json_array();
     const struct hg_query *q;
     struct hg_target *t;
-    size_t n = 0;
+    size_t n;
     bool known;
-    if (begin(arg, &k)) rc = hg_query_parse(k.a, hg_http_body(rq), &q, &err);
-    if (!rc) rc = hg_snapshot_targets(k.snap, k.a, q->datasource, q->ctx.namespaces, q->ctx.n_namespaces, q->intervals, q->n_intervals, &t, &n, &known, &err);
-    for (size_t i = 0; !rc && i < n; i++) json_array_append_new(list, candidate(&t[i]));
-    end(&k, rq, rc, &err, list);
+    HG_TRY(hg_query_parse(k->a, hg_http_body(k->rq), &q, err));
+    HG_TRY(hg_snapshot_targets(k->snap, k->a, q->datasource, q->ctx.namespaces, q->ctx.n_namespaces, q->intervals, q->n_intervals, &t, &n, &known, err));
+    *out = json_array();
+    for (size_t i = 0; i < n; i++) json_array_append_new(*out, candidate(&t[i]));
+    return HG_OK;
 }
 
 static void loadstatus(void *arg, struct hg_http_req *rq)

@@ -1,6 +1,13 @@
 /* Scatter and gather. Every segment that the query's snapshot names is an item; items are sent to the servers that hold them, one request a server, and a request that
  * fails, or a segment that its server does not have any more, makes items pending again, to be asked elsewhere. Partial results of a request count only together with its
- * coverage, so that no row is merged twice. A visible segment without a holder is waited for a little (it may be changing places), then the query fails, or says so.
+ * coverage, so that no row is merged twice.
+ *
+ *   PENDING ──asked──► ASKED ──in its coverage──► COVERED
+ *      ▲                 │ not covered, server out of reach, server's disk bad
+ *      └─────────────────┘
+ *
+ * An item that nobody is left to be asked for waits for the view to change (it may be changing places), a while in all; then the query fails, or says so (allowPartial). One that was
+ * replaced meanwhile makes the whole query start again on a new snapshot.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +22,8 @@
 
 #define MAX_REQUEST ((size_t)64 << 20)
 #define MAX_RESTARTS 3 /* the snapshot went stale under the query: its segments were replaced meanwhile */
+#define RETRY_MS 100   /* while something waits: how often servers that could not are asked again */
+#define LOOK_MS 1000   /* how often a waiting query looks at its deadline anyway */
 
 struct message {
     struct message *next;
@@ -25,26 +34,29 @@ struct message {
 struct request { /* one sub-query to one server */
     struct request *next;
     struct hg_gather *g;
-    const char *server;
+    const char *server, *address;
     struct hg_wire_call *call;
-    uint32_t *items;
-    uint32_t n_items;
+    uint32_t *items, n_items, cap_items;
+    bool handled;
     /* Guarded by the gather's mutex until done is seen. */
     struct message *first, **last;
-    bool done, handled, nomem;
-    struct hg_err err;
+    bool done;
+    struct hg_err err, over; /* how it ended; why its messages could not be kept */
 };
 
 enum item_state { PENDING, ASKED, COVERED, GIVEN_UP };
+#define MAX_TRIED 4
 struct hg_item {
     const struct hg_target *t;
     enum item_state state;
-    const char *tried[4]; /* servers that could not, since the view last changed */
-    uint32_t n_tried;
+    bool waits;              /* pending, and nobody was left to be asked when it was last looked at */
+    uint8_t n_bad, n_tried;
+    const char *tried[MAX_TRIED]; /* servers that could not: first n_bad whose data is bad, then those that may be able to later */
+    int64_t waited_ms;       /* in all */
 };
 
 struct hg_gather {
-    pthread_mutex_t mu;
+    pthread_mutex_t mu;      /* guards done and the messages of requests; taken by callbacks on the loop */
     pthread_cond_t wake;
     struct hg_running *run;
     const struct hg_query *q;
@@ -54,7 +66,10 @@ struct hg_gather {
     uint32_t n_items;
     struct request *requests;
     struct hg_merge *merge;
-    int64_t missing_until_ms; /* 0: nothing is missing now */
+    int64_t looked_ms;       /* when items were last looked at */
+    uint64_t seen_gen;       /* the view's generation then */
+    bool stale;              /* a segment is not in the view any more */
+    struct hg_err last, bad; /* the last failures that were survived: of servers, of their data */
     struct hg_scatter_result *out;
 };
 
@@ -63,7 +78,16 @@ struct hg_gather {
 static void on_data(void *arg, struct hg_span body)
 {
     struct request *r = arg;
-    struct message *m = malloc(sizeof *m + body.len);
+    struct hg_budget *budget = &r->g->run->budget;
+    struct hg_err over = {HG_OK, ""};
+    struct message *m = NULL;
+    if (hg_budget_take(budget, sizeof *m + body.len, &over) == HG_OK) {
+        m = malloc(sizeof *m + body.len);
+        if (!m) {
+            hg_budget_give(budget, sizeof *m + body.len);
+            hg_fail(&over, HG_E_NOMEM, "answer of %s", r->server);
+        }
+    }
     if (m) {
         m->next = NULL;
         m->len = body.len;
@@ -73,8 +97,9 @@ static void on_data(void *arg, struct hg_span body)
     if (m) {
         *r->last = m;
         r->last = &m->next;
-    } else {
-        r->nomem = true;
+    } else if (!r->over.rc) {
+        r->over = over;
+        pthread_cond_signal(&r->g->wake);
     }
     pthread_mutex_unlock(&r->g->mu);
 }
@@ -82,12 +107,13 @@ static void on_data(void *arg, struct hg_span body)
 static void on_done(void *arg, enum hg_rc rc, const char *msg)
 {
     struct request *r = arg;
-    pthread_mutex_lock(&r->g->mu);
+    struct hg_gather *g = r->g;
+    pthread_mutex_lock(&g->mu);
     r->err.rc = rc;
     snprintf(r->err.msg, sizeof r->err.msg, "%s", msg ? msg : "");
     r->done = true;
-    pthread_cond_signal(&r->g->wake);
-    pthread_mutex_unlock(&r->g->mu);
+    pthread_cond_signal(&g->wake);
+    pthread_mutex_unlock(&g->mu);
 }
 
 void hg_scatter_wake(struct hg_running *run)
@@ -99,7 +125,7 @@ void hg_scatter_wake(struct hg_running *run)
     pthread_mutex_unlock(&g->mu);
 }
 
-/* ---- asking ---- */
+/* ---- whom to ask ---- */
 
 static int64_t left_ms(const struct hg_gather *g)
 {
@@ -109,50 +135,80 @@ static int64_t left_ms(const struct hg_gather *g)
     return left > 0 ? left : 1;
 }
 
-static bool was_tried(const struct hg_item *it, const char *server)
+static uint32_t find_tried(const struct hg_item *it, uint32_t n, const char *server)
 {
-    for (uint32_t i = 0; i < it->n_tried; i++)
-        if (strcmp(it->tried[i], server) == 0) return true;
-    return false;
+    uint32_t i = 0;
+    while (i < n && strcmp(it->tried[i], server) != 0) i++;
+    return i;
 }
 
-static void note_tried(struct hg_item *it, const char *server)
+/* The oldest is forgotten when there are too many. */
+static void note_tried(struct hg_item *it, const char *server, bool bad)
 {
-    if (it->n_tried == sizeof it->tried / sizeof *it->tried) {
-        memmove(it->tried, it->tried + 1, sizeof it->tried - sizeof *it->tried);
+    uint32_t n = bad ? it->n_bad : it->n_tried;
+    if (find_tried(it, n, server) < n) return;
+    if (it->n_tried == MAX_TRIED) {
+        uint32_t out = it->n_bad < MAX_TRIED ? it->n_bad : 0;
+        memmove(&it->tried[out], &it->tried[out + 1], (MAX_TRIED - 1 - out) * sizeof *it->tried);
         it->n_tried--;
+        if (it->n_bad > it->n_tried) it->n_bad--;
     }
-    it->tried[it->n_tried++] = server;
+    uint32_t at = bad ? it->n_bad : it->n_tried;
+    memmove(&it->tried[at + 1], &it->tried[at], (it->n_tried - at) * sizeof *it->tried);
+    it->tried[at] = server;
+    it->n_tried++;
+    it->n_bad = (uint8_t)(it->n_bad + bad);
 }
 
-/* A holder to ask; replicas share the load by the segment and the query's own address. NULL: none is left. */
-static const struct hg_server *pick(const struct hg_gather *g, const struct hg_item *it, const struct hg_holder *h, uint32_t n)
+/* A holder to ask; replicas share the load by chance, those that are followed before those that may be gone. NULL: none is left; *all_bad: because the data of every one is bad. */
+static const struct hg_server *pick(const struct hg_gather *g, const struct hg_item *it, const struct hg_holder *h, uint32_t n, bool *all_bad)
 {
-    uint64_t turn = hg_mix64((uint64_t)(uintptr_t)it->t ^ (uint64_t)(uintptr_t)g->run ^ (uint64_t)hg_clock_mono_ns());
+    uint64_t turn = hg_mix64((uint64_t)(uintptr_t)it->t ^ (uint64_t)(uintptr_t)g->run ^ (uint64_t)g->looked_ms);
     const struct hg_server *found = NULL;
+    *all_bad = n > 0;
     for (uint32_t k = 0; k < n; k++) {
-        const struct hg_server *s = h[(turn + k) % n].server;
-        if (was_tried(it, s->name)) continue;
+        const struct hg_server *s = h[(turn % n + k) % n].server;
+        uint32_t at = find_tried(it, it->n_tried, s->name);
+        if (at >= it->n_bad) *all_bad = false;
+        if (at < it->n_tried) continue;
         if (s->inventory_known) return s;
         if (!found) found = s;
     }
     return found;
 }
 
-static struct request *request_for(struct hg_gather *g, struct request *fresh, const struct hg_server *s)
+/* ---- asking ---- */
+
+static struct request *request_for(struct hg_gather *g, struct request **fresh, const struct hg_server *s)
 {
-    for (; fresh; fresh = fresh->next)
-        if (strcmp(fresh->server, s->name) == 0) return fresh;
+    for (struct request *r = *fresh; r; r = r->next)
+        if (strcmp(r->server, s->name) == 0) return r;
     struct request *r = hg_arena_zalloc(g->arena, sizeof *r);
     if (!r) return NULL;
     r->g = g;
     r->server = hg_arena_strdup(g->arena, s->name);
-    r->items = hg_arena_array(g->arena, g->n_items, sizeof *r->items);
+    r->address = hg_arena_strdup(g->arena, s->wire_address);
     r->last = &r->first;
-    return r->server && r->items ? r : NULL;
+    if (!r->server || !r->address) return NULL;
+    r->next = *fresh;
+    return *fresh = r;
 }
 
-static enum hg_rc send(struct hg_gather *g, struct request *r, const char *address, struct hg_err *err)
+static bool put_item(struct hg_gather *g, struct request *r, uint32_t i)
+{
+    if (r->n_items == r->cap_items) {
+        uint32_t cap = r->cap_items ? r->cap_items * 2 : 16;
+        uint32_t *items = hg_arena_array(g->arena, cap, sizeof *items);
+        if (!items) return false;
+        if (r->n_items) memcpy(items, r->items, r->n_items * sizeof *items);
+        r->items = items;
+        r->cap_items = cap;
+    }
+    r->items[r->n_items++] = i;
+    return true;
+}
+
+static enum hg_rc send(struct hg_gather *g, struct request *r, struct hg_err *err)
 {
     struct hg_sub_item *items = hg_arena_array(g->arena, r->n_items, sizeof *items);
     if (!items) return hg_arena_fail(g->arena, "sub-query", err);
@@ -167,69 +223,64 @@ static enum hg_rc send(struct hg_gather *g, struct request *r, const char *addre
     if (!rc) {
         r->next = g->requests;
         g->requests = r;
-        r->call = hg_wire_request_send(g->run->b->wire, address, HG_WIRE_QUERY, &b, left_ms(g), (struct hg_wire_reply){on_data, on_done, r});
+        r->call = hg_wire_request_send(g->run->b->wire, r->address, HG_WIRE_QUERY, &b, left_ms(g), (struct hg_wire_reply){on_data, on_done, r});
     }
     hg_buf_free(&b);
     return rc;
 }
 
-/* Sends every pending item that has a holder left. *waiting counts those that have none; *stale is set when a segment is not in the view any more. */
-static enum hg_rc ask_pending(struct hg_gather *g, uint32_t *waiting, bool *stale, struct hg_err *err)
+/* What there is to do for one pending item on the view as it is now. */
+static enum hg_rc look_at(struct hg_gather *g, uint32_t i, struct hg_snapshot *now, int64_t elapsed, struct request **fresh, struct hg_err *err)
+{
+    struct hg_item *it = &g->items[i];
+    const struct hg_holder *h = it->t->holders;
+    uint32_t n = it->t->n_holders;
+    bool expected = true, all_bad;
+    if (now != g->snap) hg_snapshot_holders(now, it->t, &h, &n, &expected);
+    if (!expected) g->stale = true;
+    const struct hg_server *s = pick(g, it, h, n, &all_bad);
+    if (!s && all_bad) return hg_fail(err, g->bad.rc, "%s", g->bad.msg);
+    if (it->waits) it->waited_ms += elapsed;
+    it->waits = !s;
+    if (!s) return HG_OK;
+    struct request *r = request_for(g, fresh, s);
+    if (!r || !put_item(g, r, i)) return hg_arena_fail(g->arena, "sub-query", err);
+    it->state = ASKED;
+    return HG_OK;
+}
+
+/* Sends every pending item that has a holder left. *waiting counts those that have none. */
+static enum hg_rc ask_pending(struct hg_gather *g, uint32_t *waiting, struct hg_err *err)
 {
     struct hg_snapshot *now = hg_view_pin(g->run->b->view);
-    if (!now) return hg_fail(err, HG_E_NOMEM, "cluster view");
-    bool same = hg_snapshot_generation(now) == hg_snapshot_generation(g->snap);
     struct request *fresh = NULL;
-    const char *addresses[256];
-    uint32_t n_fresh = 0;
+    int64_t ms = hg_clock_mono_ms(), elapsed = g->looked_ms ? ms - g->looked_ms : 0;
     enum hg_rc rc = HG_OK;
+    g->looked_ms = ms;
+    g->seen_gen = hg_snapshot_generation(now);
     *waiting = 0;
-    *stale = false;
     for (uint32_t i = 0; i < g->n_items && !rc; i++) {
-        struct hg_item *it = &g->items[i];
-        if (it->state != PENDING) continue;
-        const struct hg_holder *h = it->t->holders;
-        uint32_t n = it->t->n_holders;
-        bool expected = true;
-        if (!same) hg_snapshot_holders(now, it->t, &h, &n, &expected);
-        if (!expected) *stale = true;
-        const struct hg_server *s = n ? pick(g, it, h, n) : NULL;
-        struct request *r = s ? request_for(g, fresh, s) : NULL;
-        if (!s || !r) {
-            if (s) rc = hg_arena_fail(g->arena, "sub-query", err);
-            ++*waiting;
-            continue;
-        }
-        if (r->n_items == 0) { /* just made */
-            if (n_fresh == sizeof addresses / sizeof *addresses) {
-                ++*waiting;
-                continue;
-            }
-            r->next = fresh;
-            fresh = r;
-            addresses[n_fresh++] = hg_arena_strdup(g->arena, s->wire_address);
-        }
-        r->items[r->n_items++] = i;
-        it->state = ASKED;
+        if (g->items[i].state != PENDING) continue;
+        rc = look_at(g, i, now, elapsed, &fresh, err);
+        *waiting += g->items[i].state == PENDING;
     }
     hg_snapshot_release(now);
-    while (fresh) { /* the list is newest first, as the addresses are read from their end */
-        struct request *next = fresh->next;
-        const char *address = addresses[--n_fresh];
-        if (!rc) rc = address ? send(g, fresh, address, err) : hg_arena_fail(g->arena, "sub-query", err);
-        fresh = next;
+    while (fresh && !rc && !g->stale) {
+        struct request *r = fresh;
+        fresh = r->next;
+        rc = send(g, r, err);
     }
     return rc;
 }
 
 /* ---- gathering ---- */
 
-static void give_back(struct hg_gather *g, const struct request *r, uint32_t i)
+static void give_back(struct hg_gather *g, const struct request *r, uint32_t i, bool bad)
 {
     struct hg_item *it = &g->items[r->items[i]];
     if (it->state != ASKED) return;
     it->state = PENDING;
-    note_tried(it, r->server);
+    note_tried(it, r->server, bad);
     hg_metric_add(HG_M_query_subquery_retries, NULL, 1);
 }
 
@@ -267,12 +318,11 @@ static enum hg_rc take_answer(struct hg_gather *g, struct request *r, struct hg_
     struct hg_sub_coverage c;
     HG_TRY(hg_sub_coverage_decode(g->arena, (struct hg_span){last->bytes + 1, last->len - 1}, &c, err));
     HG_TRY(mark_covered(g, r, &c, err));
-    if (c.n_covered) g->missing_until_ms = 0; /* it goes on; a holder that only fails again and again is no progress */
     for (struct message *m = r->first; m != last; m = m->next) {
         if (m->len < 1 || m->bytes[0] != HG_SUB_PARTIAL) return hg_fail(err, HG_E_CORRUPT, "%s sent a message of unknown kind", r->server);
         HG_TRY(merge_message(g, m, err));
     }
-    for (uint32_t i = 0; i < r->n_items; i++) give_back(g, r, i); /* what it did not cover */
+    for (uint32_t i = 0; i < r->n_items; i++) give_back(g, r, i, false); /* what it did not cover */
     g->out->rows_scanned += c.rows_scanned;
     g->out->cpu_us += c.cpu_us;
     return HG_OK;
@@ -282,23 +332,34 @@ static void free_messages(struct request *r)
 {
     for (struct message *m = r->first, *next; m; m = next) {
         next = m->next;
+        hg_budget_give(&r->g->run->budget, sizeof *m + m->len);
         free(m);
     }
     r->first = NULL;
     r->last = &r->first;
 }
 
-/* A request that has ended, outside the mutex. Its server out of reach is no failure of the query: others may hold the same. */
+/* What another holder may do better: the server is out of reach or has too much to do, or what it has is bad (HG_E_IO, HG_E_CORRUPT), or it is short of memory. */
+static bool worth_another(enum hg_rc rc, bool *bad)
+{
+    *bad = rc == HG_E_IO || rc == HG_E_CORRUPT || rc == HG_E_NOMEM;
+    return *bad || rc == HG_E_UNAVAILABLE || rc == HG_E_CANCELLED;
+}
+
+/* A request that has ended, or brought more than there is room for. Outside the mutex. */
 static enum hg_rc handle(struct hg_gather *g, struct request *r, struct hg_err *err)
 {
+    bool bad;
+    if (r->over.rc) return hg_fail(err, r->over.rc, "%s", r->over.msg); /* it may not have ended: close_requests sees to it */
+    enum hg_rc rc = r->err.rc;
     r->handled = true;
     g->out->servers++;
-    enum hg_rc rc = r->err.rc;
-    if (rc == HG_OK && r->nomem) rc = hg_fail(err, HG_E_NOMEM, "answer of %s", r->server);
-    else if (rc == HG_OK) rc = take_answer(g, r, err);
-    else if (rc == HG_E_UNAVAILABLE || rc == HG_E_CANCELLED) {
+    if (rc == HG_OK) {
+        rc = take_answer(g, r, err);
+    } else if (worth_another(rc, &bad)) {
         hg_log(HG_LOG_WARN, "broker", "sub-query failed, asking others", "server", HG_LS(r->server), "queryId", HG_LS(g->run->id), "error", HG_LS(r->err.msg), NULL);
-        for (uint32_t i = 0; i < r->n_items; i++) give_back(g, r, i);
+        for (uint32_t i = 0; i < r->n_items; i++) give_back(g, r, i, bad);
+        hg_fail(bad ? &g->bad : &g->last, rc, "%s: %s", r->server, r->err.msg);
         rc = HG_OK;
     } else {
         rc = hg_fail(err, rc, "%s: %s", r->server, r->err.msg);
@@ -325,63 +386,6 @@ static enum hg_rc check(const struct hg_gather *g, struct hg_err *err)
     return HG_OK;
 }
 
-/* Waits until a request has ended that was not handled yet. Sets *out, or NULL when none is open. */
-static enum hg_rc next_done(struct hg_gather *g, struct request **out, struct hg_err *err)
-{
-    pthread_mutex_lock(&g->mu);
-    enum hg_rc rc;
-    for (;;) {
-        *out = NULL;
-        bool open = false;
-        for (struct request *r = g->requests; r && !*out; r = r->next) {
-            if (r->handled) continue;
-            if (r->done) *out = r;
-            open = true;
-        }
-        rc = check(g, err);
-        if (rc || *out || !open) break;
-        int64_t left = left_ms(g);
-        timed_wait(g, left && left < 1000 ? left : 1000);
-    }
-    pthread_mutex_unlock(&g->mu);
-    return rc;
-}
-
-static enum hg_rc report_missing(struct hg_gather *g, struct hg_err *err)
-{
-    uint32_t n = 0;
-    const char **ids = hg_arena_array(g->arena, g->n_items + 1, sizeof *ids);
-    if (!ids) return hg_arena_fail(g->arena, "missing segments", err);
-    for (uint32_t i = 0; i < g->n_items; i++)
-        if (g->items[i].state == PENDING) ids[n++] = g->items[i].t->text;
-    hg_metric_add(HG_M_query_segments_missing, NULL, n);
-    if (!g->q->ctx.allow_partial)
-        return hg_fail(err, HG_E_UNAVAILABLE, "%u of %u segments are served by no server, for example %s (context.allowPartial answers without them)", n, g->n_items, ids[0]);
-    for (uint32_t i = 0; i < g->n_items; i++)
-        if (g->items[i].state == PENDING) g->items[i].state = GIVEN_UP;
-    g->out->missing = ids;
-    g->out->n_missing = n;
-    return HG_OK;
-}
-
-/* Some items have nobody to ask: wait for the view to change. */
-static enum hg_rc wait_for_holders(struct hg_gather *g, struct hg_err *err)
-{
-    int64_t now = hg_clock_mono_ms();
-    if (!g->missing_until_ms) g->missing_until_ms = now + g->run->b->opt.missing_wait_ms;
-    if (now >= g->missing_until_ms) return report_missing(g, err);
-    int64_t ms = g->missing_until_ms - now, left = left_ms(g);
-    if (left && left < ms) ms = left;
-    if (ms > 100) ms = 100; /* cancellation is looked at */
-    struct hg_snapshot *s = hg_view_pin(g->run->b->view);
-    uint64_t gen = s ? hg_snapshot_generation(s) : 0, now_gen;
-    hg_snapshot_release(s);
-    struct hg_err ignore;
-    if (hg_view_wait(g->run->b->view, gen, ms, &now_gen, &ignore) == HG_OK || ms >= 100)
-        for (uint32_t i = 0; i < g->n_items; i++) g->items[i].n_tried = 0; /* those that could not may be able to now */
-    return check(g, err);
-}
-
 static bool any_open(const struct hg_gather *g)
 {
     for (const struct request *r = g->requests; r; r = r->next)
@@ -389,21 +393,68 @@ static bool any_open(const struct hg_gather *g)
     return false;
 }
 
+/* Waits until a request has ended (or failed already) that was not handled yet, at most ms. */
+static enum hg_rc next_done(struct hg_gather *g, int64_t ms, struct request **out, struct hg_err *err)
+{
+    int64_t until = hg_clock_mono_ms() + ms;
+    pthread_mutex_lock(&g->mu);
+    enum hg_rc rc;
+    for (;;) {
+        *out = NULL;
+        for (struct request *r = g->requests; r && !*out; r = r->next)
+            if (!r->handled && (r->done || r->over.rc)) *out = r;
+        rc = check(g, err);
+        int64_t wait = until - hg_clock_mono_ms(), left = left_ms(g);
+        if (rc || *out || wait <= 0) break;
+        timed_wait(g, left && left < wait ? left : wait);
+    }
+    pthread_mutex_unlock(&g->mu);
+    return rc;
+}
+
+/* Items that have waited too long: the query fails, or goes on without them. */
+static enum hg_rc give_up_on_missing(struct hg_gather *g, struct hg_err *err)
+{
+    uint32_t n = 0, first = 0;
+    for (uint32_t i = g->n_items; i-- > 0;)
+        if (g->items[i].state == PENDING && g->items[i].waits && g->items[i].waited_ms >= g->run->b->opt.missing_wait_ms) n++, first = i;
+    if (!n) return HG_OK;
+    hg_metric_add(HG_M_query_segments_missing, NULL, n);
+    if (!g->q->ctx.allow_partial)
+        return hg_fail(err, HG_E_UNAVAILABLE, "%u of %u segments are served by no server, for example %s%s%s (context.allowPartial answers without them)", n, g->n_items,
+                       g->items[first].t->text, g->last.rc ? "; last failure: " : "", g->last.rc ? g->last.msg : "");
+    for (uint32_t i = 0; i < g->n_items; i++)
+        if (g->items[i].state == PENDING && g->items[i].waits && g->items[i].waited_ms >= g->run->b->opt.missing_wait_ms) g->items[i].state = GIVEN_UP;
+    return HG_OK;
+}
+
+/* Until something happens: a request ends, or, when items wait, the view changes or it is time to ask those again that could not. */
+static enum hg_rc wait_some(struct hg_gather *g, bool waiting, struct hg_err *err)
+{
+    struct request *r = NULL;
+    if (any_open(g)) {
+        HG_TRY(next_done(g, waiting ? RETRY_MS : LOOK_MS, &r, err));
+        if (r) return handle(g, r, err);
+    } else {
+        uint64_t gen;
+        int64_t left = left_ms(g);
+        enum hg_rc rc = hg_view_wait(g->run->b->view, g->seen_gen, left && left < RETRY_MS ? left : RETRY_MS, &gen, err);
+        if (rc == HG_E_CANCELLED) return hg_fail(err, HG_E_UNAVAILABLE, "the server is stopping");
+    }
+    for (uint32_t i = 0; waiting && i < g->n_items; i++) g->items[i].n_tried = g->items[i].n_bad; /* those that could not may be able to now */
+    return check(g, err);
+}
+
 static enum hg_rc gather(struct hg_gather *g, struct hg_err *err)
 {
     for (;;) {
         uint32_t waiting;
-        bool stale;
-        HG_TRY(ask_pending(g, &waiting, &stale, err));
-        if (stale) return hg_fail(err, HG_E_CONFLICT, "segments of the query were replaced while it ran");
-        if (!any_open(g)) {
-            if (!waiting) return HG_OK;
-            HG_TRY(wait_for_holders(g, err));
-            continue;
-        }
-        struct request *r;
-        HG_TRY(next_done(g, &r, err));
-        if (r) HG_TRY(handle(g, r, err));
+        HG_TRY(check(g, err));
+        HG_TRY(ask_pending(g, &waiting, err));
+        if (g->stale) return hg_fail(err, HG_E_CONFLICT, "segments of the query were replaced while it ran");
+        if (waiting) HG_TRY(give_up_on_missing(g, err));
+        else if (!any_open(g)) return HG_OK;
+        HG_TRY(wait_some(g, waiting, err));
     }
 }
 
@@ -442,6 +493,19 @@ static enum hg_rc plan_items(struct hg_gather *g, struct hg_err *err)
     return HG_OK;
 }
 
+static enum hg_rc list_missing(struct hg_gather *g, struct hg_err *err)
+{
+    size_t n = 0, k = 0;
+    for (uint32_t i = 0; i < g->n_items; i++) n += g->items[i].state == GIVEN_UP;
+    const char **ids = hg_arena_array(g->arena, n + 1, sizeof *ids);
+    if (!ids) return hg_arena_fail(g->arena, "missing segments", err);
+    for (uint32_t i = 0; i < g->n_items; i++)
+        if (g->items[i].state == GIVEN_UP) ids[k++] = g->items[i].t->text;
+    g->out->missing = ids;
+    g->out->n_missing = n;
+    return HG_OK;
+}
+
 static enum hg_rc run_gather(struct hg_gather *g, struct hg_err *err)
 {
     HG_TRY(plan_items(g, err));
@@ -449,17 +513,18 @@ static enum hg_rc run_gather(struct hg_gather *g, struct hg_err *err)
     HG_TRY(hg_merge_new(g->q, &g->run->exec, &g->merge, err));
     enum hg_rc rc = gather(g, err);
     close_requests(g);
+    if (!rc) rc = list_missing(g, err);
     if (!rc) rc = hg_merge_take(g->merge, &g->out->merged, err);
     hg_merge_free(g->merge);
     return rc;
 }
 
-static enum hg_rc scatter_once(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err)
+/* *stale: it must be done again on a new snapshot. */
+static enum hg_rc scatter_once(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, bool *stale, struct hg_err *err)
 {
     *out = (struct hg_scatter_result){0};
     struct hg_gather g = {.run = run, .q = q, .arena = run->arena, .out = out};
     g.snap = hg_view_pin(run->b->view);
-    if (!g.snap) return hg_fail(err, HG_E_NOMEM, "cluster view");
     pthread_mutex_init(&g.mu, NULL);
     pthread_condattr_t mono;
     pthread_condattr_init(&mono);
@@ -476,15 +541,16 @@ static enum hg_rc scatter_once(struct hg_running *run, const struct hg_query *q,
     pthread_cond_destroy(&g.wake);
     pthread_mutex_destroy(&g.mu);
     hg_snapshot_release(g.snap);
+    *stale = rc && g.stale;
     return rc;
 }
 
 enum hg_rc hg_scatter(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err)
 {
-    enum hg_rc rc = HG_OK;
     for (int i = 0; i < MAX_RESTARTS; i++) {
-        rc = scatter_once(run, q, out, err);
-        if (rc != HG_E_CONFLICT) return rc;
+        bool stale;
+        enum hg_rc rc = scatter_once(run, q, out, &stale, err);
+        if (!stale) return rc;
     }
     return hg_fail(err, HG_E_UNAVAILABLE, "segments of the query were replaced %d times while it ran; ask again", MAX_RESTARTS);
 }
