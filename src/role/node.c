@@ -28,7 +28,7 @@ struct node {
     const struct hg_cfg *cfg;
     enum hg_role role;
     unsigned parts;
-    _Atomic bool ready;
+    _Atomic bool ready, view_known; /* view_known: it was known once; a server that joins later takes nobody's readiness */
     char data_dir[4096]; /* data.dir as an absolute path */
     char name[320], roles[128], http_address[300], wire_address[4200], http_url[320];
     struct hg_budget memory;
@@ -120,7 +120,8 @@ static bool is_ready(void *arg, char *why, size_t cap)
 {
     struct node *n = arg;
     if (!n->ready) return snprintf(why, cap, "starting"), false;
-    if (n->view && !hg_view_ready(n->view)) return snprintf(why, cap, "the state of the cluster is not known yet"), false;
+    if (n->view && !n->view_known && !hg_view_ready(n->view)) return snprintf(why, cap, "the state of the cluster is not known yet"), false;
+    n->view_known = true;
     return true;
 }
 
