@@ -18,6 +18,7 @@ struct hg_broker {
     pthread_cond_t idle;
     struct hg_running *first;
     bool draining;
+    _Atomic bool cluster_known; /* the view was ready once; from then on what it knows is followed */
 };
 
 /* A query at work: on one pool thread from its start to its answer. */

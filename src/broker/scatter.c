@@ -545,8 +545,30 @@ static enum hg_rc scatter_once(struct hg_running *run, const struct hg_query *q,
     return rc;
 }
 
+/* A broker that has just started does not know what there is: an empty answer would be a lie. Waited for a little, as for a missing segment. */
+static enum hg_rc know_cluster(struct hg_running *run, struct hg_err *err)
+{
+    struct hg_broker *b = run->b;
+    int64_t begin = hg_clock_mono_ms(), deadline = run->exec.deadline_mono_ms;
+    while (!b->cluster_known) {
+        struct hg_snapshot *s = hg_view_pin(b->view);
+        uint64_t gen = hg_snapshot_generation(s);
+        hg_snapshot_release(s);
+        if (hg_view_ready(b->view)) {
+            b->cluster_known = true;
+            break;
+        }
+        if (run->cancelled) return hg_fail(err, HG_E_CANCELLED, "Query cancelled");
+        int64_t now = hg_clock_mono_ms();
+        if (now - begin >= b->opt.missing_wait_ms || (deadline && now >= deadline)) return hg_fail(err, HG_E_UNAVAILABLE, "the broker does not know the state of the cluster yet");
+        if (hg_view_wait(b->view, gen, RETRY_MS, &gen, err) == HG_E_CANCELLED) return hg_fail(err, HG_E_UNAVAILABLE, "the server is stopping");
+    }
+    return HG_OK;
+}
+
 enum hg_rc hg_scatter(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err)
 {
+    HG_TRY(know_cluster(run, err));
     for (int i = 0; i < MAX_RESTARTS; i++) {
         bool stale;
         enum hg_rc rc = scatter_once(run, q, out, &stale, err);

@@ -452,6 +452,38 @@ static void nothing_to_ask(void **state)
     fx_cluster_close(&y);
 }
 
+/* Before the broker knows what there is nothing is answered. */
+static void a_broker_that_has_just_started(void **state)
+{
+    (void)state;
+    struct fx_cluster y;
+    struct fx_node a;
+    struct fx_liar slow;
+    struct fx_seg *s = seg(0, 0, two_rows);
+    fx_cluster_open(&y, "started");
+    fx_node_open(&a, "a", 2, 1000, 1 << 26);
+    fx_serve(&a, s);
+    fx_publish(&y, &s, 1);
+    hg_view_stop(y.view);
+    fx_liar_open(&slow, "b", FX_MISSING);
+    slow.mute = true;
+    fx_lease(&y, "a", a.address);
+    fx_lease(&y, "b", slow.address);
+    struct hg_err err;
+    assert_ok(hg_view_start(y.meta, y.client, &(struct hg_view_options){.self = "broker", .poll_ms = 50}, &y.view, &err), err);
+    struct ask k = {0}, then = {0};
+    fails(&y, &k, 40, HG_E_UNAVAILABLE, "the broker does not know the state of the cluster yet");
+    ask_start(&then, &y, 60000);
+    fx_liar_unplug(&slow); /* it proves dead */
+    ask_end(&then);
+    assert_ok(then.rc, then.err);
+    assert_int_equal(then.rows, 2);
+    fx_cluster_close(&y);
+    fx_liar_close(&slow);
+    fx_node_close(&a);
+    fx_seg_free(s);
+}
+
 /* Servers restart, segments move, queries run all the time: each answer is whole. */
 static void a_storm(void **state)
 {
@@ -469,6 +501,7 @@ static void a_storm(void **state)
     fx_publish(&y, s[0], SEGS);
     fx_lease(&y, "a", n[0].address);
     fx_lease(&y, "b", n[1].address);
+    fx_wait_picture(&y, "0.0(a) 1.0(a) 2.0(a) 3.0(a) 4.0(a) 5.0(a) 6.0(a) 7.0(a) 8.0(a) 9.0(a) 10.0(a) 11.0(a)");
     uint64_t rnd = hg_test_seed();
     bool on[2][SEGS];
     for (int i = 0; i < SEGS; i++) on[0][i] = true, on[1][i] = false;
@@ -507,7 +540,7 @@ int main(void)
         cmocka_unit_test(two_servers_and_replicas), cmocka_unit_test(a_server_dies_in_the_middle), cmocka_unit_test(an_answer_without_end_is_no_answer),
         cmocka_unit_test(handed_off_between_pin_and_ask), cmocka_unit_test(missing), cmocka_unit_test(replaced_while_it_waits), cmocka_unit_test(bad_data_is_asked_elsewhere),
         cmocka_unit_test(servers_that_lie), cmocka_unit_test(a_busy_server_is_asked_again), cmocka_unit_test(cancelled_and_late), cmocka_unit_test(nothing_to_ask),
-        cmocka_unit_test(a_storm),
+        cmocka_unit_test(a_broker_that_has_just_started), cmocka_unit_test(a_storm),
     };
     return cmocka_run_group_tests_name("broker/scatter", tests, NULL, NULL);
 }
