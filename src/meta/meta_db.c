@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
+#include "base/metrics.h"
+
 #define CONNS_MAX 8
 #define TAKE_WAIT_S 30
 #define ATTEMPTS 8
@@ -194,7 +197,11 @@ enum hg_rc hg_db_run(struct hg_db *db, enum hg_tx_mode mode, hg_tx_fn *fn, void 
         db->migrated = rc == HG_OK;
     }
     pthread_mutex_unlock(&db->setup_mu);
-    return rc ? rc : run_again(db, mode, fn, arg, err);
+    int64_t from = hg_clock_mono_ns();
+    if (!rc) rc = run_again(db, mode, fn, arg, err);
+    hg_metric_observe_ms(HG_M_meta_ms, mode == HG_TX_READ ? "read" : "write", (double)(hg_clock_mono_ns() - from) / 1e6);
+    if (rc) hg_metric_add(HG_M_meta_errors, hg_rc_name(rc), 1);
+    return rc;
 }
 
 enum hg_rc hg_db_listen(struct hg_db *db, struct hg_err *err) { return db->ops->listen ? db->ops->listen(db->impl, err) : HG_OK; }
