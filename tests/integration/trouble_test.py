@@ -152,7 +152,7 @@ def test_disk_full(env):
     wait_for_log(ingest.process, r"(?i)no space left", 60)
     check(ingest.get("/status/health") is True, "ingest is healthy with a full disk")
     check(totals(broker)["events"] <= 50000, "no event counted twice")
-    env.run(["nsenter", "--target", str(ingest.process.pid), "--mount", "mount", "-o", "remount,size=512m", ingest.data])
+    env.run(["nsenter", "--target", str(ingest.process.pid), "--mount", "--root", "mount", "-o", "remount,size=512m", ingest.data])
     wait_until("all rows once there is space", lambda: totals(broker) == sums["total"], 120, process=ingest.process)
     cluster.stop()
 
