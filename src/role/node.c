@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -42,6 +43,8 @@ struct node {
     struct hg_view *view;
     struct hg_historical *historical;
     struct hg_coordinator *coordinator;
+    pthread_mutex_t mu;           /* guards wakes; the coordinator's mutex may be taken under it */
+    struct hg_coordinator *wakes; /* the coordinator while the view, which outlives it, may wake it */
     struct hg_broker *broker;
     struct hg_tasks *tasks;
     struct hg_kafka_mock *mock;
@@ -199,7 +202,16 @@ static enum hg_rc start_data(struct node *n, struct hg_err *err)
 static void view_changed(void *arg)
 {
     struct node *n = arg;
-    if (n->ready && n->coordinator) hg_coordinator_wake(n->coordinator);
+    pthread_mutex_lock(&n->mu);
+    if (n->wakes) hg_coordinator_wake(n->wakes);
+    pthread_mutex_unlock(&n->mu);
+}
+
+static void let_wake(struct node *n, struct hg_coordinator *c)
+{
+    pthread_mutex_lock(&n->mu);
+    n->wakes = c;
+    pthread_mutex_unlock(&n->mu);
 }
 
 static unsigned cores(void)
@@ -243,6 +255,7 @@ static enum hg_rc start_parts(struct node *n, struct hg_err *err)
     if (n->parts & HG_ROLE_COORDINATOR) {
         struct hg_coordinator_options o = {.self = n->name, .address = n->http_url, .period_ms = cfg_int(n, "coordinator.period"), .grace_ms = cfg_int(n, "coordinator.grace"), .max_loads = 1000};
         HG_TRY(hg_coordinator_new(n->meta, n->view, n->client, n->http, &o, &n->coordinator, err));
+        let_wake(n, n->coordinator);
     }
     if (n->parts & HG_ROLE_BROKER) {
         unsigned threads = (unsigned)cfg_int(n, "broker.threads");
@@ -293,6 +306,7 @@ static void stop_all(struct node *n)
     if (n->broker) hg_broker_drain(n->broker, grace);
     if (n->http) hg_http_close(n->http, grace);
     hg_member_stop(n->member);
+    let_wake(n, NULL);
     hg_coordinator_free(n->coordinator);
     hg_tasks_free(n->tasks);
     if (n->ingest) hg_ingest_stop(n->ingest);
@@ -319,6 +333,7 @@ int hg_node_run(enum hg_role role, unsigned parts, const struct hg_cfg *cfg)
     signal(SIGPIPE, SIG_IGN);
     struct node *n = calloc(1, sizeof *n);
     if (!n) return 1;
+    pthread_mutex_init(&n->mu, NULL);
     n->cfg = cfg;
     n->role = role;
     n->parts = parts;
