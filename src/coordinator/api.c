@@ -3,24 +3,15 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
-#include "coordinator/coordinator_private.h"
+#include "coordinator/api_private.h"
 
 #define TWO_WEEKS_MS ((int64_t)14 * 86400000)
-#define BASE "/druid/coordinator/v1"
-#define DEFAULT_TIER "_default_tier"
-
-/* A request at work on the pool. */
-struct ask {
-    struct hg_coordinator *c;
-    struct hg_http_req *rq;
-    enum hg_rc (*fn)(struct ask *k, struct hg_err *err); /* answers, or fails */
-    struct hg_arena *a;
-    struct hg_snapshot *snap;
-};
+#define BASE HG_API_BASE
+#define DEFAULT_TIER HG_DEFAULT_TIER
 
 static void run(void *arg)
 {
-    struct ask *k = arg;
+    struct hg_api_ask *k = arg;
     struct hg_err err = {HG_E_NOMEM, "no memory"};
     k->a = hg_arena_new(NULL);
     k->snap = hg_view_pin(k->c->view);
@@ -31,26 +22,19 @@ static void run(void *arg)
     free(k);
 }
 
-static void submit(struct hg_coordinator *c, struct hg_http_req *rq, enum hg_rc (*fn)(struct ask *k, struct hg_err *err))
+void hg_api_submit(struct hg_coordinator *c, struct hg_http_req *rq, enum hg_rc (*fn)(struct hg_api_ask *k, struct hg_err *err))
 {
     struct hg_err err = {HG_E_NOMEM, "no memory"};
-    struct ask *k = calloc(1, sizeof *k);
+    struct hg_api_ask *k = calloc(1, sizeof *k);
     if (k) {
-        *k = (struct ask){.c = c, .rq = rq, .fn = fn};
+        *k = (struct hg_api_ask){.c = c, .rq = rq, .fn = fn};
         if (!hg_pool_submit(c->pool, 0, run, k, &err)) return;
         free(k);
     }
     hg_http_reply_ops_error(rq, &err);
 }
 
-#define ROUTE(name)                                                                        \
-    static enum hg_rc name##_work(struct ask *k, struct hg_err *err);                      \
-    static void name(void *arg, struct hg_http_req *rq) { submit(arg, rq, name##_work); }  \
-    static enum hg_rc name##_work(struct ask *k, struct hg_err *err)
-
-static bool asked(struct ask *k, const char *flag) { return hg_http_query(k->rq, flag) != NULL; }
-
-static enum hg_rc reply(struct ask *k, json_t *j) { return hg_http_reply_json(k->rq, 200, j), HG_OK; }
+#define ROUTE(name) HG_API_ROUTE(name)
 
 /* ---- shapes ---- */
 
@@ -95,7 +79,7 @@ static json_t *server_json(const struct hg_server *s)
 }
 
 /* Published segments of one datasource (NULL: all). Live ones are the ingest servers' affair. */
-static enum hg_rc published(struct ask *k, const char *ds, struct hg_target **out, size_t *n, struct hg_err *err)
+static enum hg_rc published(struct hg_api_ask *k, const char *ds, struct hg_target **out, size_t *n, struct hg_err *err)
 {
     HG_TRY(hg_snapshot_segments(k->snap, k->a, ds, out, n, err));
     size_t kept = 0;
@@ -130,7 +114,7 @@ struct tally {
 
 static json_t *percent(const struct tally *t) { return json_real(t->used ? 100.0 * (double)t->served / (double)t->used : 100.0); }
 
-static enum hg_rc tally(struct ask *k, const char *ds, struct hg_interval iv, struct tally *t, struct hg_err *err)
+static enum hg_rc tally(struct hg_api_ask *k, const char *ds, struct hg_interval iv, struct tally *t, struct hg_err *err)
 {
     *t = (struct tally){0};
     struct hg_target *seg;
@@ -145,7 +129,7 @@ static enum hg_rc tally(struct ask *k, const char *ds, struct hg_interval iv, st
 }
 
 /* Publishes that are not visible yet count as not served: whoever waits for a load waits for the rows to answer queries. */
-static enum hg_rc tally_waiting(struct ask *k, const char *ds, struct hg_interval iv, struct tally *t, struct hg_err *err)
+static enum hg_rc tally_waiting(struct hg_api_ask *k, const char *ds, struct hg_interval iv, struct tally *t, struct hg_err *err)
 {
     struct hg_segment_row *rows;
     size_t n;
@@ -176,9 +160,9 @@ ROUTE(ds_loadstatus)
         hg_http_reply(k->rq, 204, NULL, NULL);
         return HG_OK;
     }
-    if (asked(k, "simple")) return reply(k, json_pack("{s:I}", ds, (json_int_t)(t.used - t.served)));
-    if (asked(k, "full")) return reply(k, json_pack("{s:{s:I}}", DEFAULT_TIER, ds, (json_int_t)(t.used - t.served)));
-    return reply(k, json_pack("{s:o}", ds, percent(&t)));
+    if (hg_api_asked(k, "simple")) return hg_api_reply(k, json_pack("{s:I}", ds, (json_int_t)(t.used - t.served)));
+    if (hg_api_asked(k, "full")) return hg_api_reply(k, json_pack("{s:{s:I}}", DEFAULT_TIER, ds, (json_int_t)(t.used - t.served)));
+    return hg_api_reply(k, json_pack("{s:o}", ds, percent(&t)));
 }
 
 ROUTE(loadstatus)
@@ -196,15 +180,15 @@ ROUTE(loadstatus)
             return rc;
         }
         if (!t.used) continue;
-        bool counts = asked(k, "simple") || asked(k, "full");
+        bool counts = hg_api_asked(k, "simple") || hg_api_asked(k, "full");
         json_object_set_new(out, names[i], counts ? json_integer(t.used - t.served) : percent(&t));
     }
-    if (!asked(k, "full")) {
+    if (!hg_api_asked(k, "full")) {
         json_decref(full);
-        return reply(k, out);
+        return hg_api_reply(k, out);
     }
     json_object_set_new(full, DEFAULT_TIER, out);
-    return reply(k, full);
+    return hg_api_reply(k, full);
 }
 
 /* ---- datasources ---- */
@@ -244,14 +228,14 @@ ROUTE(datasources)
             return rc;
         }
         json_t *s = summary(seg, n_seg);
-        if (s && (asked(k, "simple") || asked(k, "full"))) {
+        if (s && (hg_api_asked(k, "simple") || hg_api_asked(k, "full"))) {
             json_array_append_new(out, json_pack("{s:s,s:o}", "name", names[i], "properties", s));
         } else if (s) {
             json_decref(s);
             json_array_append_new(out, json_string(names[i]));
         }
     }
-    return reply(k, out);
+    return hg_api_reply(k, out);
 }
 
 ROUTE(datasource)
@@ -264,13 +248,13 @@ ROUTE(datasource)
         hg_http_reply(k->rq, 204, NULL, NULL);
         return HG_OK;
     }
-    if (asked(k, "full")) {
+    if (hg_api_asked(k, "full")) {
         json_t *list = json_array();
         for (size_t i = 0; i < n; i++) json_array_append_new(list, target_json(&seg[i]));
         json_decref(s);
         s = json_pack("{s:s,s:{},s:o}", "name", hg_http_param(k->rq, "ds"), "properties", "segments", list);
     }
-    return reply(k, s);
+    return hg_api_reply(k, s);
 }
 
 static int newest_first(const void *a, const void *b)
@@ -289,7 +273,7 @@ ROUTE(ds_intervals)
         return HG_OK;
     }
     qsort(seg, n, sizeof *seg, newest_first);
-    bool simple = asked(k, "simple"), full = asked(k, "full");
+    bool simple = hg_api_asked(k, "simple"), full = hg_api_asked(k, "full");
     json_t *out = simple || full ? json_object() : json_array();
     for (size_t i = 0; i < n;) {
         json_t *here = json_object();
@@ -307,7 +291,7 @@ ROUTE(ds_intervals)
         else json_array_append_new(out, json_string(iv));
         json_decref(here);
     }
-    return reply(k, out);
+    return hg_api_reply(k, out);
 }
 
 ROUTE(ds_segments)
@@ -320,8 +304,8 @@ ROUTE(ds_segments)
         return HG_OK;
     }
     json_t *out = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append_new(out, asked(k, "full") ? target_json(&seg[i]) : json_string(seg[i].text));
-    return reply(k, out);
+    for (size_t i = 0; i < n; i++) json_array_append_new(out, hg_api_asked(k, "full") ? target_json(&seg[i]) : json_string(seg[i].text));
+    return hg_api_reply(k, out);
 }
 
 ROUTE(ds_segment)
@@ -338,13 +322,13 @@ ROUTE(ds_segment)
     }
     json_t *servers = json_array();
     for (uint32_t h = 0; h < seg.n_holders; h++) json_array_append_new(servers, json_string(seg.holders[h].server->http_address));
-    return reply(k, json_pack("{s:o,s:o}", "metadata", target_json(&seg), "servers", servers));
+    return hg_api_reply(k, json_pack("{s:o,s:o}", "metadata", target_json(&seg), "servers", servers));
 }
 
 ROUTE(ds_tiers)
 {
     (void)err;
-    return reply(k, json_pack("[s]", DEFAULT_TIER));
+    return hg_api_reply(k, json_pack("[s]", DEFAULT_TIER));
 }
 
 /* ---- all that is used, from the store ---- */
@@ -353,16 +337,16 @@ ROUTE(meta_datasources)
 {
     struct hg_segment_row *rows;
     size_t n;
-    HG_TRY(hg_meta_segments(k->c->meta, k->a, NULL, asked(k, "includeUnused") ? HG_SEG_ALL : HG_SEG_USED, &rows, &n, err));
+    HG_TRY(hg_meta_segments(k->c->meta, k->a, NULL, hg_api_asked(k, "includeUnused") ? HG_SEG_ALL : HG_SEG_USED, &rows, &n, err));
     json_t *set = json_object(), *out = json_array(), *unused;
     for (size_t i = 0; i < n; i++) json_object_set_new(set, rows[i].meta.id.datasource, json_true());
     const char *name;
     json_object_foreach(set, name, unused) json_array_append_new(out, json_string(name));
     json_decref(set);
-    return reply(k, out);
+    return hg_api_reply(k, out);
 }
 
-static enum hg_rc list_segments(struct ask *k, const char *ds, bool full, struct hg_err *err)
+static enum hg_rc list_segments(struct hg_api_ask *k, const char *ds, bool full, struct hg_err *err)
 {
     struct hg_segment_row *rows;
     size_t n;
@@ -373,10 +357,10 @@ static enum hg_rc list_segments(struct ask *k, const char *ds, bool full, struct
         hg_segid_text(&rows[i].meta.id, id);
         json_array_append_new(out, full ? segment_json(&rows[i].meta) : json_string(id));
     }
-    return reply(k, out);
+    return hg_api_reply(k, out);
 }
 
-ROUTE(meta_ds_segments) { return list_segments(k, hg_http_param(k->rq, "ds"), asked(k, "full"), err); }
+ROUTE(meta_ds_segments) { return list_segments(k, hg_http_param(k->rq, "ds"), hg_api_asked(k, "full"), err); }
 ROUTE(meta_segments)
 {
     const char *ds = hg_http_query(k->rq, "datasources");
@@ -390,10 +374,10 @@ ROUTE(servers)
     const struct hg_server **s;
     size_t n;
     HG_TRY(hg_snapshot_servers(k->snap, k->a, &s, &n, err));
-    bool objects = asked(k, "simple") || asked(k, "full");
+    bool objects = hg_api_asked(k, "simple") || hg_api_asked(k, "full");
     json_t *out = json_array();
     for (size_t i = 0; i < n; i++) json_array_append_new(out, objects ? server_json(s[i]) : json_string(s[i]->http_address));
-    return reply(k, out);
+    return hg_api_reply(k, out);
 }
 
 ROUTE(tiers)
@@ -409,14 +393,14 @@ ROUTE(tiers)
         int64_t size = json_integer_value(json_object_get(t, "currSize")) + s[i]->used_bytes, max = json_integer_value(json_object_get(t, "maxSize")) + s[i]->capacity_bytes;
         json_object_set_new(sums, tier, json_pack("{s:I,s:I}", "currSize", (json_int_t)size, "maxSize", (json_int_t)max));
     }
-    if (asked(k, "simple")) {
+    if (hg_api_asked(k, "simple")) {
         json_decref(names);
-        return reply(k, sums);
+        return hg_api_reply(k, sums);
     }
     const char *name;
     json_object_foreach(sums, name, v) json_array_append_new(names, json_string(name));
     json_decref(sums);
-    return reply(k, names);
+    return hg_api_reply(k, names);
 }
 
 ROUTE(cluster)
@@ -438,7 +422,7 @@ ROUTE(cluster)
         }
         json_object_set_new(out, roles[r], list);
     }
-    return reply(k, out);
+    return hg_api_reply(k, out);
 }
 
 ROUTE(loadqueue)
@@ -450,16 +434,16 @@ ROUTE(loadqueue)
     for (size_t i = 0; i < n; i++)
         if (strstr(s[i]->roles, "historical"))
             json_object_set_new(out, s[i]->http_address,
-                                asked(k, "simple") ? json_pack("{s:i,s:i,s:i,s:i}", "segmentsToLoad", 0, "segmentsToDrop", 0, "segmentsToLoadSize", 0, "segmentsToDropSize", 0)
+                                hg_api_asked(k, "simple") ? json_pack("{s:i,s:i,s:i,s:i}", "segmentsToLoad", 0, "segmentsToDrop", 0, "segmentsToLoadSize", 0, "segmentsToDropSize", 0)
                                                    : json_pack("{s:[],s:[]}", "segmentsToLoad", "segmentsToDrop"));
-    return reply(k, out);
+    return hg_api_reply(k, out);
 }
 
 /* ---- marking ---- */
 
-static enum hg_rc reply_changed(struct ask *k, int64_t changed) { return reply(k, json_pack("{s:I}", "numChangedSegments", (json_int_t)changed)); }
+static enum hg_rc reply_changed(struct hg_api_ask *k, int64_t changed) { return hg_api_reply(k, json_pack("{s:I}", "numChangedSegments", (json_int_t)changed)); }
 
-static enum hg_rc mark_ids(struct ask *k, const json_t *ids, const char *ds, bool used, struct hg_err *err)
+static enum hg_rc mark_ids(struct hg_api_ask *k, const json_t *ids, const char *ds, bool used, struct hg_err *err)
 {
     size_t n = json_array_size(ids);
     const char **v = hg_arena_array(k->a, n + 1, sizeof *v);
@@ -471,7 +455,7 @@ static enum hg_rc mark_ids(struct ask *k, const json_t *ids, const char *ds, boo
     return reply_changed(k, changed);
 }
 
-static enum hg_rc mark(struct ask *k, bool used, struct hg_err *err)
+static enum hg_rc mark(struct hg_api_ask *k, bool used, struct hg_err *err)
 {
     json_t *body;
     HG_TRY(hg_json_parse(hg_http_body(k->rq), &body, err));
@@ -506,7 +490,7 @@ ROUTE(drop_segment)
     int64_t changed;
     const char *id = hg_http_param(k->rq, "id");
     HG_TRY(hg_meta_mark(k->c->meta, hg_http_param(k->rq, "ds"), &id, 1, false, &changed, err));
-    return reply(k, json_pack("{s:b}", "segmentStateChanged", (int)(changed > 0)));
+    return hg_api_reply(k, json_pack("{s:b}", "segmentStateChanged", (int)(changed > 0)));
 }
 
 /* ---- what has one answer so far ---- */
