@@ -62,15 +62,20 @@ HG_MUST_USE enum hg_rc hg_meta_pending(struct hg_meta *m, struct hg_arena *a, st
 
 /* ---- segments ---- */
 enum hg_seg_filter { HG_SEG_USED, HG_SEG_UNUSED, HG_SEG_ALL }; /* used: published and not replaced or marked unused; visible or about to be */
-struct hg_segment_row { struct hg_segment_meta meta; bool used, visible; };
+struct hg_segment_row { struct hg_segment_meta meta; bool used, visible, parked; };
 HG_MUST_USE enum hg_rc hg_meta_segments(struct hg_meta *m, struct hg_arena *a, const char *datasource /* NULL: all */, enum hg_seg_filter f, struct hg_segment_row **out, size_t *n, struct hg_err *err);
 /* The visible list at one number, or what changed after `since` (0: the whole list as additions). *seq is the number that the answer brings the reader to. Changes are
  * kept for a day or 100,000; *whole is set when the answer is the whole list instead (the reader was too far behind, or since was 0). */
-struct hg_visible_change { bool add; struct hg_segment_meta meta; /* for a removal only id is set */ };
+struct hg_visible_change { bool add; struct hg_segment_meta meta; /* for a removal only id is set */ bool parked; };
 HG_MUST_USE enum hg_rc hg_meta_visible(struct hg_meta *m, struct hg_arena *a, int64_t since, int64_t *seq, bool *whole, struct hg_visible_change **out, size_t *n, struct hg_err *err);
-/* Marks segments unused (and not visible), or used again and visible; ids as text. *changed counts. */
+/* Marks segments unused (and not visible), or used again and visible; ids as text. Only what some instant would then show becomes used again: versions that others hide wholly stay unused, and
+ * what is hidden wholly by segments that came back becomes unused in the same change. *changed counts what was marked as asked. */
 HG_MUST_USE enum hg_rc hg_meta_mark(struct hg_meta *m, const char *datasource, const char *const *ids, size_t n, bool used, int64_t *changed, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_meta_mark_interval(struct hg_meta *m, const char *datasource, struct hg_interval iv, bool used, int64_t *changed, struct hg_err *err);
+
+/* Parked: rules load the segment nowhere. It keeps its place in the list, so that it hides what is older, but no query asks for it and nobody is missed who serves it. One numbered change;
+ * an addition of a segment that a reader has already says whether it is parked now. Segments that are not used are left alone. *changed (may be NULL) counts. */
+HG_MUST_USE enum hg_rc hg_meta_park(struct hg_meta *m, const char *const *ids, size_t n, bool parked, int64_t *changed, struct hg_err *err);
 
 /* ---- versions ---- */
 /* What there was and is of an interval: one row a chunk (namespace, interval, version). */
@@ -172,6 +177,12 @@ struct hg_server_row {
 HG_MUST_USE enum hg_rc hg_meta_server_beat(struct hg_meta *m, const struct hg_server_row *row, int64_t ttl_ms, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_meta_server_gone(struct hg_meta *m, const char *name, struct hg_err *err); /* clean stop */
 HG_MUST_USE enum hg_rc hg_meta_servers(struct hg_meta *m, struct hg_arena *a, struct hg_server_row **out, size_t *n, struct hg_err *err); /* whose lease has not run out */
+
+/* Servers that are wanted empty: their segments are moved to others, and they take none, until told otherwise. Kept whether the server is there or not; each change leaves a row in the audit
+ * log. Asking for what is so already changes nothing. */
+HG_MUST_USE enum hg_rc hg_meta_server_drain(struct hg_meta *m, const char *name, bool drain, const char *author, struct hg_err *err);
+struct hg_drain_row { const char *name, *author; int64_t since_ms; };
+HG_MUST_USE enum hg_rc hg_meta_drains(struct hg_meta *m, struct hg_arena *a, struct hg_drain_row **out, size_t *n, struct hg_err *err); /* by name */
 
 /* ---- leadership: held as long as the store's connection lives; epoch rises with each new leader ---- */
 HG_MUST_USE enum hg_rc hg_meta_lead(struct hg_meta *m, const char *what, const char *owner, const char *address, bool *leading, int64_t *epoch, struct hg_err *err);

@@ -76,9 +76,17 @@ static const char *const second[] = {
     NULL,
 };
 
+/* What the coordinator works by: segments that rules load nowhere, servers that are to be emptied. */
+static const char *const third[] = {
+    "ALTER TABLE hg_segments ADD COLUMN parked BIGINT NOT NULL DEFAULT 0",
+    "CREATE TABLE hg_drains (name {text} PRIMARY KEY, author {text} NOT NULL, since_ms BIGINT NOT NULL)",
+    NULL,
+};
+
 static const struct { int64_t number; const char *const *statements; } migrations[] = {
     {1, first},
     {2, second},
+    {3, third},
 };
 #define N_MIGRATIONS (sizeof migrations / sizeof *migrations)
 

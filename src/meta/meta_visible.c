@@ -176,8 +176,8 @@ static enum hg_rc put(struct reading *w, const struct hg_visible_change *c, stru
 static enum hg_rc added(void *arg, const struct hg_dbrow *r, struct hg_err *err)
 {
     struct reading *w = arg;
-    struct hg_visible_change c = {.add = true};
-    HG_TRY(hg_seg_read(&w->rd, r, 0, &c.meta, err));
+    struct hg_visible_change c = {.add = true, .parked = hg_dbrow_i64(r, 0)};
+    HG_TRY(hg_seg_read(&w->rd, r, 1, &c.meta, err));
     return put(w, &c, err);
 }
 
@@ -206,12 +206,12 @@ static enum hg_rc visible_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
     /* A reader ahead of the list has read another database: one that was restored from a backup. */
     w->whole = w->since <= 0 || w->since < floor || w->since > w->seq;
     if (!w->whole && w->since == w->seq) return HG_OK;
-    if (w->whole) return hg_db_exec(tx, "SELECT " HG_SEG_COLS " FROM hg_segments s WHERE s.visible = 1 ORDER BY s.datasource, s.ns, s.start_ms", NULL, 0, added, w, NULL, err);
+    if (w->whole) return hg_db_exec(tx, "SELECT s.parked, " HG_SEG_COLS " FROM hg_segments s WHERE s.visible = 1 ORDER BY s.datasource, s.ns, s.start_ms", NULL, 0, added, w, NULL, err);
     HG_TRY(hg_db_exec(tx,
                       "SELECT c.id FROM " LAST_CHANGES " WHERE c.last % 2 = 0 ORDER BY c.last, c.id",
                       DB_V(DB_I(w->since), DB_I(w->seq)), removed, w, NULL, err));
     return hg_db_exec(tx,
-                      "SELECT " HG_SEG_COLS " FROM " LAST_CHANGES " JOIN hg_segments s ON s.id = c.id WHERE c.last % 2 = 1 ORDER BY c.last, c.id",
+                      "SELECT s.parked, " HG_SEG_COLS " FROM " LAST_CHANGES " JOIN hg_segments s ON s.id = c.id WHERE c.last % 2 = 1 ORDER BY c.last, c.id",
                       DB_V(DB_I(w->since), DB_I(w->seq)), added, w, NULL, err);
 }
 
