@@ -345,6 +345,56 @@ static void marks(void **state)
     assert_string_equal(visible_text(fx.m, HOUR), "v1.0[1,2) v1.0[2,3) w:v1.0[0,1)");
 }
 
+/* Of what is marked used again only that which the timeline shows comes back; what lies below it goes. */
+static void marks_what_is_not_overshadowed(void **state)
+{
+    (void)state;
+    struct hg_segment_meta old[2] = {seg("", 0, HOUR, "v1", 0, 1), seg("", HOUR, 2 * HOUR, "v1", 0, 1)}, fresh_one = seg("", 0, HOUR, "v2", 0, 1), half = seg("", HOUR, 2 * HOUR, "v3", 0, 2),
+                           other = seg("w", 0, HOUR, "v0", 0, 1), wait = seg("", HOUR, 2 * HOUR, "v4", 0, 1);
+    struct hg_interval all = {0, DAY};
+    char old0[HG_SEGID_TEXT], new0[HG_SEGID_TEXT], waits[HG_SEGID_TEXT];
+    int64_t n, pending;
+    hg_segid_text(&old[0].id, old0);
+    hg_segid_text(&fresh_one.id, new0);
+    hg_segid_text(&wait.id, waits);
+    publish(fx.m, old, 2, true);
+    publish(fx.m, &fresh_one, 1, true);
+    publish(fx.m, &other, 1, true);
+    assert_string_equal(visible_text(fx.m, HOUR), "v2.0[0,1) v1.0[1,2) w:v0.0[0,1)");
+    OK(hg_meta_mark_interval(fx.m, "ads", all, true, &n, &fx.err));
+    assert_int_equal(n, 0); /* the first hour of v1 lies below v2 */
+    OK(hg_meta_mark(fx.m, "ads", (const char *[]){old0}, 1, true, &n, &fx.err));
+    assert_int_equal(n, 0);
+    OK(hg_meta_mark_interval(fx.m, "ads", all, false, &n, &fx.err));
+    assert_int_equal(n, 3);
+    OK(hg_meta_mark_interval(fx.m, "ads", all, true, &n, &fx.err)); /* both versions of the first hour are unused: the newer one comes back */
+    assert_int_equal(n, 3);
+    assert_string_equal(visible_text(fx.m, HOUR), "v2.0[0,1) v1.0[1,2) w:v0.0[0,1)");
+
+    OK(hg_meta_mark(fx.m, "ads", (const char *[]){new0}, 1, false, &n, &fx.err));
+    OK(hg_meta_mark(fx.m, "ads", (const char *[]){old0}, 1, true, &n, &fx.err));
+    assert_int_equal(n, 1);
+    assert_string_equal(visible_text(fx.m, HOUR), "v1.0[0,1) v1.0[1,2) w:v0.0[0,1)");
+    OK(hg_meta_mark(fx.m, "ads", (const char *[]){new0}, 1, true, &n, &fx.err)); /* and hides what took its place */
+    assert_int_equal(n, 1);
+    assert_string_equal(visible_text(fx.m, HOUR), "v2.0[0,1) v1.0[1,2) w:v0.0[0,1)");
+    struct hg_segment_row *r;
+    size_t k;
+    OK(hg_meta_segments(fx.m, fx.a, "ads", HG_SEG_UNUSED, &r, &k, &fx.err));
+    assert_true(k == 1 && strcmp(r[0].meta.id.version, "v1") == 0 && r[0].meta.id.interval.start == 0);
+
+    /* An incomplete version hides nothing; one whose publish waits hides nothing before that is visible. */
+    publish(fx.m, &half, 1, true);
+    pending = publish(fx.m, &wait, 1, false);
+    OK(hg_meta_mark_interval(fx.m, "ads", (struct hg_interval){HOUR, 2 * HOUR}, false, &n, &fx.err));
+    assert_int_equal(n, 3);
+    OK(hg_meta_mark_interval(fx.m, "ads", (struct hg_interval){HOUR, 2 * HOUR}, true, &n, &fx.err));
+    assert_int_equal(n, 3);
+    assert_string_equal(visible_text(fx.m, HOUR), "v2.0[0,1) v1.0[1,2) v3.0[1,2) w:v0.0[0,1)");
+    OK(hg_meta_make_visible(fx.m, pending, &fx.err));
+    assert_string_equal(visible_text(fx.m, HOUR), "v2.0[0,1) v4.0[1,2) w:v0.0[0,1)");
+}
+
 /* Changes older than a day are forgotten; a reader that has not followed for so long gets the whole list. */
 static void forgotten_changes(void **state)
 {
@@ -654,7 +704,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(versions_ascend), T(allocation), T(older_batch_after_allocation), T(publish_moves_offsets), T(fencing), T(invalid_publishes), T(segment_fields), T(flip), T(late_flip),
-        T(hidden_bit_by_bit), T(marks), T(forgotten_changes), T(many_segments), T(random_lists), T(documents), T(servers), T(leadership), T(watchers), T(urls), T(newer_schema),
+        T(hidden_bit_by_bit), T(marks), T(marks_what_is_not_overshadowed), T(forgotten_changes), T(many_segments), T(random_lists), T(documents), T(servers), T(leadership), T(watchers), T(urls), T(newer_schema),
     };
     int failed = cmocka_run_group_tests_name("sqlite", tests, sqlite_up, sqlite_down);
     if (!getenv("HENGE_TEST_PG") && !pg_server_installed()) {
