@@ -28,6 +28,8 @@ enum hg_rc hg_parse_unsupported(const struct hg_jpath *p, const char *what, cons
 
 /* plan/parse_filter.c; j is not null */
 HG_MUST_USE enum hg_rc hg_parse_filter(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, const struct hg_filter **out, struct hg_err *err);
+/* Makes f HG_F_IN over texts (p == NULL: null), which it sorts in place and keeps; u.in.typed stays as it is. */
+HG_MUST_USE enum hg_rc hg_filter_set_values(struct hg_arena *a, struct hg_filter *f, struct hg_str *texts, uint32_t n, struct hg_err *err);
 /* plan/parse_dim.c */
 HG_MUST_USE enum hg_rc hg_parse_dim(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_dim *out, struct hg_err *err);
 /* plan/parse_agg.c: plan->aggs from the array "aggregations" (absent: none) */

@@ -80,13 +80,13 @@ static uint32_t sort_unique(void *v, uint32_t n, size_t size, int (*cmp)(const v
     return m;
 }
 
-/* Fills u.in from texts (p == NULL: null). */
-static enum hg_rc make_set(struct hg_parse *ps, struct hg_filter *f, struct hg_str *texts, uint32_t n, struct hg_err *err)
+enum hg_rc hg_filter_set_values(struct hg_arena *a, struct hg_filter *f, struct hg_str *texts, uint32_t n, struct hg_err *err)
 {
-    int64_t *i64 = hg_arena_array(ps->a, n, sizeof *i64), *dec = hg_arena_array(ps->a, n, sizeof *dec);
-    double *f64 = hg_arena_array(ps->a, n, sizeof *f64), *f32 = hg_arena_array(ps->a, n, sizeof *f32);
-    if (!i64 || !dec || !f64 || !f32) return hg_arena_fail(ps->a, "filter values", err);
+    int64_t *i64 = hg_arena_array(a, n, sizeof *i64), *dec = hg_arena_array(a, n, sizeof *dec);
+    double *f64 = hg_arena_array(a, n, sizeof *f64), *f32 = hg_arena_array(a, n, sizeof *f32);
+    if (!i64 || !dec || !f64 || !f32) return hg_arena_fail(a, "filter values", err);
     uint32_t ns = 0, ni = 0, nd = 0, nc = 0;
+    f->u.in.null = false;
     for (uint32_t k = 0; k < n; k++) {
         if (!texts[k].p) {
             f->u.in.null = true;
@@ -120,7 +120,7 @@ static enum hg_rc parse_selector(struct hg_parse *ps, const json_t *j, const str
     struct hg_str *one = hg_arena_array(ps->a, 1, sizeof *one);
     if (!one) return hg_arena_fail(ps->a, "filter values", err);
     HG_TRY(hg_parse_text(ps, json_object_get(j, "value"), HG_JKEY(p, "value"), one, err));
-    return make_set(ps, f, one, 1, err);
+    return hg_filter_set_values(ps->a, f, one, 1, err);
 }
 
 static enum hg_rc match_type(const json_t *j, const struct hg_jpath *p, enum hg_type *out, struct hg_err *err)
@@ -164,7 +164,7 @@ static enum hg_rc parse_in(struct hg_parse *ps, const json_t *j, const struct hg
         if (!e.is_num) return hg_jfail(err, vp, "\"%.*s\" is no number", (int)(texts[k].len > 100 ? 100 : texts[k].len), texts[k].p);
     }
     f->u.in.typed = vt != HG_T_STRING;
-    return make_set(ps, f, texts, n, err);
+    return hg_filter_set_values(ps->a, f, texts, n, err);
 }
 
 /* ---- ranges ---- */
