@@ -495,21 +495,6 @@ ROUTE(drop_segment)
 
 /* ---- what has one answer so far ---- */
 
-static json_t *default_rule(void)
-{
-    return json_pack("[{s:s,s:{s:i},s:b}]", "type", "loadForever", "tieredReplicants", DEFAULT_TIER, 1, "useDefaultTierForNull", 1);
-}
-static void rules(void *arg, struct hg_http_req *rq)
-{
-    (void)arg;
-    hg_http_reply_json(rq, 200, json_pack("{s:o}", "_default", default_rule()));
-}
-static void ds_rules(void *arg, struct hg_http_req *rq)
-{
-    (void)arg;
-    bool all = hg_http_query(rq, "full") != NULL || strcmp(hg_http_param(rq, "ds"), "_default") == 0;
-    hg_http_reply_json(rq, 200, all ? default_rule() : json_array());
-}
 static void no_lookups(void *arg, struct hg_http_req *rq)
 {
     (void)arg;
@@ -544,9 +529,10 @@ void hg_coordinator_routes(struct hg_coordinator *c, struct hg_http *http)
         {HG_GET, BASE "/servers", servers},
         {HG_GET, BASE "/tiers", tiers},
         {HG_GET, BASE "/cluster", cluster},
-        {HG_GET, BASE "/rules", rules},
-        {HG_GET, BASE "/rules/:ds", ds_rules},
         {HG_GET, BASE "/lookups/config", no_lookups},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) hg_http_route(http, table[i].methods, table[i].pattern, table[i].fn, c);
+    hg_api_rules_routes(c, http);
+    hg_api_versions_routes(c, http);
+    hg_api_ops_routes(c, http);
 }

@@ -28,6 +28,12 @@ void hg_api_submit(struct hg_coordinator *c, struct hg_http_req *rq, enum hg_rc 
 static inline bool hg_api_asked(const struct hg_api_ask *k, const char *flag) { return hg_http_query(k->rq, flag) != NULL; }
 static inline enum hg_rc hg_api_reply(struct hg_api_ask *k, json_t *j) { return hg_http_reply_json(k->rq, 200, j), HG_OK; }
 
+/* Who asks, for the audit log: the user who was let in, else who the request says it is; "" when neither is told. */
+const char *hg_api_who(const struct hg_api_ask *k);
+/* An interval of a path or parameter: with "/", or "_" in its place. */
+HG_MUST_USE enum hg_rc hg_api_interval(const char *text, struct hg_interval *out, struct hg_err *err);
+json_t *hg_api_time(int64_t ms); /* as text; null for 0 */
+
 /* Routes of the other files. */
 void hg_api_rules_routes(struct hg_coordinator *c, struct hg_http *http);
 void hg_api_versions_routes(struct hg_coordinator *c, struct hg_http *http);
