@@ -22,14 +22,14 @@ static enum hg_rc find_columns(struct hg_merge *m, const char *name, enum hg_typ
     return HG_OK;
 }
 
-static enum hg_rc prepare(struct hg_merge *m, struct hg_err *err)
+enum hg_rc hg_merge_prepare(struct hg_merge *m, struct hg_err *err)
 {
     const struct hg_schema *sc = m->schema;
     bool first = true;
     for (uint32_t s = 0; s < m->n; s++) {
         const struct hg_source *src = m->srcs[s];
         if (src->n_cols == 0 || src->cols[0].type != HG_T_LONG) return hg_fail(err, HG_E_INVALID, "source %s has no __time", src->id);
-        m->rows_in += src->n_rows;
+        m->rows_in += m->picked ? m->n_picked : src->n_rows;
         if (src->n_rows == 0) continue;
         if (src->times.start < HG_TIME_MIN || src->times.end > HG_TIME_MAX || hg_interval_empty(src->times)) return hg_fail(err, HG_E_INVALID, "source %s: its rows' times are past all calendars", src->id);
         if (first || src->times.start < m->time_low) m->time_low = src->times.start;
@@ -63,7 +63,7 @@ static enum hg_rc prepare(struct hg_merge *m, struct hg_err *err)
     return HG_OK;
 }
 
-static enum hg_rc write_file(struct hg_merge *m, const struct hg_segment_write_options *opt, const char *path, struct hg_segment_stats *out, struct hg_err *err)
+enum hg_rc hg_merge_write(struct hg_merge *m, const struct hg_segment_write_options *opt, const char *path, struct hg_segment_stats *out, struct hg_err *err)
 {
     struct hg_buf gran;
     hg_buf_init(&gran, 4096);
@@ -85,21 +85,26 @@ static enum hg_rc write_file(struct hg_merge *m, const struct hg_segment_write_o
     return rc;
 }
 
+void hg_merge_free(struct hg_merge *m)
+{
+    for (uint32_t k = 0; m->dims && k < m->schema->n_dims; k++) {
+        hg_buf_free(&m->dims[k].dict);
+        hg_lists_free(&m->dims[k].lists);
+    }
+    hg_arena_free(m->arena);
+}
+
 enum hg_rc hg_segment_merge(const struct hg_schema *schema, const struct hg_source *const *srcs, size_t n, const struct hg_segment_write_options *opt, const char *path,
                             struct hg_segment_stats *out, struct hg_err *err)
 {
     if (n > INT32_MAX) return hg_fail(err, HG_E_LIMIT, "%zu sources are too many to merge", n);
     struct hg_merge m = {.schema = schema, .srcs = srcs, .n = (uint32_t)n, .arena = hg_arena_new(NULL)};
     if (!m.arena) return hg_fail(err, HG_E_NOMEM, "merge");
-    enum hg_rc rc = prepare(&m, err);
+    enum hg_rc rc = hg_merge_prepare(&m, err);
     if (rc == HG_OK) rc = hg_merge_dicts(&m, err);
     if (rc == HG_OK) rc = hg_merge_order(&m, err);
-    if (rc == HG_OK) rc = write_file(&m, opt, path, out, err);
+    if (rc == HG_OK) rc = hg_merge_write(&m, opt, path, out, err);
     if (rc != HG_OK) rc = hg_err_context(err, rc, "writing segment %s", path);
-    for (uint32_t k = 0; m.dims && k < schema->n_dims; k++) {
-        hg_buf_free(&m.dims[k].dict);
-        hg_lists_free(&m.dims[k].lists);
-    }
-    hg_arena_free(m.arena);
+    hg_merge_free(&m);
     return rc;
 }

@@ -229,7 +229,7 @@ static enum hg_rc write_single(struct columns *x)
         struct gather *g;
         uint32_t at;
         HG_TRY(reach(x, m->order[k], &g, &at));
-        ids[out++] = g ? g->ids[at] : 0;
+        ids[out++] = g ? g->ids[g->ends[at] - 1] : 0; /* rows that are not wanted may have lists */
         if (out == HG_BLOCK_ROWS) {
             HG_TRY(hg_segwriter_ids(x->w, ids, out, x->err));
             out = 0;

@@ -196,24 +196,37 @@ static enum hg_rc unite(struct hg_mdim *d, struct walk **heap, uint32_t n, struc
     return rc;
 }
 
-/* Reads a string column that is not sealed: which ids it uses, and whether some row has other than one value. */
-static enum hg_rc scan_used(const struct hg_column *c, struct hg_arena *a, uint8_t *used, bool *multi, struct hg_err *err)
+/* Reads a string column, or its picked rows: which ids are in use, and whether some row has other than one value. */
+static enum hg_rc scan_used(const struct hg_merge *m, const struct hg_column *c, struct hg_arena *a, uint8_t *used, bool *multi, struct hg_err *err)
 {
     struct hg_colread *r;
     HG_TRY(c->ops->open(c, a, &r, err));
     uint32_t *ids = hg_arena_alloc(a, HG_BLOCK_ROWS * sizeof *ids);
-    if (!ids) return hg_arena_fail(a, "merging dictionaries", err);
+    uint8_t *wanted = hg_arena_alloc(a, HG_BLOCK_ROWS);
+    if (!ids || !wanted) return hg_arena_fail(a, "merging dictionaries", err);
+    memset(wanted, !m->picked, HG_BLOCK_ROWS);
+    uint32_t at = 0; /* next picked row */
     for (uint32_t b = 0, n = hg_source_blocks(c->src); b < n; b++) {
         uint32_t first = b * HG_BLOCK_ROWS, rows = hg_block_rows(c->src, b);
+        if (m->picked) {
+            if (at == m->n_picked) break;
+            if (m->picked[at] >= first + rows) continue;
+            memset(wanted, 0, rows);
+            for (; at < m->n_picked && m->picked[at] < first + rows; at++) wanted[m->picked[at] - first] = 1;
+        }
         if (!c->multi) {
             HG_TRY(c->ops->ids(r, first, rows, ids, err));
-            for (uint32_t i = 0; i < rows; i++) used[ids[i]] = 1;
+            for (uint32_t i = 0; i < rows; i++)
+                if (wanted[i]) used[ids[i]] = 1;
             continue;
         }
         const uint32_t *ends, *list;
         HG_TRY(c->ops->multi(r, first, rows, &ends, &list, err));
-        for (uint32_t i = 0; i < rows; i++) *multi = *multi || ends[i] != i + 1;
-        for (uint32_t k = 0; k < ends[rows - 1]; k++) used[list[k]] = 1;
+        for (uint32_t i = 0, from = 0; i < rows; from = ends[i++]) {
+            if (!wanted[i]) continue;
+            *multi = *multi || ends[i] != from + 1;
+            for (uint32_t k = from; k < ends[i]; k++) used[list[k]] = 1;
+        }
     }
     return HG_OK;
 }
@@ -231,12 +244,12 @@ static enum hg_rc unite_dim(struct hg_merge *m, struct hg_mdim *d, struct hg_are
         w->at = 1;
         d->remap[s] = w->remap = hg_arena_array(m->arena, c->dict->card, sizeof *w->remap);
         if (!w->remap) return hg_arena_fail(m->arena, "merging dictionaries", err);
-        if (c->ops == &hg_segcol_ops) { /* the writer keeps only values in use */
+        if (c->ops == &hg_segcol_ops && !m->picked) { /* the writer keeps only values in use */
             d->multi = d->multi || c->multi;
         } else {
             uint8_t *used = hg_arena_zalloc(tmp, c->dict->card);
             if (!used) return hg_arena_fail(tmp, "merging dictionaries", err);
-            HG_TRY(scan_used(c, tmp, used, &d->multi, err));
+            HG_TRY(scan_used(m, c, tmp, used, &d->multi, err));
             w->used = used;
         }
         if (!c->dict->sorted) HG_TRY(sort_texts(w, tmp, err));

@@ -48,6 +48,8 @@ struct hg_merge {
     uint64_t *order;                   /* HG_ORDER_*: rows_in of them, in output order */
     uint64_t rows_in;
     uint32_t rows_out;
+    const uint32_t *picked;            /* pick.c: the rows, ascending, of the one source that are wanted; NULL: all of all sources */
+    uint32_t n_picked;
 };
 /* An entry of the order: source, row, and whether it begins a new output row. */
 #define HG_ORDER_NEW (UINT64_C(1) << 63)
@@ -57,6 +59,11 @@ static inline uint32_t hg_order_row(uint64_t e) { return (uint32_t)e; }
 HG_MUST_USE enum hg_rc hg_merge_dicts(struct hg_merge *m, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_merge_order(struct hg_merge *m, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_merge_columns(struct hg_merge *m, struct hg_segwriter *w, struct hg_err *err);
+
+/* merge.c; pick.c uses them too. */
+HG_MUST_USE enum hg_rc hg_merge_prepare(struct hg_merge *m, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_merge_write(struct hg_merge *m, const struct hg_segment_write_options *opt, const char *path, struct hg_segment_stats *out, struct hg_err *err);
+void hg_merge_free(struct hg_merge *m); /* what it holds */
 
 /* Numbers as unsigned in the same order. */
 static inline uint64_t hg_key_i64(int64_t v) { return (uint64_t)v ^ (UINT64_C(1) << 63); }

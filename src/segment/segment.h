@@ -54,6 +54,11 @@ struct hg_segment_stats {
 HG_MUST_USE enum hg_rc hg_segment_merge(const struct hg_schema *schema, const struct hg_source *const *srcs, size_t n, const struct hg_segment_write_options *opt, const char *path,
                                         struct hg_segment_stats *out, struct hg_err *err);
 
+/* Writes some rows of a sealed, sorted segment as one of their own: rows[0..n) ascend. Its dictionaries hold only what those rows use. The schema is the one that the segment was
+ * written with. Holds twelve bytes a row and one column's ids. On failure nothing is left at path. */
+HG_MUST_USE enum hg_rc hg_segment_pick(const struct hg_schema *schema, const struct hg_segment *seg, const uint32_t *rows, uint32_t n, const struct hg_segment_write_options *opt,
+                                       const char *path, struct hg_segment_stats *out, struct hg_err *err);
+
 /* ---- for operators ---- */
 
 /* Reads everything: all checksums, ids below the dictionary's size, directory figures equal to the values, bitmap index equal to the column, rows in the

@@ -36,7 +36,10 @@ struct hg_shard {
 };
 json_t *hg_shard_json(const struct hg_shard *s); /* Druid's JSON; returns owned */
 HG_MUST_USE enum hg_rc hg_shard_parse(struct hg_arena *a, const json_t *j, const struct hg_jpath *p, struct hg_shard *out, struct hg_err *err);
-
+/* HASHED with dims: the bucket of a row whose values of those dimensions are given, in the order of dims. A row without a value has n 0. scratch: an initialised buffer. */
+struct hg_shard_values { const struct hg_str *v; uint32_t n; };
+HG_MUST_USE enum hg_rc hg_shard_bucket(const struct hg_shard_values *dims, uint32_t n_dims, uint32_t n_buckets, struct hg_buf *scratch, uint32_t *out, struct hg_err *err);
+uint32_t hg_shard_bucket_of(const void *key, size_t len, uint32_t n_buckets); /* the same of a key in JSON */
 
 
 /* A segment as the metadata store describes it: published, immutable. */

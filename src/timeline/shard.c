@@ -1,5 +1,5 @@
-/* Shard specs as Druid writes them in JSON. Read are also the forms "none", "linear" and "single", which older Druid versions wrote; they are
- * kept as the numbered or range spec that means the same. */
+/* Shard specs as Druid writes them in JSON: a range of one dimension as "single". Read are also the forms "none" and "linear", which older Druid
+ * versions wrote; they are kept as the numbered spec that means the same. */
 #include "timeline/segid.h"
 
 #include <inttypes.h>
@@ -31,6 +31,14 @@ static json_t *dims_json(const struct hg_shard *s)
     return arr;
 }
 
+/* Of one dimension Druid writes the older form. A bound that is null is no bound: null comes first anyway. */
+static json_t *single_json(const struct hg_shard *s)
+{
+    const struct hg_str *lo = s->start && s->start->p ? s->start : NULL, *hi = s->end && s->end->p ? s->end : NULL;
+    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I}", "type", "single", "dimension", s->dims[0], "start", lo ? json_stringn(lo->p, lo->len) : json_null(), "end",
+                     hi ? json_stringn(hi->p, hi->len) : json_null(), "partitionNum", (json_int_t)s->partition, "numCorePartitions", (json_int_t)s->core_partitions);
+}
+
 json_t *hg_shard_json(const struct hg_shard *s)
 {
     json_int_t part = s->partition, core = s->core_partitions;
@@ -41,6 +49,7 @@ json_t *hg_shard_json(const struct hg_shard *s)
         return json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:s}", "type", "hashed", "partitionNum", part, "partitions", core, "bucketId", (json_int_t)s->bucket,
                          "numBuckets", (json_int_t)s->n_buckets, "partitionDimensions", dims_json(s), "partitionFunction", HASH_FUNCTION);
     case HG_SHARD_RANGE:
+        if (s->n_dims == 1) return single_json(s);
         return json_pack("{s:s, s:o, s:o, s:o, s:I, s:I}", "type", "range", "dimensions", dims_json(s), "start", tuple_json(s->start, s->n_dims), "end",
                          tuple_json(s->end, s->n_dims), "partitionNum", part, "numCorePartitions", core);
     }
@@ -132,7 +141,7 @@ static enum hg_rc parse_range(struct hg_arena *a, const json_t *j, const struct 
     return get_tuple(a, j, "end", p, s->n_dims, &s->end, err);
 }
 
-/* The range spec of old: one dimension, its bounds as plain strings. */
+/* The range spec of one dimension, its bounds as plain strings. */
 static enum hg_rc parse_single(struct hg_arena *a, const json_t *j, const struct hg_jpath *p, struct hg_shard *s, struct hg_err *err)
 {
     const char *dim = NULL, *lo = NULL, *hi = NULL;
