@@ -102,7 +102,7 @@ static struct hg_target target_of(const struct hg_ds_image *im, uint32_t at, con
     const struct hg_desc *d = im->core->descs[at];
     const struct hg_holders *h = holders_of(im, at);
     return (struct hg_target){
-        .id = d->id, .shard = d->shard, .published = d->published, .text = d->text, .size_bytes = d->size_bytes, .n_rows = d->n_rows,
+        .id = d->id, .shard = d->shard, .published = d->published, .parked = d->parked, .text = d->text, .size_bytes = d->size_bytes, .n_rows = d->n_rows,
         .dimensions = d->dimensions, .metrics = d->metrics, .ivs = ivs, .n_ivs = n_ivs, .holders = h ? h->h : NULL, .n_holders = h ? h->n : 0,
     };
 }
@@ -131,9 +131,11 @@ enum hg_rc hg_snapshot_targets(struct hg_snapshot *s, struct hg_arena *a, const 
     HG_TRY(hg_timeline_lookup(im->core->timeline, a, ns, n_ns, ivs, n_ivs, &hits, &n_hits, err));
     struct hg_target *t = hg_arena_array(a, n_hits ? n_hits : 1, sizeof *t);
     if (!t) return hg_arena_fail(a, "segments of a query", err);
-    for (size_t i = 0; i < n_hits; i++) t[i] = target_of(im, (uint32_t)(uintptr_t)hits[i].entry->tag, hits[i].ivs, hits[i].n_ivs);
+    for (size_t i = 0; i < n_hits; i++) {
+        t[*n] = target_of(im, (uint32_t)(uintptr_t)hits[i].entry->tag, hits[i].ivs, hits[i].n_ivs);
+        *n += !t[*n].parked;
+    }
     *out = t;
-    *n = n_hits;
     return HG_OK;
 }
 
@@ -141,8 +143,9 @@ void hg_snapshot_holders(struct hg_snapshot *s, const struct hg_target *t, const
 {
     const struct hg_ds_image *im = image_of(s, t->id.datasource);
     uint32_t at;
-    *expected = im && find(im, t->text, &at);
-    const struct hg_holders *h = *expected ? holders_of(im, at) : NULL;
+    bool found = im && find(im, t->text, &at);
+    *expected = found && !im->core->descs[at]->parked;
+    const struct hg_holders *h = found ? holders_of(im, at) : NULL;
     *out = h ? h->h : NULL;
     *n = h ? h->n : 0;
 }
@@ -187,9 +190,10 @@ enum hg_rc hg_snapshot_segments(struct hg_snapshot *s, struct hg_arena *a, const
     if (!t) return hg_arena_fail(a, "segments", err);
     for (size_t i = 0; total && i < s->n_images; i++) {
         const struct hg_ds_image *im = s->images[i];
-        for (uint32_t j = 0; (!datasource || im == one) && j < im->core->n; j++) t[k++] = target_of(im, j, &im->core->descs[j]->id.interval, 1);
+        for (uint32_t j = 0; (!datasource || im == one) && j < im->core->n; j++)
+            if (!im->core->descs[j]->parked) t[k++] = target_of(im, j, &im->core->descs[j]->id.interval, 1);
     }
     *out = t;
-    *n = total;
+    *n = k;
     return HG_OK;
 }

@@ -22,7 +22,7 @@ void hg_server_ref_release(struct hg_server_ref *r); /* NULL allowed */
 
 struct hg_desc { /* a segment's description, in one piece of memory */
     _Atomic int refs;
-    bool published;
+    bool published, parked;  /* parked: as hg_meta_park tells */
     int64_t size_bytes, n_rows;
     struct hg_segid id;
     struct hg_shard shard;

@@ -236,13 +236,17 @@ static void unexpect(struct hg_vstate *s, struct seg *g)
 
 /* ---- the visible list ---- */
 
-static enum hg_rc publish(struct hg_vstate *s, struct seg *g, const struct hg_segment_meta *m, struct hg_err *err)
+/* Listed, or listed anew: parked or not any more. */
+static enum hg_rc publish(struct hg_vstate *s, struct seg *g, const struct hg_segment_meta *m, bool parked, struct hg_err *err)
 {
+    struct hg_desc *was = g->pub;
     struct hg_segment_meta t = *m;
     bool interned = true;
     t.dimensions = hg_texts_get(s->texts, m->dimensions ? m->dimensions : "", &interned);
     t.metrics = hg_texts_get(s->texts, m->metrics ? m->metrics : "", &interned);
     HG_TRY(hg_desc_new(g->id, &t, true, interned, &g->pub, err));
+    g->pub->parked = parked;
+    hg_desc_release(was);
     hg_desc_release(g->ann);
     g->ann = NULL;
     touch_desc(s, g);
@@ -297,7 +301,7 @@ static enum hg_rc apply_change(struct hg_vstate *s, const struct hg_visible_chan
     }
     HG_TRY(hg_segid_check(&c->meta.id, err)); /* one that fits no timeline would keep its whole datasource from being seen */
     HG_TRY(seg_of(s, id, c->meta.id.datasource, &g, err));
-    enum hg_rc rc = g->pub ? HG_OK : publish(s, g, &c->meta, err);
+    enum hg_rc rc = g->pub && g->pub->parked == c->parked ? HG_OK : publish(s, g, &c->meta, c->parked, err);
     if (!rc && keep && !hg_map_put(keep, id, g, NULL)) rc = hg_fail(err, HG_E_NOMEM, "visible list");
     seg_settle(s, g);
     return rc;

@@ -47,6 +47,7 @@ struct hg_target {
     struct hg_segid id;
     struct hg_shard shard;
     bool published;               /* in the visible list; else live only */
+    bool parked;                  /* in the list, but loaded nowhere by rule: it only hides what is older. Only hg_snapshot_find gives such */
     const char *text;            /* id as text */
     int64_t size_bytes, n_rows;   /* published: as recorded */
     const char *dimensions, *metrics; /* comma-separated names */
@@ -58,11 +59,11 @@ struct hg_target {
 /* What a query over (datasource, namespaces, intervals) must ask. *known: the datasource has any segment. Results borrow from s and live in a. */
 HG_MUST_USE enum hg_rc hg_snapshot_targets(struct hg_snapshot *s, struct hg_arena *a, const char *datasource, const char *const *ns, uint32_t n_ns,
                                            const struct hg_interval *ivs, uint32_t n_ivs, struct hg_target **out, size_t *n, bool *known, struct hg_err *err);
-/* Who holds t, a target of another snapshot, in this one; for retries. *n is 0 when nobody does; *expected tells whether anybody should: it is visible, or live. *out borrows from s. */
+/* Who holds t, a target of another snapshot, in this one; for retries. *n is 0 when nobody does; *expected tells whether anybody should: it is visible and not parked, or live. *out borrows from s. */
 void hg_snapshot_holders(struct hg_snapshot *s, const struct hg_target *t, const struct hg_holder **out, uint32_t *n, bool *expected);
 /* One segment by its id, hidden by a newer version or not. */
 HG_MUST_USE enum hg_rc hg_snapshot_find(struct hg_snapshot *s, struct hg_arena *a, const char *segid, struct hg_target *out, bool *found, struct hg_err *err);
-/* Names of datasources that have segments, sorted; servers, by name; all published and live segments of one datasource (NULL: of all). */
+/* Names of datasources that have segments, sorted; servers, by name; all published and live segments of one datasource (NULL: of all), but for those that are parked. */
 HG_MUST_USE enum hg_rc hg_snapshot_datasources(struct hg_snapshot *s, struct hg_arena *a, const char ***out, size_t *n, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_snapshot_servers(struct hg_snapshot *s, struct hg_arena *a, const struct hg_server ***out, size_t *n, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_snapshot_segments(struct hg_snapshot *s, struct hg_arena *a, const char *datasource, struct hg_target **out, size_t *n, struct hg_err *err);

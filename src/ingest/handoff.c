@@ -272,14 +272,14 @@ static bool look(struct hg_handoff *h, struct item *it, struct hg_snapshot *snap
     bool found;
     struct hg_err err;
     if (hg_snapshot_find(snap, a, c->text, &t, &found, &err)) return false;
-    bool published = found && t.published, listed = hg_snapshot_visible_seq(snap) >= it->visible_seq;
+    bool published = found && t.published && !t.parked, listed = hg_snapshot_visible_seq(snap) >= it->visible_seq;
     if (found && on_historical(&t)) {
         hg_metric_add(HG_M_ingest_handoffs, c->id.datasource, 1);
         hg_claim_withdraw(c, it->visible_seq);
         return true;
     }
-    if (listed && !published) { /* replaced, or dropped by rule or by hand, before any historical had it */
-        hg_log(HG_LOG_INFO, "handoff", "segment is not in the visible list any more, no longer served", "segment", HG_LS(c->text), NULL);
+    if (listed && !published) { /* replaced, dropped by rule or by hand, or loaded nowhere by rule, before any historical had it */
+        hg_log(HG_LOG_INFO, "handoff", "no historical is to have the segment any more, no longer served", "segment", HG_LS(c->text), NULL);
         hg_claim_withdraw(c, it->visible_seq);
         return true;
     }

@@ -32,8 +32,8 @@ static inline struct hg_segment_meta fx_meta(struct hg_segid id)
                                     .path = "p", .file_hash = 1, .dimensions = "country,site", .metrics = "clicks"};
 }
 
-static inline struct hg_visible_change fx_add(struct hg_segid id) { return (struct hg_visible_change){true, fx_meta(id)}; }
-static inline struct hg_visible_change fx_del(struct hg_segid id) { return (struct hg_visible_change){false, {.id = id}}; }
+static inline struct hg_visible_change fx_add(struct hg_segid id) { return (struct hg_visible_change){.add = true, .meta = fx_meta(id)}; }
+static inline struct hg_visible_change fx_del(struct hg_segid id) { return (struct hg_visible_change){.meta = {.id = id}}; }
 
 static inline struct hg_server_row fx_server(const char *name, int64_t started)
 {

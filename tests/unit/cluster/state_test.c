@@ -141,6 +141,48 @@ static void published_is_asked_though_nobody_holds_it(void **state)
     hg_vstate_free(s);
 }
 
+/* Loaded nowhere by rule: it is not asked for and nobody is missed, and what is older stays hidden. */
+static void parked_hides_and_is_not_asked(void **state)
+{
+    (void)state;
+    struct hg_vstate *s = hg_vstate_new();
+    struct hg_segid old = fx_id("ads", "", 0, 0, 0), fresh = fx_id("ads", "", 0, 1, 0);
+    struct hg_visible_change park = fx_add(fresh);
+    park.parked = true;
+    struct hg_vserver *a = server(s, "a", 1, true);
+    tell_one(s, a, true, fx_text(fresh), HG_SEG_SEALED);
+    list(s, 1, (struct hg_visible_change[]){fx_add(old), fx_add(fresh)}, 2);
+    assert_string_equal(asks(s, 0), "v2.0(a)");
+    struct hg_snapshot *before = hg_vstate_pin(s), *now;
+    struct hg_arena *mem = hg_arena_new(NULL);
+    struct hg_target t;
+    bool found, expected;
+    const struct hg_holder *h;
+    uint32_t n;
+    assert_ok(hg_snapshot_find(before, mem, fx_text(fresh), &t, &found, &err), err);
+    assert_true(found && t.published && !t.parked);
+    list(s, 2, &park, 1);
+    assert_string_equal(asks(s, 0), "");
+    now = hg_vstate_pin(s);
+    hg_snapshot_holders(now, &t, &h, &n, &expected);
+    assert_true(!expected && n == 1);
+    assert_ok(hg_snapshot_find(now, mem, fx_text(fresh), &t, &found, &err), err);
+    assert_true(found && t.published && t.parked);
+    struct hg_target *all;
+    size_t n_all;
+    assert_ok(hg_snapshot_segments(now, mem, "ads", &all, &n_all, &err), err);
+    assert_int_equal(n_all, 1); /* the old one */
+    hg_snapshot_release(now);
+    hg_snapshot_release(before);
+    list(s, 3, (struct hg_visible_change[]){fx_add(fresh)}, 1);
+    assert_string_equal(asks(s, 0), "v2.0(a)");
+    list(s, 4, &park, 1);
+    list(s, 5, (struct hg_visible_change[]){fx_del(fresh)}, 1);
+    assert_string_equal(asks(s, 0), "v1.0()");
+    hg_arena_free(mem);
+    hg_vstate_free(s);
+}
+
 static void live_taken_back_stays_expected_until_the_list_says(void **state)
 {
     (void)state;
@@ -621,7 +663,7 @@ static void histories_of_many_segments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(published_is_asked_though_nobody_holds_it),
+        cmocka_unit_test(published_is_asked_though_nobody_holds_it), cmocka_unit_test(parked_hides_and_is_not_asked),
         cmocka_unit_test(live_taken_back_stays_expected_until_the_list_says),
         cmocka_unit_test(a_sealed_one_taken_back_is_expected_too),
         cmocka_unit_test(handed_over_in_one_process),
