@@ -180,9 +180,9 @@ const char *hg_cfg_type_name(enum hg_cfg_type type)
 
 static bool is_secret(const char *name)
 {
-    static const char *const ends[] = {"secret", "password"};
+    static const char *const ends[] = {"secret", "password", "token"};
     size_t n = strlen(name);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         size_t m = strlen(ends[i]);
         if (n >= m && !strcasecmp(name + n - m, ends[i])) return true;
     }

@@ -11,8 +11,8 @@
 
 const char *hg_api_who(const struct hg_api_ask *k)
 {
-    const char *who = hg_http_header(k->rq, "X-Druid-Author");
-    return who ? who : "";
+    const char *user = hg_http_user(k->rq), *said = hg_http_header(k->rq, "X-Druid-Author");
+    return user ? user : said ? said : "";
 }
 
 enum hg_rc hg_api_interval(const char *text, struct hg_interval *out, struct hg_err *err)

@@ -46,6 +46,8 @@ struct hg_http {
     struct evhttp *ev;
     struct evhttp_bound_socket *bound;
     struct hg_routes routes;
+    bool (*guard)(void *arg, struct hg_http_req *rq); /* NULL: all are let in */
+    void *guard_arg;
     struct hg_http_conn **conns;
     size_t n_conns;
     int port;
@@ -226,6 +228,7 @@ static void on_request(struct evhttp_request *ev, void *arg)
     const struct hg_route *r = rq->match.route;
     hg_metric_add(HG_M_http_requests, r ? r->pattern : "none", 1);
     if (bad) hg_http_reply_text(rq, 400, "text/plain", "the path is not one\n");
+    else if (h->guard && !h->guard(h->guard_arg, rq)) {} /* it has answered */
     else if (r) r->fn(r->arg, rq);
     else if (rq->match.allowed) refuse_method(rq);
     else hg_http_reply(rq, 404, NULL, NULL);
@@ -517,6 +520,25 @@ void hg_http_route(struct hg_http *h, unsigned route_methods, const char *patter
 {
     struct add a = {h, route_methods, pattern, fn, arg};
     hg_loop_call(h->loop, add_on_loop, &a);
+}
+
+struct guarding {
+    struct hg_http *h;
+    bool (*fn)(void *arg, struct hg_http_req *rq);
+    void *arg;
+};
+
+static void guard_on_loop(void *arg)
+{
+    const struct guarding *g = arg;
+    g->h->guard = g->fn;
+    g->h->guard_arg = g->arg;
+}
+
+void hg_http_guard(struct hg_http *h, bool (*fn)(void *arg, struct hg_http_req *rq), void *arg)
+{
+    struct guarding g = {h, fn, arg};
+    hg_loop_call(h->loop, guard_on_loop, &g);
 }
 
 void hg_http_on_close(struct hg_http *h, void (*fn)(void *), void *arg)

@@ -19,6 +19,8 @@ int hg_http_port(const struct hg_http *h);
 /* pattern: "/druid/v2", "/druid/indexer/v1/task/:id/status"; ":x" matches one segment, a trailing "*" the rest. A trailing slash
  * in a request is ignored. The more literal pattern wins. Register before listening has clients. */
 void hg_http_route(struct hg_http *h, unsigned methods, const char *pattern, hg_http_fn *fn, void *arg);
+/* Asked before every handler, on the loop: false when it has answered the request itself. Before listening has clients; one a server. */
+void hg_http_guard(struct hg_http *h, bool (*fn)(void *arg, struct hg_http_req *rq), void *arg);
 /* Stops accepting, waits at most grace_ms for requests in flight, closes. (any thread but the loop's) */
 void hg_http_close(struct hg_http *h, int64_t grace_ms);
 void hg_http_stop_accepting(struct hg_http *h); /* keep-alive answers say Connection: close (any thread) */
@@ -32,6 +34,7 @@ const char *hg_http_param(const struct hg_http_req *rq, const char *name);      
 const char *hg_http_query(const struct hg_http_req *rq, const char *name);        /* ?name=; "" when given without value; NULL */
 const char *hg_http_header(const struct hg_http_req *rq, const char *name);       /* NULL */
 struct hg_str hg_http_body(const struct hg_http_req *rq);
+const char *hg_http_user(const struct hg_http_req *rq);                           /* who a guard has let in; NULL: nobody was asked who he is */
 /* fn(arg) on the loop if the client goes away before the answer (or the server is closed and its grace is over). At most one. A client that shuts down its sending side
  * counts as gone. The request must still be answered. fn does not run once the answering call has returned: from another thread that call waits for an fn that is running, so hold no lock that fn takes. */
 void hg_http_on_gone(struct hg_http_req *rq, void (*fn)(void *), void *arg);

@@ -70,6 +70,7 @@ struct hg_http_req {
     const struct hg_kv *query, *headers;
     size_t n_query, n_headers;
     struct hg_match match;
+    char user[64]; /* set by a guard */
     struct evbuffer *body_bytes;
     struct hg_span body;
 

@@ -176,6 +176,8 @@ const char *hg_http_query(const struct hg_http_req *rq, const char *name)
         if (strcmp(rq->query[i].k, name) == 0) return rq->query[i].v;
     return NULL;
 }
+const char *hg_http_user(const struct hg_http_req *rq) { return rq->user[0] ? rq->user : NULL; }
+
 const char *hg_http_header(const struct hg_http_req *rq, const char *name)
 {
     for (size_t i = 0; i < rq->n_headers; i++)

@@ -18,6 +18,7 @@
 #include "cluster/view.h"
 #include "coordinator/coordinator.h"
 #include "historical/historical.h"
+#include "http/auth.h"
 #include "ingest/ingest.h"
 #include "ingest/mock.h"
 #include "ingest/tasks.h"
@@ -35,6 +36,7 @@ struct node {
     struct hg_budget memory;
     struct hg_loop *loop;
     struct hg_http *http;
+    struct hg_auth *auth; /* NULL: everybody is let in */
     struct hg_wire_server *wire;
     struct hg_wire_client *client;
     struct hg_meta *meta;
@@ -145,11 +147,13 @@ static enum hg_rc start_network(struct node *n, struct hg_err *err)
 {
     char host[256], service[160];
     HG_TRY(hg_loop_new("loop", &n->loop, err));
+    if (*cfg_str(n, "http.auth.file")) HG_TRY(hg_auth_open(cfg_str(n, "http.auth.file"), 0, &n->auth, err));
     HG_TRY(hg_http_listen(n->loop, cfg_str(n, "http.host"), (int)cfg_int(n, "http.port"), (size_t)cfg_int(n, "http.max_body"), &n->http, err));
     snprintf(n->http_address, sizeof n->http_address, "%s:%d", advertised(n, cfg_str(n, "http.host"), host, sizeof host), hg_http_port(n->http));
     snprintf(n->http_url, sizeof n->http_url, "http://%s", n->http_address);
     const char *comma = strchr(n->roles, ',');
     snprintf(service, sizeof service, "henge/%s", comma ? "standalone" : n->roles);
+    if (n->auth) hg_http_guard(n->http, hg_auth_guard, n->auth);
     hg_http_add_common(n->http, &(struct hg_http_common){.service = service, .version = HENGE_VERSION, .ready = is_ready, .arg = n});
     hg_http_route(n->http, HG_GET | HG_POST | HG_DELETE | HG_PUT, "/druid/*", no_such_path, n);
     if (*cfg_str(n, "server.name")) snprintf(n->name, sizeof n->name, "%s", cfg_str(n, "server.name"));
@@ -324,6 +328,7 @@ static void stop_all(struct node *n)
     if (n->store) hg_store_close(n->store);
     if (n->meta) hg_meta_close(n->meta);
     hg_loop_close(n->loop);
+    hg_auth_close(n->auth);
 }
 
 int hg_node_run(enum hg_role role, unsigned parts, const struct hg_cfg *cfg)
