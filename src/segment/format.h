@@ -8,6 +8,7 @@
 #define HG_SEG_MAGIC "HENGESEG"
 #define HG_SEG_END_MAGIC "HENGEEND"
 #define HG_SEG_VERSION 1u
+#define HG_SEG_VERSION_ENTITIES 2u /* version 1, and entity summaries; written only where there is one */
 #define HG_SEG_HEAD 64u  /* magic, version u32, head length u32, zeros */
 #define HG_SEG_TAIL 32u  /* footer offset u64, footer length u64, footer checksum u64, end magic */
 #define HG_SEG_ALIGN 64u
@@ -18,7 +19,7 @@
 /* File flags */
 enum { HG_SEG_ROLLUP = 1, HG_SEG_SORTED = 2 };
 /* Column flags */
-enum { HG_SEGCOL_METRIC = 1, HG_SEGCOL_MULTI = 2, HG_SEGCOL_NULLS = 4, HG_SEGCOL_BITMAP = 8 };
+enum { HG_SEGCOL_METRIC = 1, HG_SEGCOL_MULTI = 2, HG_SEGCOL_NULLS = 4, HG_SEGCOL_BITMAP = 8, HG_SEGCOL_ENTITY = 16 };
 /* Block flags */
 enum { HG_SEGBLK_RANGE = 1, HG_SEGBLK_SUM = 2 };
 enum hg_codec { HG_CODEC_NONE = 0, HG_CODEC_ZSTD = 1 };

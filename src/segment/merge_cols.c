@@ -358,10 +358,10 @@ static enum hg_rc write_sketches(struct columns *x, const struct hg_schema_metri
 
 /* ---- all of them ---- */
 
-static enum hg_rc write_dim(struct columns *x, struct hg_mdim *d)
+static enum hg_rc write_dim(struct columns *x, struct hg_mdim *d, bool entity)
 {
     bool string = d->def->type == HG_T_STRING;
-    struct hg_segwriter_column c = {.name = d->def->name, .type = d->def->type, .multi = string && d->multi, .bitmap = string && d->def->bitmap};
+    struct hg_segwriter_column c = {.name = d->def->name, .type = d->def->type, .multi = string && d->multi, .bitmap = string && d->def->bitmap, .entity = entity};
     HG_TRY(hg_segwriter_begin(x->w, &c, hg_buf_span(&d->dict), d->card, x->err));
     HG_TRY(gather_open(x, d->cols, d->remap));
     if (!string) HG_TRY(write_numbers(x, c.type, FIRST));
@@ -403,7 +403,7 @@ enum hg_rc hg_merge_columns(struct hg_merge *m, struct hg_segwriter *w, struct h
     uint32_t n = 1 + m->schema->n_dims + m->schema->n_metrics;
     for (uint32_t k = 0; k < n && rc == HG_OK; k++) {
         if (k == 0) rc = write_time(&x);
-        else if (k <= m->schema->n_dims) rc = write_dim(&x, &m->dims[k - 1]);
+        else if (k <= m->schema->n_dims) rc = write_dim(&x, &m->dims[k - 1], hg_schema_is_entity(m->schema, k - 1));
         else rc = write_metric(&x, &m->schema->metrics[k - 1 - m->schema->n_dims], m->metrics[k - 1 - m->schema->n_dims]);
         hg_arena_reset(x.a);
     }

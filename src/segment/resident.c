@@ -142,6 +142,7 @@ static uint64_t image_bytes(const struct hg_segment *seg)
         at = aligned(at) + sc->dir_at.len;
         at = aligned(at) + sc->bmi_dir_at.len;
         at = aligned(at) + sc->bmi_data_at.len;
+        at = aligned(at) + sc->entities_at.len;
     }
     return aligned(at) + seg->footer_bytes + HG_SEG_TAIL;
 }
@@ -208,6 +209,7 @@ static enum hg_rc copy_column(struct image *im, const struct hg_segcol *sc, stru
             copy_section(im, &sc->bmi_dir_at, &rest);
             copy_section(im, &sc->bmi_data_at, &rest);
         }
+        if (sc->flags & HG_SEGCOL_ENTITY) copy_section(im, &sc->entities_at, &rest);
     }
     hg_buf_free(&dir);
     hg_arena_free(a);

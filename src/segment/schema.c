@@ -75,6 +75,31 @@ static enum hg_rc parse_dim(struct hg_arena *a, const json_t *j, const struct hg
     return d->name ? HG_OK : hg_arena_fail(a, "schema", err);
 }
 
+static enum hg_rc parse_entity(const json_t *j, const struct hg_jpath *p, const struct hg_schema *s, bool *entities, struct hg_err *err)
+{
+    const char *name = json_string_value(j);
+    uint32_t k = 0;
+    if (!name) return hg_jfail(err, p, "must be a string: the name of a dimension");
+    while (k < s->n_dims && strcmp(s->dims[k].name, name) != 0) k++;
+    if (k == s->n_dims) return hg_jfail(err, p, "\"%s\" is not in \"dimensions\"", name);
+    if (s->dims[k].type != HG_T_STRING && s->dims[k].type != HG_T_LONG) return hg_jfail(err, p, "\"%s\" is a dimension of type %s; entities are string or long", name, hg_type_name(s->dims[k].type));
+    if (entities[k]) return hg_jfail(err, p, "\"%s\" was named before", name);
+    entities[k] = true;
+    return HG_OK;
+}
+
+static enum hg_rc parse_entities(struct hg_arena *a, const json_t *spec, const struct hg_jpath *p, struct hg_schema *s, struct hg_err *err)
+{
+    json_t *list = NULL;
+    HG_TRY(hg_jget_arr(spec, "entityDimensions", p, false, &list, err));
+    if (json_array_size(list) == 0) return HG_OK;
+    bool *entities = hg_arena_array(a, s->n_dims, sizeof *entities);
+    if (!entities) return hg_arena_fail(a, "schema", err);
+    for (size_t i = 0; i < json_array_size(list); i++) HG_TRY(parse_entity(json_array_get(list, i), HG_JAT(HG_JKEY(p, "entityDimensions"), i), s, entities, err));
+    s->entities = entities;
+    return HG_OK;
+}
+
 static enum hg_rc parse_dims(struct hg_arena *a, const json_t *schema, const struct hg_jpath *p, struct hg_schema *s, struct hg_err *err)
 {
     json_t *spec = NULL, *list = NULL, *spatial = NULL;
@@ -94,7 +119,7 @@ static enum hg_rc parse_dims(struct hg_arena *a, const json_t *schema, const str
     s->dims = hg_arena_array(a, n, sizeof *s->dims);
     if (!s->dims) return hg_arena_fail(a, "schema", err);
     for (size_t i = 0; i < n; i++) HG_TRY(parse_dim(a, json_array_get(list, i), HG_JAT(HG_JKEY(at, "dimensions"), i), &s->dims[i], err));
-    return HG_OK;
+    return parse_entities(a, spec, at, s, err);
 }
 
 /* ---- metrics ---- */

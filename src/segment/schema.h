@@ -33,11 +33,20 @@ struct hg_schema {
     uint32_t n_dims, n_metrics;
     struct hg_schema_dim *dims;       /* declared order = sort order after time */
     struct hg_schema_metric *metrics;
+    const bool *entities;             /* by dimension: of these a segment keeps a summary of its values (segment/entity.h). NULL: of none */
     bool rollup;
     struct hg_gran query_gran;        /* __time is truncated to it */
 };
 
-/* Reads Druid's dimensionsSpec.dimensions, metricsSpec and granularitySpec (queryGranularity, rollup) from a dataSchema object at path p into arena a.
+static inline bool hg_schema_is_entity(const struct hg_schema *s, uint32_t dim) { return s->entities && s->entities[dim]; }
+static inline bool hg_schema_has_entities(const struct hg_schema *s)
+{
+    for (uint32_t i = 0; s->entities && i < s->n_dims; i++)
+        if (s->entities[i]) return true;
+    return false;
+}
+
+/* Reads Druid's dimensionsSpec.dimensions, with ours, dimensionsSpec.entityDimensions (names of declared string and long dimensions), metricsSpec and granularitySpec (queryGranularity, rollup) from a dataSchema object at path p into arena a.
  * Unknown or unsupported aggregator types are HG_E_INVALID naming the path. */
 HG_MUST_USE enum hg_rc hg_schema_parse(struct hg_arena *a, const json_t *data_schema, const struct hg_jpath *p, struct hg_schema **out, struct hg_err *err);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "segment/dict.h"
+#include "segment/entity.h"
 #include "segment/segment_private.h"
 
 #define MAX_COLUMNS 16384u
@@ -83,8 +84,8 @@ static enum hg_rc read_column(struct opening *o, struct hg_rd *r, uint32_t k, st
     c->lg_k = hg_rd_u8(r);
     sc->hll_bits = hg_rd_u8(r);
     bool metric = sc->flags & HG_SEGCOL_METRIC, string = type == HG_T_STRING;
-    if (r->bad || !name.p || memchr(name.p, 0, name.len) || type < HG_T_STRING || type > HG_T_HYPERUNIQUE || sc->flags > 15 || metric != (agg.p != NULL) ||
-        (!string && (sc->flags & (HG_SEGCOL_MULTI | HG_SEGCOL_BITMAP))))
+    if (r->bad || !name.p || memchr(name.p, 0, name.len) || type < HG_T_STRING || type > HG_T_HYPERUNIQUE || sc->flags > (seg->version == HG_SEG_VERSION_ENTITIES ? 31 : 15) || metric != (agg.p != NULL) ||
+        (!string && (sc->flags & (HG_SEGCOL_MULTI | HG_SEGCOL_BITMAP))) || ((sc->flags & HG_SEGCOL_ENTITY) && (metric || (!string && type != HG_T_LONG))))
         return hg_fail(o->err, HG_E_CORRUPT, "footer: entry of column %u is malformed", k);
     c->name = hg_arena_strndup(seg->arena, name.p, name.len);
     c->agg = agg.p ? hg_arena_strndup(seg->arena, agg.p, agg.len) : NULL;
@@ -111,6 +112,14 @@ static enum hg_rc read_column(struct opening *o, struct hg_rd *r, uint32_t k, st
         HG_TRY(read_section(o, r, c->name, "bitmap index table", true, &sc->bmi_dir_at));
         HG_TRY(read_section(o, r, c->name, "bitmap index", false, &sc->bmi_data_at));
         enum hg_rc rc = hg_bmi_open(seg->arena, section_bytes(o, &sc->bmi_dir_at), section_bytes(o, &sc->bmi_data_at), c->dict->card, seg->source.n_rows, &sc->bmi, o->err);
+        if (rc != HG_OK) return hg_err_context(o->err, rc, "column %s", c->name);
+    }
+    if (sc->flags & HG_SEGCOL_ENTITY) {
+        struct hg_entity_summary sum;
+        HG_TRY(read_section(o, r, c->name, "entity summary", true, &sc->entities_at));
+        c->entities = section_bytes(o, &sc->entities_at);
+        enum hg_rc rc = hg_entity_open(c->entities, &sum, o->err);
+        if (rc == HG_OK && sum.integers != !string) rc = hg_fail(o->err, HG_E_CORRUPT, "entity summary of another type");
         if (rc != HG_OK) return hg_err_context(o->err, rc, "column %s", c->name);
     }
     return read_directory(o, c, sc);
@@ -182,7 +191,9 @@ static enum hg_rc open_checked(struct hg_segment *seg, struct hg_err *err)
     struct hg_span f = seg->file;
     if (f.len < HG_SEG_HEAD + HG_SEG_TAIL || memcmp(f.p, HG_SEG_MAGIC, 8) != 0) return hg_fail(err, HG_E_CORRUPT, "not a segment file (%zu bytes)", f.len);
     uint32_t version = hg_le32(f.p + 8);
-    if (version != HG_SEG_VERSION) return hg_fail(err, HG_E_CORRUPT, "segment format version %u; this program reads version %u", version, HG_SEG_VERSION);
+    if (version != HG_SEG_VERSION && version != HG_SEG_VERSION_ENTITIES)
+        return hg_fail(err, HG_E_CORRUPT, "segment format version %u; this program reads versions %u and %u", version, HG_SEG_VERSION, HG_SEG_VERSION_ENTITIES);
+    seg->version = version;
     if (hg_le32(f.p + 12) != HG_SEG_HEAD || memcmp(f.p + 16, zeros, HG_SEG_HEAD - 16) != 0) return hg_fail(err, HG_E_CORRUPT, "file head is malformed");
     const uint8_t *t = f.p + f.len - HG_SEG_TAIL;
     uint64_t off = hg_le64(t), len = hg_le64(t + 8), sum = hg_le64(t + 16), end = f.len - HG_SEG_TAIL;

@@ -21,7 +21,7 @@ struct hg_segcol {
     struct hg_bmi *bmi;         /* NULL: none */
     uint8_t flags, hll_bits;
     size_t refs_at;             /* where in the footer the column's sections are listed */
-    struct hg_seg_section dir_at, dict_at, bmi_dir_at, bmi_data_at;
+    struct hg_seg_section dir_at, dict_at, bmi_dir_at, bmi_data_at, entities_at;
 };
 
 struct hg_segment {
@@ -34,7 +34,7 @@ struct hg_segment {
     bool mapped;
     struct hg_resident_pool *pool; /* NULL: not resident */
     struct hg_block_cache *cache;  /* NULL: readers decompress into memory of their own */
-    uint32_t flags;
+    uint32_t flags, version;
     uint64_t footer_bytes;
     const char *query_gran;
     struct hg_segcol *cols;

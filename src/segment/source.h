@@ -71,6 +71,7 @@ struct hg_column {
     bool has_nulls;  /* some row is null; for multi also a row with no value */
     const char *agg; /* is_metric: the ingestion aggregator's type ("longSum"); else NULL */
     uint32_t lg_k;   /* HLL */
+    struct hg_span entities;                 /* sealed: its entity summary (segment/entity.h); p NULL: it has none */
     const struct hg_dict *dict;              /* STRING, else NULL */
     const struct hg_column_ops *ops;
     const struct hg_source *src;             /* back pointer */

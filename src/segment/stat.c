@@ -9,7 +9,7 @@ enum { RAW = HG_ENC_DEC + 1, ALL_NULL, SKETCHES, N_ENC };
 static const char *enc_text(int e) { return e == RAW ? "raw" : e == ALL_NULL ? "null" : e == SKETCHES ? "sketches" : hg_enc_name((enum hg_enc)e); }
 
 struct colstat {
-    uint64_t stored, raw, nulls, dir, dict, bmi_dir, bmi_data;
+    uint64_t stored, raw, nulls, dir, dict, bmi_dir, bmi_data, entities;
     uint32_t blocks, zstd, enc[N_ENC];
     bool has_range;
     int64_t min, max; /* doubles as bits */
@@ -54,6 +54,7 @@ static enum hg_rc column_stat(const struct hg_segcol *sc, struct colstat *st, st
     st->dict = sc->dict_at.len;
     st->bmi_dir = sc->bmi_dir_at.len;
     st->bmi_data = sc->bmi_data_at.len;
+    st->entities = sc->entities_at.len;
     uint8_t *scratch = malloc((size_t)sc->max_raw + HG_BITS_SLACK);
     if (!scratch) return hg_fail(err, HG_E_NOMEM, "segment stat");
     enum hg_rc rc = HG_OK;
@@ -115,6 +116,7 @@ static void put_column_json(const struct hg_segcol *sc, const struct colstat *st
         first = false;
     }
     hg_buf_putc(b, '}');
+    if (st->entities) hg_buf_printf(b, ",\"entitySummaryBytes\":%" PRIu64, st->entities);
     if (sc->bmi) hg_buf_printf(b, ",\"bitmapSets\":{\"empty\":%" PRIu32 ",\"lists\":%" PRIu32 ",\"bitmaps\":%" PRIu32 "}", st->bmi.empty, st->bmi.lists, st->bmi.bitmaps);
     hg_buf_putc(b, '}');
 }
@@ -126,7 +128,7 @@ enum hg_rc hg_segment_stat_json(const struct hg_segment *seg, struct hg_buf *b, 
     hg_interval_format(s->times, text);
     hg_buf_puts(b, "{\"file\":");
     hg_buf_json_str(b, hg_str_of(seg->name));
-    hg_buf_printf(b, ",\"formatVersion\":%u,\"bytes\":%zu,\"footerBytes\":%" PRIu64 ",\"rows\":%" PRIu32 ",\"interval\":\"%s\",\"rollup\":%s,\"sorted\":%s,\"queryGranularity\":%s,\"columns\":[", HG_SEG_VERSION,
+    hg_buf_printf(b, ",\"formatVersion\":%u,\"bytes\":%zu,\"footerBytes\":%" PRIu64 ",\"rows\":%" PRIu32 ",\"interval\":\"%s\",\"rollup\":%s,\"sorted\":%s,\"queryGranularity\":%s,\"columns\":[", seg->version,
                   seg->file.len, seg->footer_bytes, s->n_rows, text, seg->flags & HG_SEG_ROLLUP ? "true" : "false", seg->flags & HG_SEG_SORTED ? "true" : "false", seg->query_gran);
     for (uint32_t k = 0; k < s->n_cols; k++) {
         struct colstat st;
@@ -162,7 +164,7 @@ static void put_column_row(const struct hg_segcol *sc, const struct colstat *st,
     hg_buf_clear(&t);
     hg_buf_printf(&t, "%s%s", hg_type_name(c->type), c->multi ? "[]" : "");
     put_cell(b, &t, 10);
-    uint64_t all = st->stored + st->dir + st->dict + st->bmi_dir + st->bmi_data;
+    uint64_t all = st->stored + st->dir + st->dict + st->bmi_dir + st->bmi_data + st->entities;
     hg_buf_printf(b, "%11" PRIu64 " %8.2f %11" PRIu64 " %10" PRIu64 " %10" PRIu64 " ", all, rows ? (double)all / rows : 0, st->stored, st->dict, st->bmi_dir + st->bmi_data);
     if (c->dict) hg_buf_printf(b, "%9" PRIu32, c->dict->card - 1);
     else hg_buf_printf(b, "%9s", "");
@@ -185,7 +187,7 @@ enum hg_rc hg_segment_stat_table(const struct hg_segment *seg, struct hg_buf *b,
     char text[2 * HG_TIME_TEXT];
     const struct hg_source *s = &seg->source;
     hg_interval_format(s->times, text);
-    hg_buf_printf(b, "file        %s\nformat      %u\nrows        %" PRIu32 "\nbytes       %zu (%.2f a row)\ninterval    %s\nrollup      %s\ngranularity %s\n\n", seg->name, HG_SEG_VERSION, s->n_rows, seg->file.len,
+    hg_buf_printf(b, "file        %s\nformat      %u\nrows        %" PRIu32 "\nbytes       %zu (%.2f a row)\ninterval    %s\nrollup      %s\ngranularity %s\n\n", seg->name, seg->version, s->n_rows, seg->file.len,
                   s->n_rows ? (double)seg->file.len / s->n_rows : 0, text, seg->flags & HG_SEG_ROLLUP ? "yes" : "no", seg->query_gran);
     hg_buf_printf(b, "%-24s %-10s %11s %8s %11s %10s %10s %9s %8s %-26s %-26s %s\n", "column", "type", "bytes", "a row", "values", "dictionary", "bitmaps", "distinct", "nulls", "least", "greatest", "encodings of blocks");
     for (uint32_t k = 0; k < s->n_cols; k++) {

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include "segment/entity.h"
 #include "segment/merge_private.h"
 #include "segment/segment_private.h"
 
@@ -12,6 +13,35 @@ struct verify {
 static enum hg_rc fault(const struct verify *v, const struct hg_column *c, uint32_t block, const char *what)
 {
     return hg_segcol_context(hg_segcol_of(c), block, v->err, hg_fail(v->err, HG_E_CORRUPT, "%s", what));
+}
+
+/* ---- entity summaries ---- */
+
+/* The summary of an entity column; false: it has none. */
+static bool summary_of(const struct verify *v, const struct hg_column *c, struct hg_entity_summary *out)
+{
+    return c->entities.p && hg_entity_open(c->entities, out, v->err) == HG_OK; /* checked when the segment was opened */
+}
+
+static enum hg_rc denied(const struct verify *v, const struct hg_column *c)
+{
+    return hg_fail(v->err, HG_E_CORRUPT, "segment %s: column %s: the entity summary denies a value that the column has", v->seg->name, c->name);
+}
+
+static enum hg_rc verify_entity_texts(const struct verify *v, const struct hg_column *c, bool has_null)
+{
+    struct hg_entity_summary s;
+    if (!summary_of(v, c, &s)) return HG_OK;
+    if (s.has_null != has_null) return hg_fail(v->err, HG_E_CORRUPT, "segment %s: column %s: the entity summary is wrong about null", v->seg->name, c->name);
+    struct hg_buf scratch;
+    hg_buf_init(&scratch, HG_SEG_MAX_BLOCK);
+    enum hg_rc rc = HG_OK;
+    for (uint32_t id = 1; id < c->dict->card && !rc; id++) {
+        struct hg_entity_key k = hg_entity_key_of(hg_dict_get(c->dict, id, &scratch));
+        if (!hg_entity_may_have(&s, &k)) rc = denied(v, c);
+    }
+    hg_buf_free(&scratch);
+    return rc;
 }
 
 /* ---- block figures against values ---- */
@@ -39,6 +69,8 @@ static enum hg_rc verify_numbers(const struct verify *v, const struct hg_column 
     uint8_t *z = hg_arena_alloc(v->a, HG_BLOCK_ROWS);
     if (!i || !z) return hg_arena_fail(v->a, "verify", v->err);
     bool floating = !hg_type_is_integer(c->type);
+    struct hg_entity_summary sum;
+    bool entity = summary_of(v, c, &sum);
     for (uint32_t b = 0; b < hg_source_blocks(c->src); b++) {
         uint32_t n = hg_block_rows(c->src, b);
         HG_TRY(floating ? c->ops->f64(r, b * HG_BLOCK_ROWS, n, d, z, v->err) : c->ops->i64(r, b * HG_BLOCK_ROWS, n, i, z, v->err));
@@ -58,6 +90,10 @@ static enum hg_rc verify_numbers(const struct verify *v, const struct hg_column 
                 if (__builtin_add_overflow(f.sum, i[k], &f.sum)) f.sum_ok = false;
                 f.any = true;
             }
+        }
+        for (uint32_t k = 0; entity && k < n; k++) {
+            struct hg_entity_key key = z[k] ? (struct hg_entity_key){.null = true} : hg_entity_key_of_i64(i[k]);
+            if (!hg_entity_may_have(&sum, &key)) return denied(v, c);
         }
         struct hg_block_stats st;
         HG_TRY(c->ops->stats(c, b, &st, v->err));
@@ -149,6 +185,7 @@ static enum hg_rc verify_strings(const struct verify *v, const struct hg_column 
     HG_TRY(each_pair(v, c, &p, last, false));
     for (uint32_t id = 1; id < card; id++)
         if (p.starts[id + 1] == 0) return hg_fail(v->err, HG_E_CORRUPT, "segment %s: column %s: dictionary value %u is in no row", v->seg->name, c->name, id);
+    HG_TRY(verify_entity_texts(v, c, p.starts[1] > 0));
     if (!hg_segcol_of(c)->bmi) return HG_OK;
     for (uint32_t id = 0; id < card; id++) p.starts[id + 1] += p.starts[id];
     p.rows = hg_arena_array(v->a, (size_t)p.starts[card] + 1, sizeof *p.rows);

@@ -6,6 +6,8 @@
 #include <zstd.h>
 #include "base/hash.h"
 #include "segment/bmi.h"
+#include "segment/dict.h"
+#include "segment/entity.h"
 #include "segment/format.h"
 #include "segment/outfile.h"
 #include "segment/stream.h"
@@ -27,6 +29,8 @@ struct hg_segwriter {
     struct hg_buf dir, payload, packed;
     struct hg_buf ids;  /* u32, of the whole column, when it gets a bitmap index */
     struct hg_buf ends; /* u64, multi: end of each row's ids in ids */
+    struct hg_buf hashes; /* u64, of an entity column's values */
+    bool has_id0;         /* an entity column's: null is among the values */
 };
 
 enum hg_rc hg_segwriter_open(const char *path, const struct hg_segwriter_file *f, struct hg_segwriter **out, struct hg_err *err)
@@ -34,13 +38,13 @@ enum hg_rc hg_segwriter_open(const char *path, const struct hg_segwriter_file *f
     struct hg_segwriter *w = calloc(1, sizeof *w);
     if (!w) return hg_fail(err, HG_E_NOMEM, "segment writer");
     w->file = *f;
-    struct hg_buf *bufs[] = {&w->columns, &w->dir, &w->payload, &w->packed, &w->ids, &w->ends};
+    struct hg_buf *bufs[] = {&w->columns, &w->dir, &w->payload, &w->packed, &w->ids, &w->ends, &w->hashes};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) hg_buf_init(bufs[i], BIG);
     enum hg_rc rc = HG_OK;
     if (f->zstd_level && !(w->zstd = ZSTD_createCCtx())) rc = hg_fail(err, HG_E_NOMEM, "zstd context");
     if (rc == HG_OK) rc = hg_outfile_open(path, &w->out, err);
     uint8_t head[HG_SEG_HEAD] = HG_SEG_MAGIC;
-    uint32_t version = HG_SEG_VERSION, len = HG_SEG_HEAD;
+    uint32_t version = f->entities ? HG_SEG_VERSION_ENTITIES : HG_SEG_VERSION, len = HG_SEG_HEAD;
     memcpy(head + 8, &version, 4);
     memcpy(head + 12, &len, 4);
     if (rc == HG_OK) rc = hg_outfile_put(w->out, head, sizeof head, err);
@@ -54,7 +58,7 @@ enum hg_rc hg_segwriter_open(const char *path, const struct hg_segwriter_file *f
 
 static void writer_free(struct hg_segwriter *w)
 {
-    struct hg_buf *bufs[] = {&w->columns, &w->dir, &w->payload, &w->packed, &w->ids, &w->ends};
+    struct hg_buf *bufs[] = {&w->columns, &w->dir, &w->payload, &w->packed, &w->ids, &w->ends, &w->hashes};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) hg_buf_free(bufs[i]);
     ZSTD_freeCCtx(w->zstd);
     free(w);
@@ -74,6 +78,21 @@ static enum hg_rc put_section(struct hg_segwriter *w, struct hg_span s, struct h
     return hg_outfile_put(w->out, s.p, s.len, err);
 }
 
+/* Of all values of a dictionary: each is in some row. */
+static enum hg_rc hash_dict(struct hg_segwriter *w, struct hg_span bytes, struct hg_err *err)
+{
+    struct hg_arena *a = hg_arena_new(NULL);
+    if (!a) return hg_fail(err, HG_E_NOMEM, "entity summary");
+    const struct hg_dict *d;
+    struct hg_buf scratch;
+    hg_buf_init(&scratch, HG_DICT_MAX_VALUE);
+    enum hg_rc rc = hg_dict_open(a, bytes, &d, err);
+    for (uint32_t id = 1; !rc && id < d->card; id++) hg_buf_u64(&w->hashes, hg_entity_key_of(hg_dict_get(d, id, &scratch)).hash);
+    hg_buf_free(&scratch);
+    hg_arena_free(a);
+    return rc ? rc : hg_buf_check(&w->hashes, "entity summary", err);
+}
+
 enum hg_rc hg_segwriter_begin(struct hg_segwriter *w, const struct hg_segwriter_column *c, struct hg_span dict, uint32_t card, struct hg_err *err)
 {
     assert(!w->open);
@@ -85,8 +104,12 @@ enum hg_rc hg_segwriter_begin(struct hg_segwriter *w, const struct hg_segwriter_
     hg_buf_clear(&w->dir);
     hg_buf_clear(&w->ids);
     hg_buf_clear(&w->ends);
+    hg_buf_clear(&w->hashes);
+    w->has_id0 = false;
     w->dict = (struct hg_seg_section){0};
-    return c->type == HG_T_STRING ? put_section(w, dict, &w->dict, err) : HG_OK;
+    if (c->type != HG_T_STRING) return HG_OK;
+    if (c->entity) HG_TRY(hash_dict(w, dict, err));
+    return put_section(w, dict, &w->dict, err);
 }
 
 /* Writes the payload through the codec and notes it in the directory; e has rows, nulls, flags, min, max and sum. */
@@ -145,6 +168,18 @@ static uint32_t put_nulls(struct hg_segwriter *w, const uint8_t *nulls, uint32_t
             if ((nulls)[i_]) (v)[i_] = (v)[i_ - 1];           \
     } while (0)
 
+/* Neighbours are often equal, and then hashed once. */
+static void hash_integers(struct hg_segwriter *w, const int64_t *v, const uint8_t *nulls, uint32_t n)
+{
+    bool any = false;
+    int64_t last = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if ((nulls && nulls[i]) || (any && v[i] == last)) continue;
+        hg_buf_u64(&w->hashes, hg_entity_key_of_i64(last = v[i]).hash);
+        any = true;
+    }
+}
+
 enum hg_rc hg_segwriter_i64(struct hg_segwriter *w, int64_t *v, const uint8_t *nulls, uint32_t n, struct hg_err *err)
 {
     struct hg_seg_block e = {.rows = n, .nulls = put_nulls(w, nulls, n)};
@@ -164,6 +199,7 @@ enum hg_rc hg_segwriter_i64(struct hg_segwriter *w, int64_t *v, const uint8_t *n
     }
     if (sum_ok) e.flags |= HG_SEGBLK_SUM;
     else e.sum = 0;
+    if (w->col.entity) hash_integers(w, v, some ? nulls : NULL, n);
     if (w->n_cols == 0) {
         if (w->rows == 0) w->times = (struct hg_interval){e.min, e.max};
         if (e.min < w->times.start) w->times.start = e.min;
@@ -212,6 +248,7 @@ enum hg_rc hg_segwriter_ids(struct hg_segwriter *w, const uint32_t *ids, uint32_
     assert(max < w->card);
     e.min = min;
     e.max = max;
+    w->has_id0 = w->has_id0 || min == 0;
     hg_buf_clear(&w->payload);
     hg_stream_put_u32(&w->payload, ids, n);
     if (w->col.bitmap) hg_buf_put(&w->ids, ids, (size_t)n * 4);
@@ -235,6 +272,7 @@ enum hg_rc hg_segwriter_multi(struct hg_segwriter *w, const uint32_t *ends, cons
         if (ids[k] > max) max = ids[k];
     }
     assert(max < w->card);
+    w->has_id0 = w->has_id0 || e.nulls || (total && min == 0);
     e.sum = total; /* how many ids: readers size their buffers by it */
     hg_buf_clear(&w->payload);
     hg_stream_put_u32(&w->payload, ends, n);
@@ -335,15 +373,28 @@ static void put_section_ref(struct hg_buf *b, const struct hg_seg_section *s)
     hg_buf_u64(b, s->sum);
 }
 
+static enum hg_rc put_entities(struct hg_segwriter *w, struct hg_seg_section *at, struct hg_err *err)
+{
+    HG_TRY(hg_buf_check(&w->hashes, "entity summary", err));
+    struct hg_buf *b = &w->packed;
+    hg_buf_clear(b);
+    struct hg_entity_build e = {.has_null = w->col.type == HG_T_STRING ? w->has_id0 : w->has_nulls, .integers = w->col.type == HG_T_LONG};
+    HG_TRY(hg_entity_build((uint64_t *)(void *)w->hashes.p, w->hashes.len / 8, e, b, err));
+    return put_section(w, hg_buf_span(b), at, err);
+}
+
 enum hg_rc hg_segwriter_end(struct hg_segwriter *w, struct hg_err *err)
 {
     assert(w->open && w->rows == w->file.n_rows);
     w->open = false;
-    struct hg_seg_section dir, bmi_dir = {0}, bmi_data = {0};
+    assert(!w->col.entity || w->file.entities);
+    struct hg_seg_section dir, bmi_dir = {0}, bmi_data = {0}, entities = {0};
     HG_TRY(put_section(w, hg_buf_span(&w->dir), &dir, err));
     bool string = w->col.type == HG_T_STRING, bitmap = string && w->col.bitmap;
     if (bitmap) HG_TRY(put_bitmaps(w, &bmi_dir, &bmi_data, err));
-    unsigned flags = (w->col.agg ? HG_SEGCOL_METRIC : 0u) | (string && w->col.multi ? HG_SEGCOL_MULTI : 0u) | (w->has_nulls ? HG_SEGCOL_NULLS : 0u) | (bitmap ? HG_SEGCOL_BITMAP : 0u);
+    if (w->col.entity) HG_TRY(put_entities(w, &entities, err));
+    unsigned flags = (w->col.agg ? HG_SEGCOL_METRIC : 0u) | (string && w->col.multi ? HG_SEGCOL_MULTI : 0u) | (w->has_nulls ? HG_SEGCOL_NULLS : 0u) | (bitmap ? HG_SEGCOL_BITMAP : 0u) |
+                     (w->col.entity ? HG_SEGCOL_ENTITY : 0u);
     struct hg_buf *b = &w->columns;
     hg_buf_str(b, hg_str_of(w->col.name));
     hg_buf_u8(b, (uint8_t)w->col.type);
@@ -357,6 +408,7 @@ enum hg_rc hg_segwriter_end(struct hg_segwriter *w, struct hg_err *err)
         put_section_ref(b, &bmi_dir);
         put_section_ref(b, &bmi_data);
     }
+    if (w->col.entity) put_section_ref(b, &entities);
     w->n_cols++;
     return hg_buf_check(b, "footer", err);
 }

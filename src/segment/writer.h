@@ -14,12 +14,14 @@ struct hg_segwriter_file {
     bool rollup, sorted;
     const char *query_gran; /* as JSON */
     int zstd_level;         /* 0: codec none */
+    bool entities;          /* some column is one of entities */
 };
 struct hg_segwriter_column {
     const char *name, *agg; /* agg NULL: no metric */
     enum hg_type type;
     bool multi, bitmap;     /* STRING */
     uint32_t lg_k, hll_bits;
+    bool entity;            /* STRING, LONG: gets a summary of its values */
 };
 struct hg_segwriter_done {
     uint64_t bytes, hash;
