@@ -85,7 +85,7 @@ enum hg_rc hg_merge_write(struct hg_merge *m, const struct hg_segment_write_opti
     return rc;
 }
 
-void hg_merge_free(struct hg_merge *m)
+void hg_merge_close(struct hg_merge *m)
 {
     for (uint32_t k = 0; m->dims && k < m->schema->n_dims; k++) {
         hg_buf_free(&m->dims[k].dict);
@@ -105,6 +105,6 @@ enum hg_rc hg_segment_merge(const struct hg_schema *schema, const struct hg_sour
     if (rc == HG_OK) rc = hg_merge_order(&m, err);
     if (rc == HG_OK) rc = hg_merge_write(&m, opt, path, out, err);
     if (rc != HG_OK) rc = hg_err_context(err, rc, "writing segment %s", path);
-    hg_merge_free(&m);
+    hg_merge_close(&m);
     return rc;
 }

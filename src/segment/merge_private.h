@@ -63,7 +63,7 @@ HG_MUST_USE enum hg_rc hg_merge_columns(struct hg_merge *m, struct hg_segwriter 
 /* merge.c; pick.c uses them too. */
 HG_MUST_USE enum hg_rc hg_merge_prepare(struct hg_merge *m, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_merge_write(struct hg_merge *m, const struct hg_segment_write_options *opt, const char *path, struct hg_segment_stats *out, struct hg_err *err);
-void hg_merge_free(struct hg_merge *m); /* what it holds */
+void hg_merge_close(struct hg_merge *m); /* what it holds */
 
 /* Numbers as unsigned in the same order. */
 static inline uint64_t hg_key_i64(int64_t v) { return (uint64_t)v ^ (UINT64_C(1) << 63); }

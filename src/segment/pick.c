@@ -27,6 +27,6 @@ enum hg_rc hg_segment_pick(const struct hg_schema *schema, const struct hg_segme
     if (rc == HG_OK) rc = hg_merge_dicts(&m, err);
     if (rc == HG_OK) rc = hg_merge_write(&m, opt, path, out, err);
     if (rc != HG_OK) rc = hg_err_context(err, rc, "writing segment %s", path);
-    hg_merge_free(&m);
+    hg_merge_close(&m);
     return rc;
 }
