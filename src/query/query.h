@@ -67,6 +67,9 @@ uint64_t hg_partial_rows(const struct hg_partial *p);
 HG_MUST_USE enum hg_rc hg_query_scan(const struct hg_query *q, const struct hg_source *src, struct hg_interval seg_interval, const struct hg_interval *ivs,
                                      uint32_t n_ivs, struct hg_exec *x, struct hg_partial **out, struct hg_err *err);
 
+/* What a scan gives of rows that lie at `times` (ascending, disjoint, cut to the query's intervals) and of which none is selected: the time buckets that they cover. Returns owned. */
+HG_MUST_USE enum hg_rc hg_query_empty(const struct hg_query *q, const struct hg_interval *times, uint32_t n_times, struct hg_exec *x, struct hg_partial **out, struct hg_err *err);
+
 /* Merging: group keys are united, aggregate states combined. */
 struct hg_merge;
 HG_MUST_USE enum hg_rc hg_merge_new(const struct hg_query *q, struct hg_exec *x, struct hg_merge **out, struct hg_err *err);

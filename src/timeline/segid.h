@@ -31,8 +31,10 @@ struct hg_shard {
     uint32_t bucket, n_buckets;
     uint32_t n_dims;
     const char *const *dims;     /* HASHED (may be 0: all), RANGE */
-    /* RANGE: tuples of n_dims values; NULL tuple: unbounded. Items may be null strings. */
+    /* RANGE: tuples of n_dims values, start inside, end outside; NULL tuple: unbounded. Items may be null strings. */
     const struct hg_str *start, *end;
+    bool single; /* HASHED, RANGE: whoever divided the rows vouches that each has at most one value in each of dims, and that all are texts; only then a value tells the partition
+                  * (a row of several is where its list belongs, a number may be written in more than one way). In JSON "singleValues", when true */
 };
 json_t *hg_shard_json(const struct hg_shard *s); /* Druid's JSON; returns owned */
 HG_MUST_USE enum hg_rc hg_shard_parse(struct hg_arena *a, const json_t *j, const struct hg_jpath *p, struct hg_shard *out, struct hg_err *err);

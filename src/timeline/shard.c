@@ -39,7 +39,7 @@ static json_t *single_json(const struct hg_shard *s)
                      hi ? json_stringn(hi->p, hi->len) : json_null(), "partitionNum", (json_int_t)s->partition, "numCorePartitions", (json_int_t)s->core_partitions);
 }
 
-json_t *hg_shard_json(const struct hg_shard *s)
+static json_t *spec_json(const struct hg_shard *s)
 {
     json_int_t part = s->partition, core = s->core_partitions;
     switch (s->kind) {
@@ -53,6 +53,15 @@ json_t *hg_shard_json(const struct hg_shard *s)
         return json_pack("{s:s, s:o, s:o, s:o, s:I, s:I}", "type", "range", "dimensions", dims_json(s), "start", tuple_json(s->start, s->n_dims), "end",
                          tuple_json(s->end, s->n_dims), "partitionNum", part, "numCorePartitions", core);
     }
+    return NULL;
+}
+
+json_t *hg_shard_json(const struct hg_shard *s)
+{
+    json_t *j = spec_json(s);
+    if (!j || !s->single || s->kind == HG_SHARD_NUMBERED) return j;
+    if (json_object_set_new(j, "singleValues", json_true()) == 0) return j;
+    json_decref(j);
     return NULL;
 }
 
@@ -189,6 +198,7 @@ enum hg_rc hg_shard_parse(struct hg_arena *a, const json_t *j, const struct hg_j
     } else {
         return hg_jfail(err, HG_JKEY(p, "type"), "shard spec \"%s\" is not known; there are numbered, hashed, range, single, linear and none", type);
     }
+    if (s.kind != HG_SHARD_NUMBERED) HG_TRY(hg_jget_bool(j, "singleValues", p, false, &s.single, err));
     *out = s;
     return HG_OK;
 }

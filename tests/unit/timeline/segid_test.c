@@ -128,6 +128,7 @@ static void shards(void **state)
         "{\"type\":\"hashed\",\"partitionNum\":1,\"partitions\":4,\"bucketId\":1,\"numBuckets\":4,\"partitionDimensions\":[\"a\",\"b\"],\"partitionFunction\":\"murmur3_32_abs\"}",
         "{\"type\":\"hashed\",\"partitionNum\":1,\"partitions\":2,\"bucketId\":0,\"numBuckets\":4,\"partitionDimensions\":[],\"partitionFunction\":\"murmur3_32_abs\"}",
         "{\"type\":\"range\",\"dimensions\":[\"a\",\"b\"],\"start\":null,\"end\":[\"x\",null],\"partitionNum\":0,\"numCorePartitions\":2}",
+        "{\"type\":\"hashed\",\"partitionNum\":1,\"partitions\":4,\"bucketId\":1,\"numBuckets\":4,\"partitionDimensions\":[\"a\"],\"partitionFunction\":\"murmur3_32_abs\",\"singleValues\":true}",
         "{\"type\":\"single\",\"dimension\":\"a\",\"start\":\"\",\"end\":null,\"partitionNum\":1,\"numCorePartitions\":2}",
     };
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
