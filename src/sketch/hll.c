@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include "base/hash.h"
+#include "base/utf.h"
 
 #define HLL_SEED 9001u
 
@@ -42,33 +43,6 @@ uint32_t hg_hll_coupon_f64(double v)
     return hg_hll_coupon_bytes(&bits, sizeof bits);
 }
 
-/* One code point of UTF-8; U+FFFD for a byte that begins none. */
-static uint32_t utf8_next(const uint8_t **p, const uint8_t *end)
-{
-    const uint8_t *s = *p;
-    uint32_t c = *s++, least = 0;
-    unsigned more = 0;
-    if (c < 0x80) {
-        *p = s;
-        return c;
-    }
-    if (c >= 0xc2 && c < 0xe0) more = 1, c &= 0x1f, least = 0x80;
-    else if (c >= 0xe0 && c < 0xf0) more = 2, c &= 0x0f, least = 0x800;
-    else if (c >= 0xf0 && c < 0xf5) more = 3, c &= 0x07, least = 0x10000;
-    const uint8_t *after_lead = s;
-    for (unsigned i = 0; i < more; i++, s++) {
-        if (s == end || (*s & 0xc0) != 0x80) more = 0;
-        else c = c << 6 | (*s & 0x3fu);
-        if (!more) break;
-    }
-    if (!more || c < least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) {
-        *p = after_lead;
-        return 0xfffd;
-    }
-    *p = s;
-    return c;
-}
-
 uint32_t hg_hll_coupon_str(struct hg_str s)
 {
     if (!s.p || s.len == 0) return 0;
@@ -78,19 +52,7 @@ uint32_t hg_hll_coupon_str(struct hg_str s)
         if (!heap) return hg_hll_coupon_bytes(s.p, s.len); /* still one item, of another hash */
         w = heap;
     }
-    size_t n = 0;
-    const uint8_t *p = (const uint8_t *)s.p, *end = p + s.len;
-    while (p < end) {
-        uint32_t c = utf8_next(&p, end);
-        if (c >= 0x10000) {
-            c -= 0x10000;
-            w[n++] = (uint16_t)(0xd800 + (c >> 10));
-            w[n++] = (uint16_t)(0xdc00 + (c & 0x3ff));
-        } else {
-            w[n++] = (uint16_t)c;
-        }
-    }
-    uint32_t coupon = hg_hll_coupon_bytes(w, n * sizeof *w);
+    uint32_t coupon = hg_hll_coupon_bytes(w, hg_utf16_of(s, w) * sizeof *w);
     free(heap);
     return coupon;
 }
