@@ -34,7 +34,47 @@ const char *hg_api_who(const struct hg_api_ask *k);
 HG_MUST_USE enum hg_rc hg_api_interval(const char *text, struct hg_interval *out, struct hg_err *err);
 json_t *hg_api_time(int64_t ms); /* as text; null for 0 */
 
+/* Text, or nothing (NULL), called JSON: so Druid answers where it has no object to give. */
+static inline enum hg_rc hg_api_text(struct hg_api_ask *k, int status, const char *text)
+{
+    if (text) hg_http_reply_text(k->rq, status, "application/json", text);
+    else hg_http_reply(k->rq, status, "application/json", NULL);
+    return HG_OK;
+}
+/* Druid's newer error object: codes "notFound" and "NOT_FOUND" and the like. */
+json_t *hg_api_druid_error_json(const char *code, const char *category, const char *msg);
+static inline enum hg_rc hg_api_druid_error(struct hg_api_ask *k, int status, const char *code, const char *category, const char *msg)
+{
+    return hg_http_reply_json(k->rq, status, hg_api_druid_error_json(code, category, msg)), HG_OK;
+}
+
+/* ---- shapes; JSON is returned owned ---- */
+json_t *hg_api_interval_json(struct hg_interval iv);
+json_t *hg_api_segment_json(const struct hg_segment_meta *m);
+json_t *hg_api_target_json(const struct hg_target *t);
+json_t *hg_api_target_with_servers(const struct hg_target *t);      /* {"metadata", "servers": [address]} */
+json_t *hg_api_server_json(const struct hg_server *s);
+json_t *hg_api_location_json(const struct hg_server *s);            /* as candidates and serverview name a server */
+bool hg_api_is_historical(const struct hg_server *s);
+bool hg_api_has_data(const struct hg_server *s);
+const char *hg_api_server_type(const struct hg_server *s);
+const char *hg_api_tier_of(const struct hg_server *s);
+json_t *hg_api_member(json_t *o, const char *key);                  /* the object there, made when there is none; borrowed */
+void hg_api_count(json_t *o, const struct hg_target *t);            /* adds to {"size", "count"} */
+void hg_api_count_interval(json_t *by_interval, const struct hg_target *t);
+void hg_api_newest_first(struct hg_target *t, size_t n);
+bool hg_api_served_by_historical(const struct hg_target *t);
+/* Published segments of one datasource (NULL: all). Live ones are the ingest servers' affair. */
+HG_MUST_USE enum hg_rc hg_api_published(struct hg_api_ask *k, const char *ds, struct hg_target **out, size_t *n, struct hg_err *err);
+
 /* Routes of the other files. */
+void hg_api_datasources_routes(struct hg_coordinator *c, struct hg_http *http);
+void hg_api_loadstatus_routes(struct hg_coordinator *c, struct hg_http *http);
+void hg_api_intervals_routes(struct hg_coordinator *c, struct hg_http *http);
+void hg_api_metadata_routes(struct hg_coordinator *c, struct hg_http *http);
+void hg_api_servers_routes(struct hg_coordinator *c, struct hg_http *http);
+void hg_api_mark_routes(struct hg_coordinator *c, struct hg_http *http);
+void hg_api_config_routes(struct hg_coordinator *c, struct hg_http *http);
 void hg_api_rules_routes(struct hg_coordinator *c, struct hg_http *http);
 void hg_api_versions_routes(struct hg_coordinator *c, struct hg_http *http);
 void hg_api_ops_routes(struct hg_coordinator *c, struct hg_http *http);

@@ -32,6 +32,7 @@ enum hg_http_method hg_http_method(const struct hg_http_req *rq);
 const char *hg_http_path(const struct hg_http_req *rq);                           /* decoded */
 const char *hg_http_param(const struct hg_http_req *rq, const char *name);        /* ":id" by "id", decoded; NULL */
 const char *hg_http_query(const struct hg_http_req *rq, const char *name);        /* ?name=; "" when given without value; NULL */
+const char *hg_http_query_at(const struct hg_http_req *rq, const char *name, size_t i); /* the i-th of several */
 const char *hg_http_header(const struct hg_http_req *rq, const char *name);       /* NULL */
 struct hg_str hg_http_body(const struct hg_http_req *rq);
 const char *hg_http_user(const struct hg_http_req *rq);                           /* who a guard has let in; NULL: nobody was asked who he is */

@@ -170,12 +170,13 @@ const char *hg_http_param(const struct hg_http_req *rq, const char *name)
         if (strcmp(rq->match.params[i].k, name) == 0) return rq->match.params[i].v;
     return NULL;
 }
-const char *hg_http_query(const struct hg_http_req *rq, const char *name)
+const char *hg_http_query_at(const struct hg_http_req *rq, const char *name, size_t at)
 {
     for (size_t i = 0; i < rq->n_query; i++)
-        if (strcmp(rq->query[i].k, name) == 0) return rq->query[i].v;
+        if (strcmp(rq->query[i].k, name) == 0 && at-- == 0) return rq->query[i].v;
     return NULL;
 }
+const char *hg_http_query(const struct hg_http_req *rq, const char *name) { return hg_http_query_at(rq, name, 0); }
 const char *hg_http_user(const struct hg_http_req *rq) { return rq->user[0] ? rq->user : NULL; }
 
 const char *hg_http_header(const struct hg_http_req *rq, const char *name)
