@@ -50,8 +50,13 @@ struct hg_publish {
     /* Batch: the whole interval is replaced also where it has no rows now (older segments of the namespace within are dropped when this becomes visible). May be 0. */
     const struct hg_interval *replaced;
     size_t n_replaced;
+    /* Batch that replaces: segments that were added (core partitions 0) to what it will hide by a publish after `seen` (of hg_meta_older) are not in its rows. If there are any it is
+     * HG_E_CONFLICT and nothing happens. */
+    bool guarded;
+    int64_t seen;
 };
-/* One transaction. HG_E_CONFLICT too when a segment's version is older than what is visible for its interval in the namespace ("version … is overshadowed by …"): allocate again.
+/* One transaction. HG_E_UNAVAILABLE when it adds rows (a stream's, or core partitions 0) to something that a batch publish will hide which waits to become visible: try again after
+ * that, with ids of the new version. HG_E_CONFLICT too when a segment's version is older than what is visible for its interval in the namespace ("version … is overshadowed by …"): allocate again.
  * Publishing the same segments again with the same stream offsets as already stored is HG_E_CONFLICT; read the offsets to see where things stand. */
 HG_MUST_USE enum hg_rc hg_meta_publish(struct hg_meta *m, const struct hg_publish *p, int64_t *publish_id, struct hg_err *err);
 /* Flips a publish to visible, one numbered change; older segments that it wholly overshadows leave the list in the same change and are marked unused. Idempotent. */
@@ -68,6 +73,15 @@ HG_MUST_USE enum hg_rc hg_meta_segments(struct hg_meta *m, struct hg_arena *a, c
  * kept for a day or 100,000; *whole is set when the answer is the whole list instead (the reader was too far behind, or since was 0). */
 struct hg_visible_change { bool add; struct hg_segment_meta meta; /* for a removal only id is set */ bool parked; };
 HG_MUST_USE enum hg_rc hg_meta_visible(struct hg_meta *m, struct hg_arena *a, int64_t since, int64_t *seq, bool *whole, struct hg_visible_change **out, size_t *n, struct hg_err *err);
+/* What a batch task looks at: the used segments (visible, or waiting for that) of a namespace that overlap the intervals and are older than a version, by interval, version and
+ * partition; and the number of a publish up to which nothing is missing. */
+struct hg_older {
+    const char *datasource, *ns;
+    const struct hg_interval *ivs;
+    size_t n_ivs; /* 0: only the number is asked for */
+    const char *version;
+};
+HG_MUST_USE enum hg_rc hg_meta_older(struct hg_meta *m, struct hg_arena *a, const struct hg_older *w, struct hg_segment_row **out, size_t *n, int64_t *last_publish, struct hg_err *err);
 /* Marks segments unused (and not visible), or used again and visible; ids as text. Only what some instant would then show becomes used again: versions that others hide wholly stay unused, and
  * what is hidden wholly by segments that came back becomes unused in the same change. *changed counts what was marked as asked. */
 HG_MUST_USE enum hg_rc hg_meta_mark(struct hg_meta *m, const char *datasource, const char *const *ids, size_t n, bool used, int64_t *changed, struct hg_err *err);

@@ -152,6 +152,11 @@ struct hg_meta {
         }                                                                                            \
     } while (0)
 
+/* HG_E_CONFLICT: a segment older than version was added there by a publish after `seen`. */
+HG_MUST_USE enum hg_rc hg_added_since(struct hg_tx *tx, const char *datasource, const char *ns, struct hg_interval iv, const char *version, int64_t seen, struct hg_err *err);
+/* HG_E_UNAVAILABLE: a batch publish of a newer version waits there to become visible. */
+HG_MUST_USE enum hg_rc hg_replacement_waits(struct hg_tx *tx, const char *datasource, const char *ns, struct hg_interval iv, const char *version, struct hg_err *err);
+
 /* Reading rows of hg_segments, selected as HG_SEG_COLS. Strings that repeat from row to row are kept once. */
 #define HG_SEG_COLS \
     "s.datasource, s.ns, s.start_ms, s.end_ms, s.version, s.part_num, s.core_parts, s.shard, s.size_bytes, s.n_rows, s.path, s.file_hash, s.publish_id, s.created_ms, " \

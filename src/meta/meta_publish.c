@@ -12,6 +12,7 @@ struct chunk { /* distinct interval and version among the segments of a publish 
     struct hg_interval iv;
     const char *version;
     uint32_t last_part;
+    bool adds; /* some segment is no core partition */
 };
 struct publish {
     const struct hg_publish *p;
@@ -66,9 +67,10 @@ static enum hg_rc find_chunks(struct publish *w, struct hg_err *err)
         struct chunk *c = w->n_chunks ? &w->chunks[w->n_chunks - 1] : NULL;
         if (!c || c->iv.start != s[i]->id.interval.start || c->iv.end != s[i]->id.interval.end || strcmp(c->version, s[i]->id.version) != 0) {
             c = &w->chunks[w->n_chunks++];
-            *c = (struct chunk){s[i]->id.interval, s[i]->id.version, 0};
+            *c = (struct chunk){.iv = s[i]->id.interval, .version = s[i]->id.version};
         }
         c->last_part = s[i]->id.partition;
+        c->adds = c->adds || s[i]->shard.core_partitions == 0;
     }
     return HG_OK;
 }
@@ -130,6 +132,8 @@ static enum hg_rc check_versions(struct hg_tx *tx, const struct publish *w, stru
         for (size_t k = 0; k < around.n; k++)
             if (hg_interval_overlaps(around.v[k].id.interval, c->iv) && strcmp(around.v[k].id.version, c->version) > 0)
                 return hg_fail(err, HG_E_CONFLICT, "publish of %s: version %s of %s is overshadowed by version %s", w->datasource, c->version, text, around.v[k].id.version);
+        if (w->p->guarded) HG_TRY(hg_added_since(tx, w->datasource, w->ns, c->iv, c->version, w->p->seen, err));
+        if (w->p->stream || (c->adds && !w->p->guarded)) HG_TRY(hg_replacement_waits(tx, w->datasource, w->ns, c->iv, c->version, err));
         const struct hg_vis *hidden = NULL;
         if (w->p->stream) HG_TRY(hg_vis_would_hide(w->a, around.v, around.n, c->iv, c->version, &hidden, err));
         if (hidden) return hg_fail(err, HG_E_CONFLICT, "publish of stream %s: version %s of %s would hide version %s, which it does not replace", w->p->stream, c->version, text, hidden->id.version);
