@@ -68,7 +68,7 @@ static void no_compaction(void *arg, struct hg_http_req *rq)
 static void no_lookups(void *arg, struct hg_http_req *rq)
 {
     (void)arg;
-    if (hg_http_query(rq, "discover")) hg_http_reply_json(rq, 200, json_array());
+    if (hg_http_query(rq, "discover")) hg_http_reply_json(rq, 200, json_pack("[s]", "__default"));
     else hg_http_reply(rq, 404, "application/json", NULL);
 }
 static void no_lookups_in(void *arg, struct hg_http_req *rq)

@@ -64,7 +64,7 @@ void hg_api_count(json_t *o, const struct hg_target *t);            /* adds to {
 void hg_api_count_interval(json_t *by_interval, const struct hg_target *t);
 void hg_api_newest_first(struct hg_target *t, size_t n);
 bool hg_api_served_by_historical(const struct hg_target *t);
-/* Published segments of one datasource (NULL: all). Live ones are the ingest servers' affair. */
+/* Published segments of one datasource (NULL: all), by id. Live ones are the ingest servers' affair. */
 HG_MUST_USE enum hg_rc hg_api_published(struct hg_api_ask *k, const char *ds, struct hg_target **out, size_t *n, struct hg_err *err);
 
 /* Routes of the other files. */

@@ -17,7 +17,7 @@ static enum hg_rc data_servers(struct hg_api_ask *k, const struct hg_server ***o
 static bool holds(const struct hg_target *t, const struct hg_server *s)
 {
     for (uint32_t h = 0; h < t->n_holders; h++)
-        if (t->holders[h].server == s) return true;
+        if (strcmp(t->holders[h].server->name, s->name) == 0) return true;
     return false;
 }
 

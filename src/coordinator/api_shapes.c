@@ -58,6 +58,8 @@ json_t *hg_api_location_json(const struct hg_server *s)
                      hg_api_server_type(s), "tier", hg_api_tier_of(s), "priority", 0);
 }
 
+static int by_id(const void *a, const void *b) { return hg_segid_cmp(&((const struct hg_target *)a)->id, &((const struct hg_target *)b)->id); }
+
 enum hg_rc hg_api_published(struct hg_api_ask *k, const char *ds, struct hg_target **out, size_t *n, struct hg_err *err)
 {
     HG_TRY(hg_snapshot_segments(k->snap, k->a, ds, out, n, err));
@@ -65,6 +67,7 @@ enum hg_rc hg_api_published(struct hg_api_ask *k, const char *ds, struct hg_targ
     for (size_t i = 0; i < *n; i++)
         if ((*out)[i].published) (*out)[kept++] = (*out)[i];
     *n = kept;
+    if (kept) qsort(*out, kept, sizeof **out, by_id);
     return HG_OK;
 }
 

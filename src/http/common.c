@@ -39,7 +39,7 @@ static void status(void *arg, struct hg_http_req *rq)
 {
     struct common *c = arg;
     no_cache(rq);
-    hg_http_reply_json(rq, 200, json_pack("{s:s,s:[],s:o?}", "version", c->version, "modules", "memory", memory()));
+    hg_http_reply_json(rq, 200, json_pack("{s:s,s:[{s:s,s:s,s:s}],s:o?}", "version", c->version, "modules", "name", c->service, "artifact", "henge", "version", HENGE_VERSION, "memory", memory()));
 }
 
 static void health(void *arg, struct hg_http_req *rq)
@@ -70,7 +70,7 @@ static void discovered(void *arg, struct hg_http_req *rq)
     char why[512];
     bool yes = is_ready(arg, why, sizeof why);
     no_cache(rq);
-    hg_http_reply(rq, yes ? 200 : 503, NULL, NULL);
+    hg_http_reply(rq, yes ? 200 : 503, "application/json", NULL);
 }
 
 static void discovered_status(void *arg, struct hg_http_req *rq)

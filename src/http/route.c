@@ -94,6 +94,7 @@ void hg_routes_find(const struct hg_routes *rs, enum hg_http_method m, char *con
     for (size_t i = 0; i < rs->n; i++) {
         const struct hg_route *r = rs->at[i];
         if (!matches(r, segs, n_segs)) continue;
+        if (r->rest && out->allowed) return; /* the path is another route's, which does not have this method: the rest is for paths that nobody names */
         unsigned allowed = r->methods;
         if (allowed & HG_GET) allowed |= HG_HEAD;
         out->allowed |= allowed;

@@ -158,6 +158,31 @@ static enum hg_rc stats(struct call *c, struct hg_err *err)
     return HG_OK;
 }
 
+/* Druid's tasks keep what they could not parse; here it is in the status, under badEvents. */
+static enum hg_rc parse_errors(struct call *c, struct hg_err *err)
+{
+    (void)err;
+    struct hg_supervisor_state st;
+    hg_supervisors_state(c->api->v, c->id, spec_suspended(c->spec), &st);
+    json_t *samples = json_object_get(json_object_get(st.status, "badEvents"), "samples"), *out = json_array(), *s;
+    size_t i;
+    json_array_foreach(samples, i, s)
+    {
+        json_t *details = json_pack("[o]", json_incref(json_object_get(s, "message")));
+        json_array_append_new(out, json_pack("{s:O*,s:O*,s:s,s:o}", "input", json_object_get(s, "event"), "timeOfException", json_object_get(s, "timestamp"), "errorType", "unparseable",
+                                             "details", details));
+    }
+    json_decref(st.status);
+    json_decref(st.stats);
+    reply(c, out);
+    return HG_OK;
+}
+
+static enum hg_rc hand_off_groups(struct call *c, struct hg_err *err)
+{
+    return hg_fail(err, HG_E_INVALID, "supervisor %s: there are no task groups to hand off; what was read is published every ingest.seal.period", c->id);
+}
+
 static enum hg_rc set_suspended(struct call *c, bool on, struct hg_err *err)
 {
     if (spec_suspended(c->spec) == on) return hg_fail(err, HG_E_INVALID, "[%s] is already %s", c->id, on ? "suspended" : "running");
@@ -349,6 +374,8 @@ static const struct { unsigned methods; const char *pattern; call_fn *fn; bool n
     {HG_GET, BASE "/:id/status", status, true},
     {HG_GET, BASE "/:id/health", health, true},
     {HG_GET, BASE "/:id/stats", stats, true},
+    {HG_GET, BASE "/:id/parseErrors", parse_errors, true},
+    {HG_POST, BASE "/:id/taskGroups/handoff", hand_off_groups, true},
     {HG_GET, BASE "/:id/history", history, false}, /* of deleted ones too */
     {HG_POST, BASE "/:id/suspend", suspend, true},
     {HG_POST, BASE "/:id/resume", resume, true},
