@@ -158,7 +158,7 @@ static enum hg_rc count_left(struct hg_api_ask *k, const struct hg_server *s, st
         out->bytes += h[i].bytes;
         if (hg_snapshot_find(k->snap, k->a, h[i].id, &t, &found, &odd) || !found || !t.published) continue;
         bool other = false;
-        for (uint32_t j = 0; j < t.n_holders; j++) other |= t.holders[j].server != s && strstr(t.holders[j].server->roles, "historical");
+        for (uint32_t j = 0; j < t.n_holders; j++) other |= strcmp(t.holders[j].server->name, s->name) != 0 && strstr(t.holders[j].server->roles, "historical");
         out->only += !other;
     }
     return HG_OK;
@@ -210,10 +210,15 @@ HG_API_ROUTE(set_drain)
 HG_API_ROUTE(all_drains)
 {
     struct hg_drain_row *d;
-    size_t n;
+    const struct hg_server **all;
+    size_t n, n_all;
     HG_TRY(hg_meta_drains(k->c->meta, k->a, &d, &n, err));
+    HG_TRY(hg_snapshot_servers(k->snap, k->a, &all, &n_all, err));
     json_t *out = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append_new(out, json_pack("{s:s,s:o,s:s}", "server", d[i].name, "since", hg_api_time(d[i].since_ms), "author", d[i].author));
+    for (size_t i = 0; i < n; i++) {
+        const struct hg_server *s = find_server(all, n_all, d[i].name);
+        json_array_append_new(out, json_pack("{s:s,s:s?,s:o,s:s}", "server", d[i].name, "host", s ? s->http_address : NULL, "since", hg_api_time(d[i].since_ms), "author", d[i].author));
+    }
     return hg_api_reply(k, out);
 }
 

@@ -62,7 +62,8 @@ static enum hg_rc check_there(struct hg_api_ask *k, const char *ds, const char *
         if (strcmp(v[i].ns, ns) == 0) return HG_OK;
         if ((!i || strcmp(v[i].ns, v[i - 1].ns) != 0) && at < sizeof known) at += (size_t)snprintf(known + at, sizeof known - at, "%s\"%s\"", at ? ", " : "", v[i].ns);
     }
-    return hg_fail(err, HG_E_NOTFOUND, "datasource \"%s\" has no namespace \"%s\"; it has %s", ds, ns, known);
+    return *ns ? hg_fail(err, HG_E_NOTFOUND, "datasource \"%s\" has no namespace \"%s\"; it has %s", ds, ns, known)
+               : hg_fail(err, HG_E_NOTFOUND, "datasource \"%s\" has nothing in the default namespace, which is meant when none is named; it has %s", ds, known);
 }
 
 HG_API_ROUTE(versions)

@@ -18,6 +18,7 @@ static enum hg_rc roles_by_host(struct hg_ctl *c, const json_t *cluster, json_t 
     if (!hosts) return hg_ctl_no_memory(err);
     json_object_foreach((json_t *)(uintptr_t)cluster, role, list) json_array_foreach(list, i, h)
     {
+        if (strcmp(role, "overlord") == 0 || strcmp(role, "indexer") == 0) continue; /* Druid's words for ingest, which is listed too */
         char host[512];
         json_int_t port = json_integer_value(json_object_get(h, "plaintextPort"));
         snprintf(host, sizeof host, "%s:%" PRId64, hg_ctl_str(h, "host"), (int64_t)port);
@@ -52,27 +53,32 @@ enum hg_rc hg_ctl_servers(struct hg_ctl *c, struct hg_err *err)
 {
     static const struct hg_ctl_column cols[] = {
         {"server", "SERVER", HG_CTL_TEXT}, {"roles", "ROLES", HG_CTL_TEXT}, {"tier", "TIER", HG_CTL_TEXT}, {"usedBytes", "SIZE", HG_CTL_BYTES},
-        {"capacityBytes", "CAPACITY", HG_CTL_BYTES}, {"usedPercent", "FULL", HG_CTL_PERCENT},
+        {"capacityBytes", "CAPACITY", HG_CTL_BYTES}, {"usedPercent", "FULL", HG_CTL_PERCENT}, {"state", "STATE", HG_CTL_TEXT},
     };
-    json_t *cluster, *data, *hosts, *rows = hg_ctl_keep(c, json_array()), *s;
+    json_t *cluster, *data, *drains, *hosts, *rows = hg_ctl_keep(c, json_array()), *s;
     const char **names;
-    size_t n, k;
+    size_t n, k, d;
     if (!rows) return hg_ctl_no_memory(err);
     HG_TRY(hg_ctl_get(c, HG_CTL_COORDINATOR, BASE "/cluster", &cluster, err));
     HG_TRY(hg_ctl_get(c, HG_CTL_COORDINATOR, BASE "/servers?simple", &data, err));
+    HG_TRY(hg_ctl_get(c, HG_CTL_COORDINATOR, BASE "/drains", &drains, err));
     HG_TRY(roles_by_host(c, cluster, &hosts, err));
     HG_TRY(sorted_keys(c, hosts, &names, &n, err));
     for (size_t i = 0; i < n; i++) {
-        json_t *row = json_pack("{s:s,s:O,s:n,s:n,s:n,s:n}", "server", names[i], "roles", json_object_get(hosts, names[i]), "tier", "usedBytes", "capacityBytes", "usedPercent");
+        json_t *row = json_pack("{s:s,s:O,s:n,s:n,s:n,s:n,s:n}", "server", names[i], "roles", json_object_get(hosts, names[i]), "tier", "usedBytes", "capacityBytes", "usedPercent", "state"), *drain;
         json_array_foreach(data, k, s)
         {
             if (strcmp(hg_ctl_str(s, "host"), names[i]) != 0) continue;
             json_int_t used = json_integer_value(json_object_get(s, "currSize")), max = json_integer_value(json_object_get(s, "maxSize"));
-            if (strcmp(hg_ctl_str(s, "type"), "historical") == 0) json_object_set(row, "tier", json_object_get(s, "tier"));
+            if (strcmp(hg_ctl_str(s, "type"), "historical") == 0) {
+                json_object_set(row, "tier", json_object_get(s, "tier"));
+                json_object_set_new(row, "state", json_string("in service"));
+            }
             json_object_set_new(row, "usedBytes", json_integer(used));
             if (max > 0) json_object_set_new(row, "capacityBytes", json_integer(max));
             json_object_set_new(row, "usedPercent", percent(used, max));
         }
+        json_array_foreach(drains, d, drain) if (strcmp(hg_ctl_str(drain, "host"), names[i]) == 0) json_object_set_new(row, "state", json_string(json_integer_value(json_object_get(row, "usedBytes")) ? "draining" : "drained"));
         json_array_append_new(rows, row);
     }
     return hg_ctl_rows(c, rows, cols, HG_CTL_N(cols), "no server is up", err);

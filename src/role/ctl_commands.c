@@ -9,19 +9,31 @@ const struct hg_ctl_option_text hg_ctl_options[HG_CTL_N_OPTIONS] = {
     [HG_CTL_YES] = {"--yes", NULL, "Does it without asking."},
     [HG_CTL_DRY_RUN] = {"--dry-run", NULL, "Says what would be done and does nothing."},
     [HG_CTL_STATE] = {"--state", "STATE", "Only tasks that are waiting, running or complete."},
-    [HG_CTL_DATASOURCE] = {"--datasource", "NAME", "Only tasks of this datasource."},
-    [HG_CTL_WAIT] = {"--wait", NULL, "Waits for the end of the task; the exit status is 1 when it fails."},
+    [HG_CTL_DATASOURCE] = {"--datasource", "NAME", "Only what is of this datasource."},
+    [HG_CTL_WAIT] = {"--wait", NULL, "Waits for the end and says how far it is; the exit status is 1 when it fails."},
     [HG_CTL_OFFSETS] = {"--offsets", "P=N,...", "Offsets from which partitions are read next, in place of forgetting all of them."},
     [HG_CTL_FROM] = {"--from", "ROW", "The first row, counted from 0."},
     [HG_CTL_LIMIT] = {"--limit", "ROWS", "At most so many rows."},
     [HG_CTL_MARKDOWN] = {"--markdown", NULL, "The whole manual as a page of Markdown."},
+    [HG_CTL_NAMESPACE] = {"--namespace", "NAME", "Of this namespace; \"\" is the default one, which has no name."},
+    [HG_CTL_INTERVALS] = {"--intervals", "I,...", "Which intervals, each START/END or START/PERIOD: 2024-05-01/P1D,2024-05-03/P1D."},
+    [HG_CTL_VERSION] = {"--version", "V", "Back to the state when this version was the newest, as henge ctl versions prints it."},
+    [HG_CTL_BEFORE] = {"--before", "TIME", "Back to the newest version that was published before this time."},
+    [HG_CTL_PUBLISH] = {"--publish", "ID", "About the revert of this number, which was asked for before: how far it is."},
+    [HG_CTL_CANCEL] = {"--cancel", NULL, "Gives the revert up while it waits."},
+    [HG_CTL_UNDO] = {"--undo", NULL, "Lets the server take segments again."},
+    [HG_CTL_OLDER_THAN] = {"--older-than", "PERIOD", "Only what has been unused for so long, such as P7D or PT12H. [P30D]"},
+    [HG_CTL_KEEP] = {"--keep", "N", "How many of the newest unused versions of an interval stay, whatever their age, so that it can be reverted. [2]"},
+    [HG_CTL_COMMENT] = {"--comment", "TEXT", "Why: kept in the history."},
+    [HG_CTL_ROLE] = {"--role", "read|admin", "read looks and queries, admin changes things too. [read]"},
 };
 
 const struct hg_ctl_setting_text hg_ctl_settings[] = {
     {"--url", "ctl.url", "URL", "Where every server is asked that has no URL of its own below: standalone, or a coordinator, which knows the others."},
     {"--broker", "ctl.broker", "URL", "The broker, for queries."},
-    {"--coordinator", "ctl.coordinator", "URL", "The coordinator, for servers, tiers, datasources and segments."},
+    {"--coordinator", "ctl.coordinator", "URL", "The coordinator, for servers, rules and all that is about segments."},
     {"--ingest", "ctl.ingest", "URL", "An ingest server, for supervisors and tasks."},
+    {"--token", "token", "TOKEN", "Who asks, for servers that want to know. Better in the environment: others see the command line."},
     {"--timeout", "ctl.timeout", "TIME", "How long an answer is waited for."},
 };
 const size_t hg_ctl_n_settings = sizeof hg_ctl_settings / sizeof *hg_ctl_settings;
@@ -34,9 +46,31 @@ const struct hg_ctl_command hg_ctl_commands[] = {
      "Asks the coordinator which servers there are, and each of them how it is. When the coordinator is away, the servers that the URLs name are asked. The exit status is 1 when a "
      "server is not reached, not healthy or not ready.",
      "status", hg_ctl_status},
-    {"The cluster", "servers", "", "", FORMAT, true, "servers with their roles, tiers and the room they have", "Servers whose lease holds. Size and capacity are those of data servers.",
+    {"The cluster", "servers", "", "", FORMAT, true, "servers with their roles, tiers and the room they have", "Servers whose lease holds. Size and capacity are those of data servers. STATE of a historical is draining or drained when henge ctl drain has asked for it to be emptied.",
      "servers --format json", hg_ctl_servers},
     {"The cluster", "tiers", "", "", FORMAT, true, "tiers with their historicals and the room they have", "", "tiers", hg_ctl_tiers},
+    {"The cluster", "drain", "SERVER", "servers", FORMAT | CONFIRM | HG_CTL_BIT(HG_CTL_WAIT) | HG_CTL_BIT(HG_CTL_UNDO), true, "empties a historical before it is stopped or taken away",
+     "SERVER is its name or HOST:PORT, as henge ctl servers prints it. Its segments are loaded by other historicals of its tier first and dropped by it then, so no query notices; it takes no new "
+     "ones. That stays so over restarts, until --undo. Asked again, it tells how far it is.",
+     "drain 10.0.0.7:8083 --wait --yes", hg_ctl_drain},
+    {"The cluster", "cleanup", "[DATASOURCE]", "datasources", FORMAT | CONFIRM | HG_CTL_BIT(HG_CTL_OLDER_THAN) | HG_CTL_BIT(HG_CTL_KEEP), true,
+     "deletes segments for good that have been unused for long",
+     "Unused are segments that newer versions have replaced, that a rule drops, or that were dropped by hand. Where an interval still has segments in use, its newest unused versions are kept. "
+     "What is deleted cannot be reverted to.",
+     "cleanup ads --older-than P90D --dry-run", hg_ctl_cleanup},
+
+    {"Rules", "rules show", "[DATASOURCE]", "datasources", FORMAT, true, "load and drop rules in force, of one datasource or of all",
+     "The first rule that is about a segment decides; a datasource's own come before the defaults (_default). As JSON: as rules set takes them, of a DATASOURCE its own alone.",
+     "rules show ads --format json > rules.json", hg_ctl_rules_show},
+    {"Rules", "rules check", "FILE", "files", FORMAT | HG_CTL_BIT(HG_CTL_DATASOURCE), true, "says whether a file of rules is sound, and what it would do",
+     "FILE holds a list of rules as JSON; \"-\" reads it from standard input. Faults are told by JSON path, and the exit status is 2. A tier that no historical is of is a warning only, for servers "
+     "may come. With --datasource the segments and bytes by tier are counted, under the rules in force and under these. Nothing is changed.",
+     "rules check rules.json --datasource ads", hg_ctl_rules_check},
+    {"Rules", "rules set", "DATASOURCE FILE", "datasources/files", FORMAT | CONFIRM | HG_CTL_BIT(HG_CTL_COMMENT), true, "replaces the rules of a datasource, or the defaults (_default)",
+     "FILE is checked as by rules check, and what it would do is shown before the question. An empty list leaves a datasource to the defaults.",
+     "rules set ads rules.json --comment 'a year on cold' --yes", hg_ctl_rules_set},
+    {"Rules", "rules history", "[DATASOURCE]", "datasources", FORMAT | HG_CTL_BIT(HG_CTL_LIMIT), true, "what rules were before, when and by whom, the newest first",
+     "To go back, save the rules of an entry (--format json) to a file and set them again.", "rules history ads --limit 5", hg_ctl_rules_history},
 
     {"Data", "datasources", "", "", FORMAT | HG_CTL_BIT(HG_CTL_FULL), true, "datasources with their segments, size and time",
      "What is published and visible. LOADED is the share of segments that historicals serve. With --full the rows are counted too and the namespaces named, which reads the list of "
@@ -44,6 +78,21 @@ const struct hg_ctl_command hg_ctl_commands[] = {
      "datasources --full", hg_ctl_datasources},
     {"Data", "segments", "[DATASOURCE]", "datasources", FORMAT | HG_CTL_BIT(HG_CTL_INTERVAL) | HG_CTL_BIT(HG_CTL_FULL), true, "segments in use, of one datasource or of all",
      "Segments that are published and marked used. With --full also their ids, shards, columns and places in deep storage.", "segments ads --interval 2024-05-01/P1D", hg_ctl_segments},
+    {"Data", "namespaces", "[DATASOURCE]", "datasources", FORMAT, true, "namespaces of datasources, with their segments, rows, time and metrics",
+     "A namespace is a pipeline of its own into a datasource: what one replaces never touches another's. Queries read all of them unless their context names some.", "namespaces ads",
+     hg_ctl_namespaces},
+    {"Data", "versions", "DATASOURCE", "datasources", FORMAT | HG_CTL_BIT(HG_CTL_NAMESPACE) | HG_CTL_BIT(HG_CTL_INTERVAL), true, "the versions that intervals had, the newest first",
+     "STATE: SHOWN, queries see it; HIDDEN, in the list but behind a newer version; WAITING, until historicals serve it; UNUSED, it can be reverted to; INCOMPLETE, a part was never there; "
+     "PARTLY_DELETED and DELETED, by clean-up. SUMS are the totals of its metrics.",
+     "versions ads --interval 2024-05-01/P7D", hg_ctl_versions},
+    {"Data", "revert", "DATASOURCE", "datasources",
+     FORMAT | CONFIRM | HG_CTL_BIT(HG_CTL_INTERVALS) | HG_CTL_BIT(HG_CTL_NAMESPACE) | HG_CTL_BIT(HG_CTL_VERSION) | HG_CTL_BIT(HG_CTL_BEFORE) | HG_CTL_BIT(HG_CTL_WAIT) |
+         HG_CTL_BIT(HG_CTL_PUBLISH) | HG_CTL_BIT(HG_CTL_CANCEL),
+     true, "brings an older version of intervals back",
+     "Without --version and --before: in each interval what there was before what can be seen now. The older segments are loaded first; when all of them are served, queries change over in all "
+     "intervals at one moment. Nothing is lost: the newer version stays and can be brought back in turn. Without --namespace the default one is meant.\n"
+     "With --publish ID it tells of a revert that was asked for before, and gives it up with --cancel.",
+     "revert ads --namespace delivery --intervals 2024-05-01/P1D --dry-run", hg_ctl_revert},
     {"Data", "query", "FILE", "files", FORMAT, true, "asks the broker a native query",
      "FILE holds the query as JSON; \"-\" reads it from standard input. As a table: one line a row of the answer, numbers as the server wrote them. As JSON: the answer as it came. When "
      "the query's context allows a partial answer and it is one, a message on standard error says which segments are missing.",
@@ -91,9 +140,12 @@ const struct hg_ctl_command hg_ctl_commands[] = {
     {"Segment files, without a server", "segment dump", "FILE", "files", HG_CTL_BIT(HG_CTL_FROM) | HG_CTL_BIT(HG_CTL_LIMIT), false, "rows of a segment file as JSON objects, one a line",
      "Rows are in the file's order.", "segment dump one.seg --limit 10", hg_ctl_segment_dump},
 
-    {"The tool itself", "completion", "WHAT", "bash supervisors tasks datasources", 0, true, "prints the completion script for bash",
-     "WHAT is bash for the script. It asks for the names there are by the other words: supervisors, tasks or datasources print them, one a line.",
+    {"The tool itself", "completion", "WHAT", "bash supervisors tasks datasources servers", 0, true, "prints the completion script for bash",
+     "WHAT is bash for the script. It asks for the names there are by the other words: supervisors, tasks, datasources or servers print them, one a line.",
      "completion bash > /etc/bash_completion.d/henge", hg_ctl_completion},
+    {"The tool itself", "token", "NAME", "", FORMAT | HG_CTL_BIT(HG_CTL_ROLE), false, "makes a token for somebody, for servers that let in only whom they know",
+     "Prints the line for the file that the setting http.auth.file names; it holds a hash of the token. The token itself is shown once, on standard error. No server is asked.",
+     "token grafana --role read >> /etc/henge/users", hg_ctl_token},
     {"The tool itself", "help", "", "", HG_CTL_BIT(HG_CTL_MARKDOWN), false, "lists the commands", "", "help --markdown", hg_ctl_help},
 };
 const size_t hg_ctl_n_commands = sizeof hg_ctl_commands / sizeof *hg_ctl_commands;

@@ -125,16 +125,16 @@ void hg_ctl_markdown(FILE *out)
             "# The operators' tool\n\n`henge ctl` asks servers over HTTP and looks into segment files. It needs no configuration for `henge standalone` on the same machine; elsewhere "
             "`--url` names a coordinator,\nwhich knows the other servers.\n\n```\nhenge ctl COMMAND [ARGUMENT ...] [--OPTION ...]\n```\n\n"
             "`henge ctl help` lists the commands, and `--help` after one tells what is here. %s\n\n"
-            "What destroys (`supervisor reset` and `terminate`, `tasks stop`) asks first. Where there is no terminal to ask at, it does nothing without `--yes`; `--dry-run` says what "
+            "What destroys or moves data (`supervisor reset` and `terminate`, `tasks stop`, `rules set`, `revert`, `drain`, `cleanup`) asks first. Where there is no terminal to ask at, it does nothing without `--yes`; `--dry-run` says what "
             "would be done.\n\nThis page is generated: `henge ctl help --markdown`. The test `integration/ctl` compares them.\n\n## Servers\n\n"
             "| option | setting | environment | default | |\n|---|---|---|---|---|\n",
             exits);
     for (size_t i = 0; i < hg_ctl_n_settings; i++) {
         const struct hg_ctl_setting_text *s = &hg_ctl_settings[i];
         const char *def = default_of(s->key), *tick = *def ? "`" : "";
-        fprintf(out, "| `%s %s` | `%s` | `HENGE_CTL_", s->flag, s->value, s->key);
-        for (const char *p = s->flag + 2; *p; p++) fputc(*p - 'a' + 'A', out);
-        fprintf(out, "` | %s%s%s | %s |\n", tick, *def ? def : "the URL", tick, s->text);
+        fprintf(out, "| `%s %s` | `%s` | `HENGE_", s->flag, s->value, s->key);
+        for (const char *p = s->key; *p; p++) fputc(*p == '.' ? '_' : *p - 'a' + 'A', out);
+        fprintf(out, "` | %s%s%s | %s |\n", tick, *def ? def : strcmp(s->value, "URL") == 0 ? "the URL" : "none", tick, s->text);
     }
     for (size_t i = 0; i < hg_ctl_n_commands; i++) {
         const struct hg_ctl_command *cmd = &hg_ctl_commands[i];
@@ -214,6 +214,7 @@ void hg_ctl_bash(FILE *out)
           "    done\n"
           "    case $prev in\n"
           "        --format) words='table json' ;;\n"
+          "        --role) words='read admin' ;;\n"
           "        --state) words='waiting running complete' ;;\n"
           "        --config) what=files ;;\n"
           "        --datasource) words=$(\"${at[0]}\" ctl completion datasources --timeout 2s \"${ask[@]}\" 2>/dev/null) ;;\n"
@@ -262,6 +263,10 @@ void hg_ctl_bash(FILE *out)
         fputs("' ;;\n", out);
     }
     fputs("    esac\n"
+          "    if [[ $what == */* ]]; then\n"
+          "        if ((${#said[@]} < 2)); then what=${what%%/*}; else what=${what#*/}; said=(\"${said[@]:1}\"); fi\n"
+          "        if ((${#said[@]} > 1)); then what=; fi\n"
+          "    fi\n"
           "    if [[ $cur == -* ]]; then\n"
           "        words=$options\n"
           "        what=\n"
@@ -271,7 +276,7 @@ void hg_ctl_bash(FILE *out)
           "        words=\n"
           "    else\n"
           "        case $what in\n"
-          "            supervisors|tasks|datasources) words=$(\"${at[0]}\" ctl completion \"$what\" --timeout 2s \"${ask[@]}\" 2>/dev/null) ;;\n"
+          "            supervisors|tasks|datasources|servers) words=$(\"${at[0]}\" ctl completion \"$what\" --timeout 2s \"${ask[@]}\" 2>/dev/null) ;;\n"
           "            *) words=$what ;;\n"
           "        esac\n"
           "    fi\n"

@@ -85,9 +85,34 @@ static const char *header(struct hg_ctl *c, const struct hg_buf *head, const cha
 
 static void free_bytes(void *p) { free(p); }
 
+/* What a user says may hold anything; a header is one line. */
+static const char *header_line(struct hg_ctl *c, const char *name, const char *value)
+{
+    char *line = hg_arena_printf(c->a, "%s: %s", name, value);
+    for (char *p = line; p && *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = ' ';
+    return line;
+}
+
+static enum hg_rc make_headers(struct hg_ctl *c, const char *headers[7], struct hg_err *err)
+{
+    const char *token = hg_cfg_str(c->cfg, "token"), *user = getenv("USER");
+    size_t n = 0;
+    headers[n++] = "Content-Type: application/json";
+    headers[n++] = "Accept: application/json";
+    headers[n++] = header_line(c, "X-Druid-Author", user && *user ? user : "henge ctl");
+    headers[n++] = c->opt[HG_CTL_COMMENT] ? header_line(c, "X-Druid-Comment", c->opt[HG_CTL_COMMENT]) : "X-Henge-Client: ctl";
+    headers[n++] = *token ? hg_arena_printf(c->a, "Authorization: Bearer %s", token) : "X-Henge-Client: ctl";
+    headers[n] = NULL;
+    for (size_t i = 0; i < n; i++)
+        if (!headers[i]) return hg_arena_fail(c->a, "request", err);
+    return strpbrk(token, "\r\n") ? hg_ctl_wrong(err, "the token (--token, HENGE_TOKEN) has a line break in it") : HG_OK;
+}
+
 enum hg_rc hg_ctl_ask_at(struct hg_ctl *c, enum hg_ctl_kind kind, const char *base, const char *method, const char *path, struct hg_span body, struct hg_ctl_answer *out, struct hg_err *err)
 {
-    static const char *const headers[] = {"Content-Type: application/json", "Accept: application/json", "X-Druid-Author: henge-ctl", NULL};
+    const char *headers[7];
+    HG_TRY(make_headers(c, headers, err));
     struct hg_buf head, answer;
     hg_buf_init(&head, 1 << 20);
     hg_buf_init(&answer, MAX_ANSWER);
@@ -225,10 +250,12 @@ enum hg_rc hg_ctl_success(struct hg_ctl *c, const struct hg_ctl_answer *a, struc
     const char *text = said(c, a), *colon = *text ? ": " : "";
     switch (a->status) {
     case 400: return hg_fail(err, HG_E_CONFLICT, "the %s refused this%s%s", kinds[a->kind].name, colon, text);
-    case 401:
-    case 403: return hg_fail(err, HG_E_UNAVAILABLE, "the %s does not let you do this (status %d)%s%s\nAsk who runs %s for the right to %s.", kinds[a->kind].name, a->status, colon, text,
-                             a->base, c->cmd->name);
-    case 404: return hg_fail(err, HG_E_NOTFOUND, "the %s has none%s%s", kinds[a->kind].name, colon, text);
+    case 401: return hg_fail(err, HG_E_UNAVAILABLE, "the %s at %s does not know who you are (status 401)%s%s\nName a token of yours with HENGE_TOKEN or --token; who runs the servers makes "
+                             "one with henge ctl token.", kinds[a->kind].name, a->base, colon, text);
+    case 403: return hg_fail(err, HG_E_UNAVAILABLE, "the %s does not let you do this (status 403)%s%s\nAsk who runs %s for the right to %s.", kinds[a->kind].name, colon, text, a->base,
+                             c->cmd->name);
+    case 404: return *text ? hg_fail(err, HG_E_NOTFOUND, "%s", text) : hg_fail(err, HG_E_NOTFOUND, "the %s at %s has no such thing", kinds[a->kind].name, a->base);
+    case 409: return hg_fail(err, HG_E_CONFLICT, "the %s refused this as things are now%s%s", kinds[a->kind].name, colon, text);
     case 429:
     case 503: return hg_fail(err, HG_E_UNAVAILABLE, "the %s cannot answer now (status %d)%s%s\nTry again; henge ctl status tells how the servers are.", kinds[a->kind].name, a->status,
                              colon, text);

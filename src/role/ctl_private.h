@@ -18,7 +18,8 @@ enum { HG_CTL_FINE = 0, HG_CTL_FAILED = 1, HG_CTL_WRONG = 2 }; /* exit statuses:
 
 enum hg_ctl_option {
     HG_CTL_FORMAT, HG_CTL_HELP, HG_CTL_INTERVAL, HG_CTL_FULL, HG_CTL_YES, HG_CTL_DRY_RUN, HG_CTL_STATE, HG_CTL_DATASOURCE, HG_CTL_WAIT, HG_CTL_OFFSETS, HG_CTL_FROM, HG_CTL_LIMIT,
-        HG_CTL_MARKDOWN,
+        HG_CTL_MARKDOWN, HG_CTL_NAMESPACE, HG_CTL_INTERVALS, HG_CTL_VERSION, HG_CTL_BEFORE, HG_CTL_PUBLISH, HG_CTL_CANCEL, HG_CTL_UNDO, HG_CTL_OLDER_THAN, HG_CTL_KEEP, HG_CTL_COMMENT,
+        HG_CTL_ROLE,
     HG_CTL_N_OPTIONS
 };
 #define HG_CTL_BIT(o) (1u << (o))
@@ -39,7 +40,7 @@ struct hg_ctl_command {
     const char *section; /* heading in the help; the same for neighbours */
     const char *name;    /* "supervisor reset" */
     const char *args;    /* "ID", "[DATASOURCE]", "FILE...": a word each; optional ones last */
-    const char *complete; /* what its first argument may be: "supervisors", "tasks", "datasources", "files", words with blanks between, or "" */
+    const char *complete; /* what its first argument may be: "supervisors", "tasks", "datasources", "servers", "files", words with blanks between, or ""; the second's behind a slash */
     unsigned options;    /* besides --format and --help */
     bool asks;           /* asks servers, so that the settings for that hold */
     const char *text;    /* one line, no full stop */
@@ -85,6 +86,13 @@ enum hg_rc hg_ctl_no_memory(struct hg_err *err);
 /* The caller's mistake: exit status 2. Other failures are 1. */
 enum hg_rc hg_ctl_wrong(struct hg_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 HG_MUST_USE enum hg_rc hg_ctl_flush(struct hg_ctl *c, struct hg_err *err); /* writes c->out */
+/* The number that an option gives, at least `least`; not given: *out stays. */
+HG_MUST_USE enum hg_rc hg_ctl_count(struct hg_ctl *c, enum hg_ctl_option o, int64_t least, int64_t *out, struct hg_err *err);
+/* Waiting for something that goes on by itself: _moved says whether it has moved since the last call, _on pauses, and gives up (HG_E_TIMEOUT, with the hint) after ten minutes without. What
+ * hg_ctl_keep holds is freed by it. */
+struct hg_ctl_wait { bool begun; int64_t at, since_ms; };
+bool hg_ctl_wait_moved(struct hg_ctl_wait *w, int64_t at);
+HG_MUST_USE enum hg_rc hg_ctl_wait_on(struct hg_ctl *c, const struct hg_ctl_wait *w, const char *hint, struct hg_err *err);
 /* Before something is destroyed: plan says what would be done ("forget the offsets ..."). *go: do it. --dry-run prints the plan, --yes goes on, a terminal is asked, else HG_E_INVALID. */
 HG_MUST_USE enum hg_rc hg_ctl_confirm(struct hg_ctl *c, const char *plan, bool *go, struct hg_err *err);
 /* The file of that name, or standard input for "-"; it must be JSON. Text lives as long as c, *parsed too. */
@@ -135,6 +143,8 @@ HG_MUST_USE enum hg_rc hg_ctl_fields(struct hg_ctl *c, const json_t *object, con
 void hg_ctl_json(struct hg_ctl *c, const json_t *j); /* indented */
 /* A message when the format is a table, an object when it is JSON. */
 void hg_ctl_said(struct hg_ctl *c, const json_t *j, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+const char *hg_ctl_bytes(struct hg_ctl *c, int64_t bytes);                 /* "1.3 KiB" */
+const char *hg_ctl_some(struct hg_ctl *c, int64_t n, const char *thing);  /* "1 segment", "2 segments" */
 #define HG_CTL_N(cols) (sizeof(cols) / sizeof *(cols))
 
 /* Marks a string as the text of a number that a double would not hold exactly. */
@@ -148,6 +158,16 @@ enum hg_rc hg_ctl_tiers(struct hg_ctl *c, struct hg_err *err);
 enum hg_rc hg_ctl_datasources(struct hg_ctl *c, struct hg_err *err);
 enum hg_rc hg_ctl_segments(struct hg_ctl *c, struct hg_err *err);
 enum hg_rc hg_ctl_query(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_namespaces(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_versions(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_revert(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_rules_show(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_rules_set(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_rules_check(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_rules_history(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_drain(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_cleanup(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_token(struct hg_ctl *c, struct hg_err *err);
 enum hg_rc hg_ctl_supervisor_list(struct hg_ctl *c, struct hg_err *err);
 enum hg_rc hg_ctl_supervisor_get(struct hg_ctl *c, struct hg_err *err);
 enum hg_rc hg_ctl_supervisor_status(struct hg_ctl *c, struct hg_err *err);
@@ -172,6 +192,7 @@ enum hg_rc hg_ctl_help(struct hg_ctl *c, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_ctl_names_of_datasources(struct hg_ctl *c, json_t **out, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_ctl_names_of_supervisors(struct hg_ctl *c, json_t **out, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_ctl_names_of_tasks(struct hg_ctl *c, json_t **out, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_ctl_names_of_servers(struct hg_ctl *c, json_t **out, struct hg_err *err); /* historicals, by host and port */
 /* HG_E_NOTFOUND: "there is no <what> \"name\"; there are: a, b, c", or the nearest when there are many. */
 enum hg_rc hg_ctl_no_such(struct hg_ctl *c, const char *what, const char *name, enum hg_rc (*names)(struct hg_ctl *c, json_t **out, struct hg_err *err), struct hg_err *err);
 

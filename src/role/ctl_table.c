@@ -40,6 +40,18 @@ static const char *bytes_text(struct hg_ctl *c, double v)
     return hg_arena_printf(c->a, u == 0 ? "%.0f %s" : "%.1f %s", v, units[u]);
 }
 
+const char *hg_ctl_bytes(struct hg_ctl *c, int64_t bytes)
+{
+    const char *text = bytes_text(c, (double)bytes);
+    return text ? text : "?";
+}
+
+const char *hg_ctl_some(struct hg_ctl *c, int64_t n, const char *thing)
+{
+    const char *text = hg_arena_printf(c->a, "%" PRId64 " %s%s", n, thing, n == 1 ? "" : "s");
+    return text ? text : "?";
+}
+
 static const char *duration_text(struct hg_ctl *c, double ms)
 {
     int64_t s = (int64_t)(ms / 1000);
