@@ -1,6 +1,5 @@
 #include "base/num.h"
 #include "segment/segment_private.h"
-#include "sketch/hll.h"
 
 static void put_strings(const struct hg_column *c, const uint32_t *ids, uint32_t n, struct hg_buf *scratch, struct hg_buf *b)
 {
@@ -16,13 +15,13 @@ static enum hg_rc put_sketch(const struct hg_column *c, struct hg_span s, struct
 {
     if (!s.p) return hg_buf_puts(b, "null"), HG_OK;
     hg_buf_printf(b, "{\"type\":\"%s\",\"bytes\":%zu", hg_type_name(c->type), s.len);
-    if (c->type == HG_T_HLL) {
-        double estimate;
-        enum hg_rc rc = hg_hll_estimate_bytes(s, &estimate, err);
-        if (rc != HG_OK) return hg_err_context(err, rc, "column %s", c->name);
-        hg_buf_puts(b, ",\"estimate\":");
-        hg_buf_json_f64(b, estimate);
-    }
+    struct hg_sketch_def d = hg_type_sketch(c->type, c->lg_k);
+    struct hg_sketch *k;
+    enum hg_rc rc = hg_sketch_read(&d, s, &k, err);
+    if (rc != HG_OK) return hg_err_context(err, rc, "column %s", c->name);
+    hg_buf_puts(b, ",\"estimate\":");
+    hg_buf_json_f64(b, hg_sketch_estimate(&d, k));
+    hg_sketch_free(&d, k);
     hg_buf_putc(b, '}');
     return HG_OK;
 }

@@ -23,9 +23,9 @@ static void init_col(struct hg_live *l, uint32_t i, const char *name, enum hg_ty
     c->width = t == HG_T_STRING ? sizeof(uint32_t) : 8;
     *pub = (struct hg_column){.name = name, .type = t, .is_metric = metric != NULL, .ops = &hg_live_column_ops, .src = &l->src, .impl = c};
     if (metric) {
-        c->hll_bits = metric->hll_bits;
+        c->sketch = metric->sketch;
         pub->agg = metric->agg;
-        pub->lg_k = metric->lg_k;
+        pub->lg_k = metric->sketch.lg_k;
     }
     if (t == HG_T_STRING) {
         hg_live_dict_init(&c->dict, &l->mem);
@@ -63,7 +63,7 @@ static enum hg_rc check_schema(const struct hg_schema *s, struct hg_err *err)
         if (s->dims[i].type != HG_T_STRING && s->dims[i].type != HG_T_LONG && s->dims[i].type != HG_T_DOUBLE && s->dims[i].type != HG_T_FLOAT)
             return hg_fail(err, HG_E_INVALID, "live index: dimension %s is of type %s", s->dims[i].name, hg_type_name(s->dims[i].type));
     for (uint32_t i = 0; i < s->n_metrics; i++)
-        if (!hg_type_is_number(s->metrics[i].type) && s->metrics[i].type != HG_T_HLL)
+        if (!hg_type_is_number(s->metrics[i].type) && !hg_type_is_complex(s->metrics[i].type))
             return hg_fail(err, HG_E_INVALID, "live index: metric %s is of type %s", s->metrics[i].name, hg_type_name(s->metrics[i].type));
     return HG_OK;
 }
@@ -101,12 +101,12 @@ static void free_col(struct hg_live *l, struct live_col *c)
 {
     struct live_mem *m = &l->mem;
     for (uint32_t k = 0; c->chunk && k < l->n_chunks && c->chunk[k]; k++) {
-        if (c->type == HG_T_HLL)
+        if (hg_type_is_complex(c->type))
             for (uint32_t i = 0; i < HG_BLOCK_ROWS; i++) {
-                struct hg_hll *s = *live_hll(c, k * HG_BLOCK_ROWS + i);
+                struct hg_sketch *s = *live_sketch(c, k * HG_BLOCK_ROWS + i);
                 if (!s) continue;
-                hg_live_give(m, hg_live_sketch_bytes(s));
-                hg_hll_free(s);
+                hg_live_give(m, hg_live_sketch_bytes(&c->sketch, s));
+                hg_sketch_free(&c->sketch, s);
             }
         hg_live_drop(m, c->chunk[k], HG_BLOCK_ROWS * c->width);
     }
@@ -134,7 +134,7 @@ void hg_live_free(struct hg_live *l)
     hg_live_drop(m, l->key, (s->n_dims ? s->n_dims : 1) * sizeof *l->key);
     hg_live_drop(m, l->key_null, (s->n_dims ? s->n_dims : 1) * sizeof *l->key_null);
     hg_live_drop(m, l->value, (s->n_metrics ? s->n_metrics : 1) * sizeof *l->value);
-    hg_live_drop(m, l->fresh, (s->n_metrics ? s->n_metrics : 1) * sizeof(struct hg_hll *));
+    hg_live_drop(m, l->fresh, (s->n_metrics ? s->n_metrics : 1) * sizeof(struct hg_sketch *));
     hg_live_drop(m, l->bad, l->n_cols * sizeof *l->bad);
     hg_live_drop(m, l->ids, l->cap_ids * sizeof *l->ids);
     hg_live_drop(m, l->texts, l->cap_ids * sizeof *l->texts);

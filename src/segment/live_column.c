@@ -112,12 +112,12 @@ static enum hg_rc col_multi(struct hg_colread *r, uint32_t row, uint32_t n, cons
 static enum hg_rc col_blob(struct hg_colread *r, uint32_t row, struct hg_span *out, struct hg_err *err)
 {
     HG_TRY(check_range(r, row, 1, err));
-    if (r->c->type != HG_T_HLL) return wrong_type(r, "of sketches", err);
-    const struct hg_hll *s = *live_hll(r->col, row);
+    if (!hg_type_is_complex(r->c->type)) return wrong_type(r, "of sketches", err);
+    const struct hg_sketch *s = *live_sketch(r->col, row);
     *out = (struct hg_span){NULL, 0};
     if (!s) return HG_OK;
     hg_buf_clear(&r->bytes);
-    HG_TRY(hg_hll_write_as(s, r->col->hll_bits, true, &r->bytes, err));
+    HG_TRY(hg_sketch_write(&r->col->sketch, s, &r->bytes, err));
     HG_TRY(hg_buf_check(&r->bytes, "sketch", err));
     *out = hg_buf_span(&r->bytes);
     return HG_OK;

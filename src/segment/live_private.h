@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "segment/live.h"
-#include "sketch/hll.h"
+#include "sketch/sketch.h"
 
 /* ---- counted memory ---- */
 struct live_mem {
@@ -79,7 +79,7 @@ struct live_col {
     uint8_t **chunk;  /* n_chunks of the index */
     uint8_t **nulls;  /* per chunk, a byte a row; NULL: none null */
     bool has_nulls, has_multi, bitmap; /* has_*: a row that was written */
-    uint32_t hll_bits;
+    struct hg_sketch_def sketch; /* of complex types */
     struct live_dict dict;
     struct live_lists lists;
     struct live_post *post; /* by id */
@@ -91,7 +91,7 @@ static inline uint8_t *live_at(const struct live_col *c, uint32_t row) { return 
 static inline int64_t *live_i64(const struct live_col *c, uint32_t row) { return (int64_t *)(void *)live_at(c, row); }
 static inline double *live_f64(const struct live_col *c, uint32_t row) { return (double *)(void *)live_at(c, row); }
 static inline uint32_t *live_code(const struct live_col *c, uint32_t row) { return (uint32_t *)(void *)live_at(c, row); }
-static inline struct hg_hll **live_hll(const struct live_col *c, uint32_t row) { return (struct hg_hll **)(void *)live_at(c, row); }
+static inline struct hg_sketch **live_sketch(const struct live_col *c, uint32_t row) { return (struct hg_sketch **)(void *)live_at(c, row); }
 static inline bool live_null(const struct live_col *c, uint32_t row)
 {
     const uint8_t *n = c->nulls[row / HG_BLOCK_ROWS];
@@ -156,7 +156,7 @@ struct hg_live {
     uint64_t *key;   /* by dimension: code, or bits of the number */
     bool *key_null;
     struct live_value *value; /* by metric */
-    struct hg_hll **fresh;    /* by metric: a sketch for a row that is not yet there */
+    struct hg_sketch **fresh;    /* by metric: a sketch for a row that is not yet there */
     struct live_bad {
         const char *column, *why;
     } *bad; /* values of it that became null; told when the row is taken */
@@ -169,6 +169,6 @@ struct hg_live {
 /* live_row.c: one row, whole or not at all. *full: there is no room for one more row; it was not taken. */
 HG_MUST_USE enum hg_rc hg_live_add_row(struct hg_live *l, const struct hg_row *row, bool *full, struct hg_err *err);
 /* Memory of a sketch, as counted. */
-size_t hg_live_sketch_bytes(const struct hg_hll *s);
+size_t hg_live_sketch_bytes(const struct hg_sketch_def *d, const struct hg_sketch *s);
 
 #endif

@@ -10,7 +10,7 @@
 #define SKETCH_OVERHEAD 48u /* of the allocator, for a sketch's two or three pieces */
 #define NO_ROW UINT32_MAX
 
-size_t hg_live_sketch_bytes(const struct hg_hll *s) { return hg_hll_memory(s) + SKETCH_OVERHEAD; }
+size_t hg_live_sketch_bytes(const struct hg_sketch_def *d, const struct hg_sketch *s) { return hg_sketch_memory(d, s) + SKETCH_OVERHEAD; }
 
 static void note_bad(struct hg_live *l, const char *column, const char *why)
 {
@@ -180,7 +180,7 @@ static void metric_values(struct hg_live *l, const struct hg_row *row)
         const struct hg_schema_metric *sm = &l->schema->metrics[m];
         const char *why = NULL;
         if (sm->roll == HG_ROLL_COUNT) l->value[m] = (struct live_value){.i = 1};
-        else if (sm->type != HG_T_HLL && !hg_live_metric_number(&row->metrics[m], sm->type, &l->value[m], &why)) note_bad(l, sm->name, why);
+        else if (!hg_type_is_complex(sm->type) && !hg_live_metric_number(&row->metrics[m], sm->type, &l->value[m], &why)) note_bad(l, sm->name, why);
     }
 }
 
@@ -210,7 +210,7 @@ static void fold_row(struct hg_live *l, uint32_t row)
         const struct hg_schema_metric *sm = &l->schema->metrics[m];
         struct live_col *c = &l->cols[1 + l->schema->n_dims + m];
         const struct live_value *v = &l->value[m];
-        if (sm->type == HG_T_HLL || v->null) continue;
+        if (hg_type_is_complex(sm->type) || v->null) continue;
         enum fold f = fold_of(sm->roll);
         bool first = live_null(c, row);
         if (first) c->nulls[row / HG_BLOCK_ROWS][row % HG_BLOCK_ROWS] = 0;
@@ -229,76 +229,88 @@ static void fold_row(struct hg_live *l, uint32_t row)
 
 /* ---- sketches ---- */
 
-static enum hg_rc sketch_new(struct hg_live *l, const struct hg_schema_metric *sm, struct hg_hll **s, struct hg_err *err)
+static enum hg_rc sketch_new(struct hg_live *l, const struct hg_schema_metric *sm, struct hg_sketch **s, struct hg_err *err)
 {
     if (*s) return HG_OK;
-    struct hg_hll *fresh;
-    HG_TRY(hg_hll_new(sm->lg_k, sm->roll == HG_ROLL_HLL_MERGE ? 8 : sm->hll_bits, &fresh, err));
-    enum hg_rc rc = hg_live_take(&l->mem, hg_live_sketch_bytes(fresh), err);
-    if (rc != HG_OK) return hg_hll_free(fresh), rc;
+    struct hg_sketch *fresh;
+    HG_TRY(hg_sketch_new(&sm->sketch, &fresh, err));
+    enum hg_rc rc = hg_live_take(&l->mem, hg_live_sketch_bytes(&sm->sketch, fresh), err);
+    if (rc != HG_OK) return hg_sketch_free(&sm->sketch, fresh), rc;
     *s = fresh;
     return HG_OK;
 }
 
-static void sketch_free(struct hg_live *l, struct hg_hll **s)
+static void sketch_free(struct hg_live *l, const struct hg_sketch_def *d, struct hg_sketch **s)
 {
-    if (*s) hg_live_give(&l->mem, hg_live_sketch_bytes(*s));
-    hg_hll_free(*s);
+    if (*s) hg_live_give(&l->mem, hg_live_sketch_bytes(d, *s));
+    hg_sketch_free(d, *s);
     *s = NULL;
 }
 
-static enum hg_rc sketch_add(struct hg_live *l, const struct hg_schema_metric *sm, struct hg_hll **s, uint32_t coupon, struct hg_err *err)
+static enum hg_rc sketch_add(struct hg_live *l, const struct hg_schema_metric *sm, struct hg_sketch **s, uint64_t item, struct hg_err *err)
 {
-    if (!coupon) return HG_OK;
+    if (item == HG_SKETCH_NO_ITEM) return HG_OK;
     HG_TRY(sketch_new(l, sm, s, err));
-    size_t before = hg_hll_memory(*s), more = hg_hll_growth(*s);
+    const struct hg_sketch_def *d = &sm->sketch;
+    size_t before = hg_sketch_memory(d, *s), more = hg_sketch_growth(d, *s);
     HG_TRY(hg_live_take(&l->mem, more, err));
-    enum hg_rc rc = hg_hll_add(*s, coupon, err);
-    hg_live_give(&l->mem, before + more - hg_hll_memory(*s)); /* what was set aside and not needed */
+    enum hg_rc rc = hg_sketch_add(d, *s, item, err);
+    hg_live_give(&l->mem, before + more - hg_sketch_memory(d, *s)); /* what was set aside and not needed */
     return rc;
 }
 
-static enum hg_rc sketch_build(struct hg_live *l, const struct hg_schema_metric *sm, const struct hg_value *v, struct hg_hll **s, struct hg_err *err)
+/* hyperUnique takes every value as text, as Druid's does. */
+static uint64_t number_item(const struct hg_sketch_def *d, const struct hg_value *v)
 {
+    char text[HG_NUM_TEXT];
+    bool whole = v->kind == HG_V_LONG;
+    if (d->kind != HG_SKETCH_HYPERUNIQUE) return whole ? hg_sketch_item_i64(d, v->u.i) : hg_sketch_item_f64(d, v->u.d);
+    int n = whole ? hg_fmt_i64(v->u.i, text) : hg_fmt_f64(v->u.d, text);
+    return hg_sketch_item_str(d, (struct hg_str){text, (size_t)n});
+}
+
+static enum hg_rc sketch_build(struct hg_live *l, const struct hg_schema_metric *sm, const struct hg_value *v, struct hg_sketch **s, struct hg_err *err)
+{
+    const struct hg_sketch_def *d = &sm->sketch;
     switch (v->kind) {
     case HG_V_NULL: return HG_OK;
-    case HG_V_STR: return sketch_add(l, sm, s, hg_hll_coupon_str(v->u.s), err);
-    case HG_V_LONG: return sketch_add(l, sm, s, hg_hll_coupon_i64(v->u.i), err);
-    case HG_V_DOUBLE: return sketch_add(l, sm, s, hg_hll_coupon_f64(v->u.d), err);
-    case HG_V_BYTES: return sketch_add(l, sm, s, hg_hll_coupon_bytes(v->u.s.p, v->u.s.len), err);
+    case HG_V_STR:
+    case HG_V_BYTES: return sketch_add(l, sm, s, hg_sketch_item_str(d, v->u.s), err);
+    case HG_V_LONG: return sketch_add(l, sm, s, number_item(d, v), err);
+    case HG_V_DOUBLE: return sketch_add(l, sm, s, number_item(d, v), err);
     case HG_V_LIST:
-        for (uint32_t i = 0; i < v->u.list.n; i++) HG_TRY(sketch_add(l, sm, s, hg_hll_coupon_str(v->u.list.v[i]), err));
+        for (uint32_t i = 0; i < v->u.list.n; i++) HG_TRY(sketch_add(l, sm, s, hg_sketch_item_str(d, v->u.list.v[i]), err));
         return HG_OK;
     }
     return HG_OK;
 }
 
-static enum hg_rc sketch_merge_bytes(struct hg_live *l, const struct hg_schema_metric *sm, struct hg_span bytes, struct hg_hll **s, struct hg_err *err)
+static enum hg_rc sketch_merge_bytes(struct hg_live *l, const struct hg_schema_metric *sm, struct hg_span bytes, struct hg_sketch **s, struct hg_err *err)
 {
     bool made = !*s;
     HG_TRY(sketch_new(l, sm, s, err));
-    size_t before = hg_hll_memory(*s), most = hg_hll_max_memory(sm->lg_k, 8);
-    size_t more = most > before ? most - before : 0;
+    const struct hg_sketch_def *d = &sm->sketch;
+    size_t before = hg_sketch_memory(d, *s), more = hg_sketch_merge_growth(d, *s, bytes.len);
     enum hg_rc rc = hg_live_take(&l->mem, more, err);
     if (rc == HG_OK) {
-        rc = hg_hll_union_bytes(*s, bytes, err);
-        hg_live_give(&l->mem, before + more - hg_hll_memory(*s));
+        rc = hg_sketch_merge_bytes(d, *s, bytes, err);
+        hg_live_give(&l->mem, before + more - hg_sketch_memory(d, *s));
     }
-    if (rc != HG_OK && made) sketch_free(l, s);
+    if (rc != HG_OK && made) sketch_free(l, d, s);
     if (rc != HG_E_CORRUPT) return rc;
-    note_bad(l, sm->name, "the bytes are not a HLL sketch");
+    note_bad(l, sm->name, "the bytes are no sketch of its kind");
     return HG_OK;
 }
 
 /* A sketch comes as bytes, or in base64 as in JSON. */
-static enum hg_rc sketch_merge(struct hg_live *l, const struct hg_schema_metric *sm, const struct hg_value *v, struct hg_hll **s, struct hg_err *err)
+static enum hg_rc sketch_merge(struct hg_live *l, const struct hg_schema_metric *sm, const struct hg_value *v, struct hg_sketch **s, struct hg_err *err)
 {
     if (v->kind == HG_V_NULL || (v->kind == HG_V_STR && v->u.s.len == 0)) return HG_OK;
     if (v->kind == HG_V_BYTES) return sketch_merge_bytes(l, sm, (struct hg_span){(const uint8_t *)v->u.s.p, v->u.s.len}, s, err);
-    if (v->kind != HG_V_STR) return note_bad(l, sm->name, "a number or list is not a HLL sketch"), HG_OK;
+    if (v->kind != HG_V_STR) return note_bad(l, sm->name, "a number or list is no sketch"), HG_OK;
     uint8_t *raw = malloc(v->u.s.len);
     size_t n;
-    if (!raw) return hg_fail(err, HG_E_NOMEM, "HLL sketch of %zu bytes", v->u.s.len);
+    if (!raw) return hg_fail(err, HG_E_NOMEM, "sketch of %zu bytes", v->u.s.len);
     enum hg_rc rc = HG_OK;
     if (hg_live_base64(v->u.s, raw, &n)) rc = sketch_merge_bytes(l, sm, (struct hg_span){raw, n}, s, err);
     else note_bad(l, sm->name, "the text is not base64");
@@ -311,9 +323,9 @@ static enum hg_rc sketches(struct hg_live *l, const struct hg_row *in, uint32_t 
 {
     for (uint32_t m = 0; m < l->schema->n_metrics; m++) {
         const struct hg_schema_metric *sm = &l->schema->metrics[m];
-        if (sm->type != HG_T_HLL) continue;
-        struct hg_hll **s = row == NO_ROW ? &l->fresh[m] : live_hll(&l->cols[1 + l->schema->n_dims + m], row);
-        HG_TRY(sm->roll == HG_ROLL_HLL_MERGE ? sketch_merge(l, sm, &in->metrics[m], s, err) : sketch_build(l, sm, &in->metrics[m], s, err));
+        if (!hg_type_is_complex(sm->type)) continue;
+        struct hg_sketch **s = row == NO_ROW ? &l->fresh[m] : live_sketch(&l->cols[1 + l->schema->n_dims + m], row);
+        HG_TRY(sm->roll == HG_ROLL_SKETCH_MERGE ? sketch_merge(l, sm, &in->metrics[m], s, err) : sketch_build(l, sm, &in->metrics[m], s, err));
     }
     return HG_OK;
 }
@@ -353,7 +365,7 @@ static enum hg_rc reserve_row(struct hg_live *l, struct hg_err *err)
         if (l->cols[1 + i].type == HG_T_STRING) HG_TRY(reserve_posts(l, &l->cols[1 + i], (uint32_t)l->key[i], err));
     }
     for (uint32_t m = 0; m < l->schema->n_metrics; m++)
-        HG_TRY(reserve_col(l, &l->cols[1 + n_dims + m], l->schema->metrics[m].type != HG_T_HLL && l->value[m].null, err));
+        HG_TRY(reserve_col(l, &l->cols[1 + n_dims + m], !hg_type_is_complex(l->schema->metrics[m].type) && l->value[m].null, err));
     return HG_OK;
 }
 
@@ -391,8 +403,8 @@ static void write_row(struct hg_live *l)
     }
     for (uint32_t m = 0; m < l->schema->n_metrics; m++) {
         struct live_col *c = &l->cols[1 + n_dims + m];
-        if (c->type == HG_T_HLL) {
-            *live_hll(c, row) = l->fresh[m];
+        if (hg_type_is_complex(c->type)) {
+            *live_sketch(c, row) = l->fresh[m];
             if (!l->fresh[m]) c->has_nulls = true;
             l->fresh[m] = NULL;
             continue;
@@ -412,7 +424,7 @@ static enum hg_rc append_row(struct hg_live *l, const struct hg_row *in, struct 
     enum hg_rc rc = reserve_row(l, err);
     if (rc == HG_OK) rc = sketches(l, in, NO_ROW, err);
     if (rc == HG_OK) return write_row(l), HG_OK;
-    for (uint32_t m = 0; m < l->schema->n_metrics; m++) sketch_free(l, &l->fresh[m]);
+    for (uint32_t m = 0; m < l->schema->n_metrics; m++) sketch_free(l, &l->schema->metrics[m].sketch, &l->fresh[m]);
     return rc;
 }
 

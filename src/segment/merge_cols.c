@@ -2,7 +2,7 @@
  * shuffled has this one column decoded whole. */
 #include <stdlib.h>
 #include "segment/merge_private.h"
-#include "sketch/hll.h"
+#include "sketch/sketch.h"
 
 #define CHUNK HG_BLOCK_ROWS
 
@@ -276,7 +276,7 @@ static enum hg_rc write_multi(struct columns *x)
 
 struct sketches {
     const struct hg_schema_metric *def;
-    struct hg_hll *acc; /* the row at hand, once it has more than one sketch */
+    struct hg_sketch *acc; /* the row at hand, once it has more than one sketch */
     bool folded;
     struct hg_buf bytes;
     uint32_t *ends, out, from; /* from: where the row at hand began in bytes */
@@ -286,17 +286,13 @@ static enum hg_rc sketch_fold(struct columns *x, struct sketches *k, struct hg_s
 {
     struct hg_span first = {k->bytes.p + k->from, k->bytes.len - k->from};
     if (!k->folded) {
-        if (k->acc && hg_hll_lg_k(k->acc) == k->def->lg_k) {
-            hg_hll_reset(k->acc);
-        } else {
-            hg_hll_free(k->acc);
-            k->acc = NULL;
-            HG_TRY(hg_hll_new(k->def->lg_k, 8, &k->acc, x->err));
-        }
-        HG_TRY(hg_hll_union_bytes(k->acc, first, x->err));
+        hg_sketch_free(&k->def->sketch, k->acc);
+        k->acc = NULL;
+        HG_TRY(hg_sketch_new(&k->def->sketch, &k->acc, x->err));
+        HG_TRY(hg_sketch_merge_bytes(&k->def->sketch, k->acc, first, x->err));
         k->folded = true;
     }
-    return hg_hll_union_bytes(k->acc, s, x->err);
+    return hg_sketch_merge_bytes(&k->def->sketch, k->acc, s, x->err);
 }
 
 /* Ends the row at hand: its union, if there is one, takes the place of its first sketch. */
@@ -305,7 +301,7 @@ static enum hg_rc sketch_close(struct columns *x, struct sketches *k)
     if (k->out == 0) return HG_OK;
     if (k->folded) {
         k->bytes.len = k->from;
-        HG_TRY(hg_hll_write_as(k->acc, k->def->hll_bits, true, &k->bytes, x->err));
+        HG_TRY(hg_sketch_write(&k->def->sketch, k->acc, &k->bytes, x->err));
         k->folded = false;
     }
     HG_TRY(hg_buf_check(&k->bytes, "sketches of a block", x->err));
@@ -351,7 +347,7 @@ static enum hg_rc write_sketches(struct columns *x, const struct hg_schema_metri
     struct sketches k = {.def = def, .ends = (uint32_t *)(void *)x->out};
     hg_buf_init(&k.bytes, UINT32_MAX);
     enum hg_rc rc = sketch_rows(x, &k);
-    hg_hll_free(k.acc);
+    hg_sketch_free(&def->sketch, k.acc);
     hg_buf_free(&k.bytes);
     return rc;
 }
@@ -371,10 +367,10 @@ static enum hg_rc write_dim(struct columns *x, struct hg_mdim *d, bool entity)
 
 static enum hg_rc write_metric(struct columns *x, const struct hg_schema_metric *def, const struct hg_column *const *cols)
 {
-    struct hg_segwriter_column c = {.name = def->name, .agg = def->agg, .type = def->type, .lg_k = def->lg_k, .hll_bits = def->hll_bits};
+    struct hg_segwriter_column c = {.name = def->name, .agg = def->agg, .type = def->type, .lg_k = def->sketch.lg_k, .hll_bits = def->sketch.bits};
     HG_TRY(hg_segwriter_begin(x->w, &c, (struct hg_span){0, 0}, 0, x->err));
     HG_TRY(gather_open(x, cols, NULL));
-    HG_TRY(def->type == HG_T_HLL ? write_sketches(x, def) : write_numbers(x, def->type, fold_of(def->roll)));
+    HG_TRY(hg_type_is_complex(def->type) ? write_sketches(x, def) : write_numbers(x, def->type, fold_of(def->roll)));
     return hg_segwriter_end(x->w, x->err);
 }
 

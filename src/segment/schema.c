@@ -19,8 +19,11 @@ static const struct { const char *type; enum hg_roll roll; enum hg_type stored; 
     {"decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL},
     {"decimalMin", HG_ROLL_DECIMAL_MIN, HG_T_DECIMAL},
     {"decimalMax", HG_ROLL_DECIMAL_MAX, HG_T_DECIMAL},
-    {"HLLSketchBuild", HG_ROLL_HLL_BUILD, HG_T_HLL},
-    {"HLLSketchMerge", HG_ROLL_HLL_MERGE, HG_T_HLL},
+    {"HLLSketchBuild", HG_ROLL_SKETCH_BUILD, HG_T_HLL},
+    {"HLLSketchMerge", HG_ROLL_SKETCH_MERGE, HG_T_HLL},
+    {"thetaSketch", HG_ROLL_SKETCH_BUILD, HG_T_THETA},
+    {"quantilesDoublesSketch", HG_ROLL_SKETCH_BUILD, HG_T_QUANTILES},
+    {"hyperUnique", HG_ROLL_SKETCH_BUILD, HG_T_HYPERUNIQUE},
 };
 #define N_AGGS (sizeof aggs / sizeof *aggs)
 
@@ -131,11 +134,43 @@ static enum hg_rc hll_options(const json_t *j, const struct hg_jpath *p, struct 
     HG_TRY(hg_jget_i64(j, "lgK", p, false, &lg_k, err));
     HG_TRY(hg_jget_str(j, "tgtHllType", p, false, &type, err));
     if (lg_k < 4 || lg_k > 21) return hg_jfail(err, HG_JKEY(p, "lgK"), "%lld is not between 4 and 21", (long long)lg_k);
-    m->lg_k = (uint32_t)lg_k;
-    if (strcasecmp(type, "HLL_4") == 0) m->hll_bits = 4;
-    else if (strcasecmp(type, "HLL_6") == 0) m->hll_bits = 6;
-    else if (strcasecmp(type, "HLL_8") == 0) m->hll_bits = 8;
+    m->sketch = (struct hg_sketch_def){.kind = HG_SKETCH_HLL, .lg_k = (uint32_t)lg_k};
+    if (strcasecmp(type, "HLL_4") == 0) m->sketch.bits = 4;
+    else if (strcasecmp(type, "HLL_6") == 0) m->sketch.bits = 6;
+    else if (strcasecmp(type, "HLL_8") == 0) m->sketch.bits = 8;
     else return hg_jfail(err, HG_JKEY(p, "tgtHllType"), "\"%s\" is none of HLL_4, HLL_6 and HLL_8", type);
+    return HG_OK;
+}
+
+/* A power of two between two others, in field `key`. */
+static enum hg_rc power_option(const json_t *j, const char *key, const struct hg_jpath *p, uint32_t least_lg, uint32_t most_lg, uint32_t default_lg, uint32_t *lg, struct hg_err *err)
+{
+    int64_t v = 1 << default_lg;
+    HG_TRY(hg_jget_i64(j, key, p, false, &v, err));
+    if (v < 1 << least_lg || v > 1 << most_lg || (v & (v - 1)))
+        return hg_jfail(err, HG_JKEY(p, key), "%lld is no power of two between %d and %d", (long long)v, 1 << least_lg, 1 << most_lg);
+    *lg = (uint32_t)__builtin_ctzll((uint64_t)v);
+    return HG_OK;
+}
+
+static enum hg_rc sketch_options(const json_t *j, const struct hg_jpath *p, struct hg_schema_metric *m, struct hg_err *err)
+{
+    bool stored = false;
+    switch (m->type) {
+    case HG_T_HLL: return hll_options(j, p, m, err);
+    case HG_T_THETA:
+        m->sketch.kind = HG_SKETCH_THETA;
+        HG_TRY(power_option(j, "size", p, HG_THETA_MIN_LG_K, HG_THETA_MAX_LG_K, HG_THETA_DEFAULT_LG_K, &m->sketch.lg_k, err));
+        HG_TRY(hg_jget_bool(j, "isInputThetaSketch", p, false, &stored, err));
+        break;
+    case HG_T_QUANTILES:
+        m->sketch.kind = HG_SKETCH_QUANTILES;
+        return power_option(j, "k", p, 1, 15, 7, &m->sketch.lg_k, err);
+    default:
+        m->sketch = (struct hg_sketch_def){.kind = HG_SKETCH_HYPERUNIQUE, .lg_k = 11};
+        HG_TRY(hg_jget_bool(j, "isInputHyperUnique", p, false, &stored, err));
+    }
+    if (stored) m->roll = HG_ROLL_SKETCH_MERGE;
     return HG_OK;
 }
 
@@ -170,7 +205,7 @@ static enum hg_rc parse_metric(struct hg_arena *a, const json_t *j, const struct
         if (!*field) return hg_jfail(err, HG_JKEY(p, "fieldName"), "a field needs a name");
         m->field = keep(a, field);
     }
-    if (m->type == HG_T_HLL) HG_TRY(hll_options(j, p, m, err));
+    if (hg_type_is_complex(m->type)) HG_TRY(sketch_options(j, p, m, err));
     m->name = keep(a, name);
     return m->name && (m->field || !field) ? HG_OK : hg_arena_fail(a, "schema", err);
 }

@@ -12,7 +12,7 @@ enum hg_roll {
     HG_ROLL_LONG_SUM, HG_ROLL_DOUBLE_SUM, HG_ROLL_FLOAT_SUM, HG_ROLL_DECIMAL_SUM,
     HG_ROLL_LONG_MIN, HG_ROLL_DOUBLE_MIN, HG_ROLL_FLOAT_MIN, HG_ROLL_DECIMAL_MIN,
     HG_ROLL_LONG_MAX, HG_ROLL_DOUBLE_MAX, HG_ROLL_FLOAT_MAX, HG_ROLL_DECIMAL_MAX,
-    HG_ROLL_HLL_BUILD, HG_ROLL_HLL_MERGE,
+    HG_ROLL_SKETCH_BUILD, HG_ROLL_SKETCH_MERGE, /* of values, of sketches */
 };
 
 struct hg_schema_dim {
@@ -26,8 +26,7 @@ struct hg_schema_metric {
     const char *agg;          /* the aggregator's type as in the spec: "longSum" */
     enum hg_roll roll;
     enum hg_type type;        /* of the stored column */
-    uint32_t lg_k;            /* HLL: 4..21 */
-    uint32_t hll_bits;        /* HLL: 4, 6 or 8 */
+    struct hg_sketch_def sketch; /* of complex types */
 };
 struct hg_schema {
     uint32_t n_dims, n_metrics;

@@ -84,7 +84,7 @@ static enum hg_rc read_column(struct opening *o, struct hg_rd *r, uint32_t k, st
     c->lg_k = hg_rd_u8(r);
     sc->hll_bits = hg_rd_u8(r);
     bool metric = sc->flags & HG_SEGCOL_METRIC, string = type == HG_T_STRING;
-    if (r->bad || !name.p || memchr(name.p, 0, name.len) || type < HG_T_STRING || type > HG_T_HYPERUNIQUE || sc->flags > (seg->version == HG_SEG_VERSION_ENTITIES ? 31 : 15) || metric != (agg.p != NULL) ||
+    if (r->bad || !name.p || memchr(name.p, 0, name.len) || type < HG_T_STRING || type > HG_T_HYPERUNIQUE || (hg_type_is_complex((enum hg_type)type) && c->lg_k > HG_THETA_MAX_LG_K) || sc->flags > (seg->version == HG_SEG_VERSION_ENTITIES ? 31 : 15) || metric != (agg.p != NULL) ||
         (!string && (sc->flags & (HG_SEGCOL_MULTI | HG_SEGCOL_BITMAP))) || ((sc->flags & HG_SEGCOL_ENTITY) && (metric || (!string && type != HG_T_LONG))))
         return hg_fail(o->err, HG_E_CORRUPT, "footer: entry of column %u is malformed", k);
     c->name = hg_arena_strndup(seg->arena, name.p, name.len);

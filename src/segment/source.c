@@ -22,6 +22,12 @@ bool hg_type_is_integer(enum hg_type t) { return t == HG_T_LONG || t == HG_T_DEC
 bool hg_type_is_number(enum hg_type t) { return t >= HG_T_LONG && t <= HG_T_DECIMAL; }
 bool hg_type_is_complex(enum hg_type t) { return t >= HG_T_HLL && t <= HG_T_HYPERUNIQUE; }
 
+struct hg_sketch_def hg_type_sketch(enum hg_type complex, uint32_t lg_k)
+{
+    enum hg_sketch_kind kind = complex == HG_T_HLL ? HG_SKETCH_HLL : complex == HG_T_THETA ? HG_SKETCH_THETA : complex == HG_T_QUANTILES ? HG_SKETCH_QUANTILES : HG_SKETCH_HYPERUNIQUE;
+    return (struct hg_sketch_def){.kind = kind, .lg_k = lg_k};
+}
+
 const struct hg_column *hg_source_column(const struct hg_source *s, const char *name)
 {
     for (uint32_t i = 0; i < s->n_cols; i++)

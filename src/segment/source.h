@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "sketch/sketch.h"
 
 #define HG_BLOCK_ROWS 4096u
 
@@ -28,6 +29,7 @@ const char *hg_type_name(enum hg_type t); /* "STRING", "LONG", ..., "DECIMAL", "
 bool hg_type_is_integer(enum hg_type t);  /* LONG, DECIMAL: read as i64 */
 bool hg_type_is_number(enum hg_type t);   /* LONG, DOUBLE, FLOAT, DECIMAL */
 bool hg_type_is_complex(enum hg_type t);
+struct hg_sketch_def hg_type_sketch(enum hg_type complex, uint32_t lg_k); /* what reads and merges the sketches of a column */
 
 /* Dictionary of a string column. Id 0 is ALWAYS null, whether or not a row has it; values are ids 1..card-1. In a sealed segment they
  * ascend in hg_str_cmp order (sorted); in a live one they stand in order of arrival. */

@@ -17,7 +17,7 @@ static struct hg_schema_dim dims[] = {
 static struct hg_schema_metric metrics[] = {
     {.name = "n", .agg = "count", .roll = HG_ROLL_COUNT, .type = HG_T_LONG}, {.name = "spend", .field = "c", .agg = "decimalSum", .roll = HG_ROLL_DECIMAL_SUM, .type = HG_T_DECIMAL},
     {.name = "x", .field = "x", .agg = "doubleSum", .roll = HG_ROLL_DOUBLE_SUM, .type = HG_T_DOUBLE},
-    {.name = "users", .field = "u", .agg = "HLLSketchBuild", .roll = HG_ROLL_HLL_BUILD, .type = HG_T_HLL, .lg_k = 12, .hll_bits = 4}};
+    {.name = "users", .field = "u", .agg = "HLLSketchBuild", .roll = HG_ROLL_SKETCH_BUILD, .type = HG_T_HLL, .sketch = {.kind = HG_SKETCH_HLL, .lg_k = 12, .bits = 4}}};
 
 static struct hg_segment *seg;
 

@@ -28,12 +28,12 @@ static uint32_t pick(uint32_t n)
 }
 
 static struct hg_schema_dim dims[4] = {{"a", HG_T_STRING, true, HG_MV_SORTED_ARRAY}, {"b", HG_T_STRING, false, HG_MV_ARRAY}, {"l", HG_T_LONG, false, HG_MV_ARRAY}, {"d", HG_T_DOUBLE, false, HG_MV_ARRAY}};
-static struct hg_schema_metric metrics[5] = {{"n", NULL, "count", HG_ROLL_COUNT, HG_T_LONG, 0, 0},
-                                             {"s", "x", "longSum", HG_ROLL_LONG_SUM, HG_T_LONG, 0, 0},
-                                             {"m", "x", "doubleMax", HG_ROLL_DOUBLE_MAX, HG_T_DOUBLE, 0, 0},
-                                             {"c", "x", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, 0, 0},
-                                             {"u", "x", "HLLSketchBuild", HG_ROLL_HLL_BUILD, HG_T_HLL, 11, 4}};
-static struct hg_schema schema = {4, 5, dims, metrics, true, {.kind = HG_GRAN_DURATION, .duration_ms = 60000}};
+static struct hg_schema_metric metrics[5] = {{"n", NULL, "count", HG_ROLL_COUNT, HG_T_LONG, {0}},
+                                             {"s", "x", "longSum", HG_ROLL_LONG_SUM, HG_T_LONG, {0}},
+                                             {"m", "x", "doubleMax", HG_ROLL_DOUBLE_MAX, HG_T_DOUBLE, {0}},
+                                             {"c", "x", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, {0}},
+                                             {"u", "x", "HLLSketchBuild", HG_ROLL_SKETCH_BUILD, HG_T_HLL, {.kind = HG_SKETCH_HLL, .lg_k = 11, .bits = 4}}};
+static struct hg_schema schema = {4, 5, dims, metrics, NULL, true, {.kind = HG_GRAN_DURATION, .duration_ms = 60000}};
 
 static void fill(struct hg_live *l, uint32_t n)
 {

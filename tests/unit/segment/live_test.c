@@ -37,19 +37,19 @@ static struct hg_schema_dim dims[N_DIMS] = {
     {"slot", HG_T_LONG, false, HG_MV_SORTED_ARRAY},     {"price", HG_T_DOUBLE, false, HG_MV_SORTED_ARRAY}, {"rate", HG_T_FLOAT, false, HG_MV_SORTED_ARRAY},
 };
 static struct hg_schema_metric metrics[N_METRICS] = {
-    {"n", NULL, "count", HG_ROLL_COUNT, HG_T_LONG, 0, 0},
-    {"ls", "x", "longSum", HG_ROLL_LONG_SUM, HG_T_LONG, 0, 0},
-    {"lmin", "x", "longMin", HG_ROLL_LONG_MIN, HG_T_LONG, 0, 0},
-    {"lmax", "x", "longMax", HG_ROLL_LONG_MAX, HG_T_LONG, 0, 0},
-    {"ds", "y", "doubleSum", HG_ROLL_DOUBLE_SUM, HG_T_DOUBLE, 0, 0},
-    {"dmin", "y", "doubleMin", HG_ROLL_DOUBLE_MIN, HG_T_DOUBLE, 0, 0},
-    {"dmax", "y", "doubleMax", HG_ROLL_DOUBLE_MAX, HG_T_DOUBLE, 0, 0},
-    {"fs", "y", "floatSum", HG_ROLL_FLOAT_SUM, HG_T_FLOAT, 0, 0},
-    {"spend", "z", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, 0, 0},
-    {"users", "u", "HLLSketchBuild", HG_ROLL_HLL_BUILD, HG_T_HLL, 10, 4},
-    {"merged", "s", "HLLSketchMerge", HG_ROLL_HLL_MERGE, HG_T_HLL, 10, 6},
+    {"n", NULL, "count", HG_ROLL_COUNT, HG_T_LONG, {0}},
+    {"ls", "x", "longSum", HG_ROLL_LONG_SUM, HG_T_LONG, {0}},
+    {"lmin", "x", "longMin", HG_ROLL_LONG_MIN, HG_T_LONG, {0}},
+    {"lmax", "x", "longMax", HG_ROLL_LONG_MAX, HG_T_LONG, {0}},
+    {"ds", "y", "doubleSum", HG_ROLL_DOUBLE_SUM, HG_T_DOUBLE, {0}},
+    {"dmin", "y", "doubleMin", HG_ROLL_DOUBLE_MIN, HG_T_DOUBLE, {0}},
+    {"dmax", "y", "doubleMax", HG_ROLL_DOUBLE_MAX, HG_T_DOUBLE, {0}},
+    {"fs", "y", "floatSum", HG_ROLL_FLOAT_SUM, HG_T_FLOAT, {0}},
+    {"spend", "z", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, {0}},
+    {"users", "u", "HLLSketchBuild", HG_ROLL_SKETCH_BUILD, HG_T_HLL, {.kind = HG_SKETCH_HLL, .lg_k = 10, .bits = 4}},
+    {"merged", "s", "HLLSketchMerge", HG_ROLL_SKETCH_MERGE, HG_T_HLL, {.kind = HG_SKETCH_HLL, .lg_k = 10, .bits = 6}},
 };
-static struct hg_schema schema = {N_DIMS, N_METRICS, dims, metrics, true, {.kind = HG_GRAN_DURATION, .duration_ms = 1000}};
+static struct hg_schema schema = {N_DIMS, N_METRICS, dims, metrics, NULL, true, {.kind = HG_GRAN_DURATION, .duration_ms = 1000}};
 
 /* ---- rows ---- */
 
@@ -520,10 +520,10 @@ static void conversions(void **state)
         {{.kind = HG_V_BYTES, .u.s = {"x", 1}}, {"!", "!", "!", "!", "!"}},
     };
     struct hg_schema_dim d[2] = {{"l", HG_T_LONG, false, HG_MV_SORTED_ARRAY}, {"d", HG_T_DOUBLE, false, HG_MV_SORTED_ARRAY}};
-    struct hg_schema_metric m[3] = {{"ls", "x", "longSum", HG_ROLL_LONG_SUM, HG_T_LONG, 0, 0},
-                                    {"ds", "x", "doubleSum", HG_ROLL_DOUBLE_SUM, HG_T_DOUBLE, 0, 0},
-                                    {"cs", "x", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, 0, 0}};
-    struct hg_schema sc = {2, 3, d, m, false, {.kind = HG_GRAN_NONE}};
+    struct hg_schema_metric m[3] = {{"ls", "x", "longSum", HG_ROLL_LONG_SUM, HG_T_LONG, {0}},
+                                    {"ds", "x", "doubleSum", HG_ROLL_DOUBLE_SUM, HG_T_DOUBLE, {0}},
+                                    {"cs", "x", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, {0}}};
+    struct hg_schema sc = {2, 3, d, m, NULL, false, {.kind = HG_GRAN_NONE}};
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
         struct hg_live *l;
         const struct hg_source *s;
@@ -616,8 +616,8 @@ static void bad_values_and_base64(void **state)
 static void overflowing_sums(void **state)
 {
     (void)state;
-    struct hg_schema_metric m[1] = {{"cs", "x", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, 0, 0}};
-    struct hg_schema sc = {0, 1, NULL, m, true, {.kind = HG_GRAN_ALL}};
+    struct hg_schema_metric m[1] = {{"cs", "x", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, {0}}};
+    struct hg_schema sc = {0, 1, NULL, m, NULL, true, {.kind = HG_GRAN_ALL}};
     struct hg_live *l;
     OK(hg_live_new(&sc, &(struct hg_live_opts){.min_time = 7}, &l, &err));
     struct hg_value v = I(9000000000000), small = I(1);

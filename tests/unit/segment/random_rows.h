@@ -24,8 +24,8 @@ struct world { /* a schema, and its columns as mem_source wants them */
 static const struct { const char *agg; enum hg_roll roll; enum hg_type type; } world_aggs[] = {
     {"count", HG_ROLL_COUNT, HG_T_LONG}, {"longSum", HG_ROLL_LONG_SUM, HG_T_LONG}, {"doubleSum", HG_ROLL_DOUBLE_SUM, HG_T_DOUBLE}, {"floatSum", HG_ROLL_FLOAT_SUM, HG_T_FLOAT},
     {"decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL}, {"longMin", HG_ROLL_LONG_MIN, HG_T_LONG}, {"doubleMax", HG_ROLL_DOUBLE_MAX, HG_T_DOUBLE}, {"longMax", HG_ROLL_LONG_MAX, HG_T_LONG},
-    {"doubleMin", HG_ROLL_DOUBLE_MIN, HG_T_DOUBLE}, {"floatMax", HG_ROLL_FLOAT_MAX, HG_T_FLOAT}, {"decimalMin", HG_ROLL_DECIMAL_MIN, HG_T_DECIMAL}, {"HLLSketchBuild", HG_ROLL_HLL_BUILD, HG_T_HLL},
-    {"HLLSketchMerge", HG_ROLL_HLL_MERGE, HG_T_HLL},
+    {"doubleMin", HG_ROLL_DOUBLE_MIN, HG_T_DOUBLE}, {"floatMax", HG_ROLL_FLOAT_MAX, HG_T_FLOAT}, {"decimalMin", HG_ROLL_DECIMAL_MIN, HG_T_DECIMAL}, {"HLLSketchBuild", HG_ROLL_SKETCH_BUILD, HG_T_HLL},
+    {"HLLSketchMerge", HG_ROLL_SKETCH_MERGE, HG_T_HLL},
 };
 
 static inline void world_make(struct world *w, struct rng *r)
@@ -51,8 +51,8 @@ static inline void world_make(struct world *w, struct rng *r)
     for (uint32_t k = 0; k < w->schema.n_metrics; k++) {
         uint32_t g = below(r, sizeof world_aggs / sizeof *world_aggs);
         w->metrics[k] = (struct hg_schema_metric){.name = hg_arena_printf(w->arena, "m%u", k), .field = "f", .agg = world_aggs[g].agg, .roll = world_aggs[g].roll, .type = world_aggs[g].type};
-        if (w->metrics[k].type == HG_T_HLL) w->metrics[k].lg_k = 4 + below(r, 8), w->metrics[k].hll_bits = 4 + 2 * below(r, 3);
-        w->defs[w->n_cols++] = (struct hg_mem_coldef){.name = w->metrics[k].name, .type = w->metrics[k].type, .agg = w->metrics[k].agg, .lg_k = w->metrics[k].lg_k};
+        if (w->metrics[k].type == HG_T_HLL) w->metrics[k].sketch.lg_k = 4 + below(r, 8), w->metrics[k].sketch.bits = 4 + 2 * below(r, 3);
+        w->defs[w->n_cols++] = (struct hg_mem_coldef){.name = w->metrics[k].name, .type = w->metrics[k].type, .agg = w->metrics[k].agg, .lg_k = w->metrics[k].sketch.lg_k};
     }
 }
 static inline void world_free(struct world *w) { hg_arena_free(w->arena); }
@@ -179,7 +179,7 @@ static inline void naive_fold(struct world *w, const struct hg_schema_metric *m,
     case HG_ROLL_LONG_MAX: case HG_ROLL_DECIMAL_MAX: if (v->u.i > acc->u.i) acc->u.i = v->u.i; break;
     case HG_ROLL_DOUBLE_MIN: case HG_ROLL_FLOAT_MIN: if (v->u.d < acc->u.d) acc->u.d = v->u.d; break;
     case HG_ROLL_DOUBLE_MAX: case HG_ROLL_FLOAT_MAX: if (v->u.d > acc->u.d) acc->u.d = v->u.d; break;
-    case HG_ROLL_HLL_BUILD: case HG_ROLL_HLL_MERGE: break; /* by naive_sketches: unions are made once a group */
+    case HG_ROLL_SKETCH_BUILD: case HG_ROLL_SKETCH_MERGE: break; /* by naive_sketches: unions are made once a group */
     }
     (void)w;
 }
@@ -198,7 +198,7 @@ static inline struct hg_value naive_sketches(struct world *w, const struct hg_sc
         }
         enum hg_rc rc = HG_OK;
         if (!acc) {
-            rc = hg_hll_new(m->lg_k, 8, &acc, NULL);
+            rc = hg_hll_new(m->sketch.lg_k, 8, &acc, NULL);
             if (rc == HG_OK) rc = hg_hll_union_bytes(acc, (struct hg_span){(const uint8_t *)out.u.s.p, out.u.s.len}, NULL);
         }
         if (rc == HG_OK) rc = hg_hll_union_bytes(acc, (struct hg_span){(const uint8_t *)v->u.s.p, v->u.s.len}, NULL);
@@ -207,7 +207,7 @@ static inline struct hg_value naive_sketches(struct world *w, const struct hg_sc
     if (!acc) return out;
     struct hg_buf b;
     hg_buf_init(&b, 1 << 24);
-    enum hg_rc rc = hg_hll_write_as(acc, m->hll_bits, true, &b, NULL);
+    enum hg_rc rc = hg_hll_write_as(acc, m->sketch.bits, true, &b, NULL);
     assert(rc == HG_OK), (void)rc;
     char *p = hg_arena_alloc(w->arena, b.len);
     memcpy(p, b.p, b.len);

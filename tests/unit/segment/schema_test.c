@@ -47,8 +47,8 @@ static void full(void **state)
     assert_int_equal(s->metrics[1].type, HG_T_DECIMAL);
     assert_string_equal(s->metrics[1].field, "cost");
     assert_string_equal(s->metrics[2].agg, "HLLSketchBuild");
-    assert_int_equal(s->metrics[2].lg_k, 14);
-    assert_int_equal(s->metrics[2].hll_bits, 8);
+    assert_int_equal(s->metrics[2].sketch.lg_k, 14);
+    assert_int_equal(s->metrics[2].sketch.bits, 8);
     assert_int_equal(s->metrics[3].type, HG_T_FLOAT);
     assert_false(s->rollup);
     assert_int_equal(s->query_gran.kind, HG_GRAN_PERIOD);
@@ -64,8 +64,8 @@ static void defaults(void **state)
     if (parse(a, "{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"metricsSpec\": [{\"type\": \"HLLSketchMerge\", \"name\": \"u\", \"fieldName\": \"u\"}]}", &s, &err)) fail_msg("%s", err.msg);
     assert_true(s->rollup);
     assert_int_equal(s->query_gran.kind, HG_GRAN_NONE);
-    assert_int_equal(s->metrics[0].lg_k, 12);
-    assert_int_equal(s->metrics[0].hll_bits, 4);
+    assert_int_equal(s->metrics[0].sketch.lg_k, 12);
+    assert_int_equal(s->metrics[0].sketch.bits, 4);
     hg_arena_free(a);
 }
 

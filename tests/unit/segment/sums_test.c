@@ -20,14 +20,14 @@ static struct hg_err err;
 
 static struct hg_schema_dim dims[] = {{"d", HG_T_LONG, false, HG_MV_ARRAY}};
 static struct hg_schema_metric metrics[] = {
-    {"n", NULL, "count", HG_ROLL_COUNT, HG_T_LONG, 0, 0},
-    {"l", "l", "longSum", HG_ROLL_LONG_SUM, HG_T_LONG, 0, 0},
-    {"least", "l", "longMin", HG_ROLL_LONG_MIN, HG_T_LONG, 0, 0},
-    {"d\"2", "d", "doubleSum", HG_ROLL_DOUBLE_SUM, HG_T_DOUBLE, 0, 0},
-    {"c", "c", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, 0, 0},
-    {"u", "l", "HLLSketchBuild", HG_ROLL_HLL_BUILD, HG_T_HLL, 11, 4},
+    {"n", NULL, "count", HG_ROLL_COUNT, HG_T_LONG, {0}},
+    {"l", "l", "longSum", HG_ROLL_LONG_SUM, HG_T_LONG, {0}},
+    {"least", "l", "longMin", HG_ROLL_LONG_MIN, HG_T_LONG, {0}},
+    {"d\"2", "d", "doubleSum", HG_ROLL_DOUBLE_SUM, HG_T_DOUBLE, {0}},
+    {"c", "c", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, {0}},
+    {"u", "l", "HLLSketchBuild", HG_ROLL_SKETCH_BUILD, HG_T_HLL, {.kind = HG_SKETCH_HLL, .lg_k = 11, .bits = 4}},
 };
-static struct hg_schema schema = {1, 6, dims, metrics, false, {.kind = HG_GRAN_NONE}};
+static struct hg_schema schema = {1, 6, dims, metrics, NULL, false, {.kind = HG_GRAN_NONE}};
 
 struct values { /* of row i */
     int64_t l;
