@@ -85,3 +85,44 @@ enum hg_rc hg_assign_decode(struct hg_arena *a, struct hg_span bytes, struct hg_
     *out = as;
     return HG_OK;
 }
+
+/* ---- reports ---- */
+
+enum hg_rc hg_assign_report_encode(const struct hg_assign_report *p, struct hg_buf *out, struct hg_err *err)
+{
+    hg_buf_varint(out, p->n_loading);
+    for (uint32_t i = 0; i < p->n_loading; i++) hg_buf_str(out, hg_str_of(p->loading[i]));
+    hg_buf_varint(out, p->n_failed);
+    for (uint32_t i = 0; i < p->n_failed; i++) {
+        hg_buf_str(out, hg_str_of(p->failed[i].id));
+        hg_buf_u8(out, (uint8_t)p->failed[i].rc);
+        hg_buf_str(out, hg_str_of(p->failed[i].why));
+    }
+    return hg_buf_check(out, "report of loads", err);
+}
+
+enum hg_rc hg_assign_report_decode(struct hg_arena *a, struct hg_span bytes, struct hg_assign_report *out, struct hg_err *err)
+{
+    struct hg_rd r = hg_rd_of(bytes);
+    struct hg_assign_report p = {.n_loading = hg_rd_count(&r, 1)};
+    const char **loading = hg_arena_array(a, r.bad || !p.n_loading ? 1 : p.n_loading, sizeof *loading);
+    if (!loading) return hg_arena_fail(a, "report of loads", err);
+    for (uint32_t i = 0; i < p.n_loading && !r.bad; i++) {
+        enum hg_rc rc = text_of(a, hg_rd_str(&r), "id", &loading[i], err);
+        if (rc) return hg_err_context(err, rc, "report of loads, segment %u of %u", i, p.n_loading);
+    }
+    p.n_failed = hg_rd_count(&r, 3);
+    struct hg_assign_failure *failed = hg_arena_array(a, r.bad || !p.n_failed ? 1 : p.n_failed, sizeof *failed);
+    if (!failed) return hg_arena_fail(a, "report of loads", err);
+    for (uint32_t i = 0; i < p.n_failed && !r.bad; i++) {
+        enum hg_rc rc = text_of(a, hg_rd_str(&r), "id", &failed[i].id, err);
+        failed[i].rc = (enum hg_rc)hg_rd_u8(&r);
+        if (!rc) rc = text_of(a, hg_rd_str(&r), "reason", &failed[i].why, err);
+        if (rc) return hg_err_context(err, rc, "report of loads, failure %u of %u", i, p.n_failed);
+    }
+    if (r.bad || hg_rd_left(&r)) return hg_fail(err, HG_E_CORRUPT, "report of loads: malformed, %zu bytes", bytes.len);
+    p.loading = loading;
+    p.failed = failed;
+    *out = p;
+    return HG_OK;
+}

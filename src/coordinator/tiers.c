@@ -120,7 +120,7 @@ static double fullness(const struct plan *p, uint32_t s) { return (double)p->srv
 static bool has_copy(const struct plan *p, uint32_t segment, uint32_t s)
 {
     const struct hg_tier_segment *g = &p->in->segments[segment];
-    for (uint32_t i = 0; i < g->n_copies; i++)
+    for (uint32_t i = 0; i < g->n_copies + g->n_barred; i++)
         if (g->copies[i].server == s) return true;
     for (uint32_t o = p->list[segment]; o != NONE; o = p->orders[o].next)
         if (p->orders[o].server == s) return true;
@@ -139,7 +139,7 @@ static enum hg_rc check(const struct hg_tiers *in, struct hg_err *err)
     for (uint32_t i = 0; i < in->n_segments; i++) {
         const struct hg_tier_segment *g = &in->segments[i];
         if (g->want >= in->n_wants || g->datasource >= in->n_datasources || g->bytes < 0) return hg_fail(err, HG_E_INVALID, "plan of tiers: segment %u has no such want or datasource", i);
-        for (uint32_t k = 0; k < g->n_copies; k++)
+        for (uint32_t k = 0; k < g->n_copies + g->n_barred; k++)
             if (g->copies[k].server >= in->n_servers) return hg_fail(err, HG_E_INVALID, "plan of tiers: segment %u is on server %u of %u", i, g->copies[k].server, in->n_servers);
     }
     return HG_OK;
@@ -372,7 +372,7 @@ static uint32_t favourite(const struct plan *p, uint32_t segment, const struct t
     const uint16_t *crowd = crowd_of(p, g);
     uint32_t best = NONE;
     uint64_t top = 0;
-    bool anywhere = !g->n_copies && p->list[segment] == NONE;
+    bool anywhere = !g->n_copies && !g->n_barred && p->list[segment] == NONE;
     for (uint32_t i = 0; i < t->n; i++) {
         if (t->room[i] < g->bytes) continue;
         uint32_t s = t->servers[i], near = crowd[s] < 24 ? crowd[s] : 24;

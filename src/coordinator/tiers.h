@@ -26,8 +26,9 @@ struct hg_tier_server {
     int64_t capacity_bytes; /* 0: no limit */
     int64_t other_bytes;    /* on it, besides copies of the plan's segments: what is about to be dropped */
 };
+struct hg_tier_count { uint32_t tier, replicas; };
 struct hg_tier_want { /* what a rule asks for; segments share it */
-    const struct { uint32_t tier, replicas; } *tiers; /* each tier once */
+    const struct hg_tier_count *tiers; /* each tier once */
     uint32_t n_tiers;
 };
 struct hg_tier_copy {
@@ -42,6 +43,7 @@ struct hg_tier_segment {
     uint32_t want;          /* index */
     const struct hg_tier_copy *copies; /* each server once; of a restarting server what it served */
     uint32_t n_copies;
+    uint32_t n_barred;      /* behind the copies: servers that could not load it, or are about to drop it, and are not to be told to load it now */
 };
 struct hg_tiers {
     const struct hg_tier_server *servers;

@@ -17,6 +17,8 @@
 #include "segment/segment.h"
 
 #define MAX_SEGMENT_BYTES ((int64_t)1 << 48)
+#define FAILED_MAX 10000
+#define REPORT_MAX ((size_t)64 << 20)
 
 struct held { /* a segment that is here or on its way */
     struct hg_historical *h;
@@ -41,9 +43,11 @@ struct hg_historical {
     struct hg_pool *orders; /* one thread: assignments in their order, whatever the loads are at. NULL: stopping */
     pthread_mutex_t mu;  /* guards all below; the manifest's order is the order of this mutex. Held around calls of the data server, and while the manifest is written */
     struct hg_map *held;
+    struct hg_map *failed; /* id -> struct hg_err: what could not be loaded since it was last ordered, for the coordinator to know; at most FAILED_MAX */
     struct hg_manifest *manifest;
     uint64_t epoch;      /* the greatest leader's epoch seen */
     uint64_t files;      /* names given */
+    size_t n_loading;    /* of held */
     int64_t used_bytes;  /* held, loading ones included */
     bool stopping;
 };
@@ -108,7 +112,8 @@ static void drop(void *self)
 static struct hg_served served_of(struct held *s)
 {
     return (struct hg_served){
-        .id = s->meta.id, .shard = s->meta.shard, .state = HG_SEG_SEALED, .rows = s->meta.n_rows, .bytes = s->meta.size_bytes,
+        .id = s->meta.id, .shard = s->meta.shard, .state = HG_SEG_SEALED, .rows = s->meta.n_rows,
+        .bytes = hg_segment_resident(s->seg) ? (int64_t)hg_segment_resident_bytes(s->seg) : s->meta.size_bytes, /* of what the capacity counts */
         .dimensions = s->meta.dimensions, .metrics = s->meta.metrics, .self = s, .acquire = acquire, .release = release, .drop = drop,
     };
 }
@@ -140,9 +145,21 @@ static enum hg_rc fetch(struct held *s, struct hg_err *err)
     return rc;
 }
 
+/* For the next report; a load that is ordered again is forgotten here. Without memory the coordinator finds out by waiting. */
+static void note_failure_locked(struct hg_historical *h, const char *id, const struct hg_err *why)
+{
+    struct hg_err *copy = hg_map_size(h->failed) < FAILED_MAX ? malloc(sizeof *copy) : NULL;
+    void *old = NULL;
+    if (!copy) return;
+    *copy = *why;
+    if (hg_map_put(h->failed, id, copy, &old)) free(old);
+    else free(copy);
+}
+
 static void unlist_locked(struct held *s)
 {
     hg_map_take(s->h->held, s->id);
+    s->h->n_loading -= s->loading;
     s->h->used_bytes -= s->meta.size_bytes;
 }
 
@@ -154,6 +171,7 @@ static enum hg_rc settle(struct held *s, struct hg_err *err)
     enum hg_rc rc = s->dropped ? hg_fail(err, HG_E_CANCELLED, "dropped while it was loaded") : hg_manifest_add(h->manifest, &s->meta, s->file, err);
     if (!rc) {
         s->loading = false;
+        h->n_loading--;
         struct hg_served e = served_of(s);
         rc = hg_dataserver_add(h->d, &e, err);
         struct hg_err ignore;
@@ -161,6 +179,7 @@ static enum hg_rc settle(struct held *s, struct hg_err *err)
         if (rc && hg_manifest_remove(h->manifest, &id, 1, &ignore)) hg_log(HG_LOG_WARN, "historical", "manifest", "error", HG_LS(ignore.msg), NULL);
     }
     if (rc) unlist_locked(s);
+    if (rc && rc != HG_E_CANCELLED) note_failure_locked(h, s->id, err);
     pthread_mutex_unlock(&h->mu);
     return rc;
 }
@@ -191,6 +210,7 @@ static void load(void *arg)
     if (rc) {
         pthread_mutex_lock(&s->h->mu);
         unlist_locked(s);
+        note_failure_locked(s->h, s->id, &err);
         pthread_mutex_unlock(&s->h->mu);
     } else {
         rc = settle(s, &err);
@@ -211,10 +231,8 @@ static void load(void *arg)
 
 /* ---- assignments ---- */
 
-static enum hg_rc begin_load(struct hg_historical *h, const struct hg_segment_meta *m, struct hg_err *err)
+static enum hg_rc begin_load(struct hg_historical *h, const struct hg_segment_meta *m, const char *id, struct hg_err *err)
 {
-    char id[HG_SEGID_TEXT];
-    hg_segid_text(&m->id, id);
     struct held *s = hg_map_get(h->held, id);
     if (s) {
         s->dropped = false;
@@ -231,12 +249,12 @@ static enum hg_rc begin_load(struct hg_historical *h, const struct hg_segment_me
         return hg_fail(err, HG_E_NOMEM, "segment %s", id);
     }
     h->used_bytes += m->size_bytes;
+    h->n_loading++;
     hg_metric_add(HG_M_segment_load_queue, NULL, 1);
     enum hg_rc rc = hg_pool_submit(h->pool, 0, load, s, err);
     if (rc) {
         hg_metric_add(HG_M_segment_load_queue, NULL, -1);
-        hg_map_take(h->held, id);
-        h->used_bytes -= m->size_bytes;
+        unlist_locked(s);
         held_free(s);
     }
     return rc;
@@ -278,10 +296,31 @@ static enum hg_rc carry_out(struct hg_historical *h, const struct hg_assign *as,
     h->epoch = as->epoch;
     enum hg_rc rc = drop_all(h, as->drop, as->n_drop, err);
     for (uint32_t i = 0; i < as->n_load; i++) {
-        enum hg_rc one = begin_load(h, &as->load[i], err);
-        if (one) rc = one; /* the others are tried all the same */
+        char id[HG_SEGID_TEXT];
+        struct hg_err why;
+        hg_segid_text(&as->load[i].id, id);
+        free(hg_map_take(h->failed, id));
+        enum hg_rc one = begin_load(h, &as->load[i], id, &why);
+        if (!one) continue;
+        note_failure_locked(h, id, &why);
+        rc = one; /* the others are tried all the same */
+        *err = why;
     }
     return rc;
+}
+
+/* What is loading and what could not be loaded, into b; both lists in a. */
+static enum hg_rc report_locked(struct hg_historical *h, struct hg_arena *a, struct hg_buf *b, struct hg_err *err)
+{
+    const char **loading = hg_arena_array(a, h->n_loading + 1, sizeof *loading), *id;
+    struct hg_assign_failure *failed = hg_arena_array(a, hg_map_size(h->failed) + 1, sizeof *failed);
+    struct hg_assign_report r = {.loading = loading, .failed = failed};
+    void *v;
+    if (!loading || !failed) return hg_arena_fail(a, "report of loads", err);
+    for (size_t pos = 0; r.n_loading < h->n_loading && hg_map_each(h->held, &pos, &id, &v);)
+        if (((struct held *)v)->loading) loading[r.n_loading++] = id;
+    for (size_t pos = 0; hg_map_each(h->failed, &pos, &id, &v);) failed[r.n_failed++] = (struct hg_assign_failure){id, ((struct hg_err *)v)->msg, ((struct hg_err *)v)->rc};
+    return hg_assign_report_encode(&r, b, err);
 }
 
 struct order {
@@ -298,12 +337,19 @@ static void run_order(void *arg)
     enum hg_rc rc = HG_E_NOMEM;
     struct hg_arena *a = hg_arena_new(NULL);
     struct hg_assign as;
+    struct hg_buf report;
+    hg_buf_init(&report, REPORT_MAX);
     if (a) rc = hg_assign_decode(a, (struct hg_span){o->bytes, o->len}, &as, &err);
     if (!rc) {
+        struct hg_err unsaid;
         pthread_mutex_lock(&o->h->mu);
         rc = carry_out(o->h, &as, &err);
+        bool said = report_locked(o->h, a, &report, &unsaid) == HG_OK;
         pthread_mutex_unlock(&o->h->mu);
+        if ((!said || hg_wire_send(o->st, &report, &unsaid)) && !hg_wire_cancelled(o->st))
+            hg_log(HG_LOG_WARN, "historical", "report of loads not sent", "error", HG_LS(unsaid.msg), NULL);
     }
+    hg_buf_free(&report);
     if (rc) hg_wire_fail(o->st, rc, err.msg);
     else hg_wire_end(o->st);
     hg_arena_free(a);
@@ -454,9 +500,10 @@ enum hg_rc hg_historical_new(struct hg_dataserver *d, struct hg_store *store, st
     h->opt = *o;
     h->dir = strdup(o->dir);
     h->held = hg_map_new();
+    h->failed = hg_map_new();
     pthread_mutex_init(&h->mu, NULL);
     pthread_mutex_init(&h->omu, NULL);
-    enum hg_rc rc = h->dir && h->held ? hg_pool_new("loader", o->loaders ? o->loaders : 2, (size_t)1 << 20, &h->pool, err) : hg_fail(err, HG_E_NOMEM, "historical");
+    enum hg_rc rc = h->dir && h->held && h->failed ? hg_pool_new("loader", o->loaders ? o->loaders : 2, (size_t)1 << 20, &h->pool, err) : hg_fail(err, HG_E_NOMEM, "historical");
     if (!rc) rc = hg_pool_new("assign", 1, 1024, &h->orders, err);
     if (!rc && o->hot) rc = hg_resident_pool_new(o->capacity_bytes, &h->hot, err);
     if (!rc && !o->hot && o->cache_bytes) rc = hg_block_cache_new(o->cache_bytes, &h->blocks, err);
@@ -496,6 +543,7 @@ void hg_historical_free(struct hg_historical *h)
     if (!h) return;
     hg_manifest_close(h->manifest);
     hg_map_free(h->held, NULL); /* the segments went with the data server */
+    hg_map_free(h->failed, free);
     hg_resident_pool_free(h->hot);
     hg_block_cache_free(h->blocks);
     pthread_mutex_destroy(&h->mu);

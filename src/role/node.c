@@ -257,7 +257,12 @@ static enum hg_rc start_parts(struct node *n, struct hg_err *err)
     if (needs_view(n)) HG_TRY(hg_view_start(n->meta, n->client, &(struct hg_view_options){.self = n->name, .changed = view_changed, .arg = n}, &n->view, err));
     if (n->parts & HG_ROLE_INGEST) HG_TRY(start_ingest(n, err));
     if (n->parts & HG_ROLE_COORDINATOR) {
-        struct hg_coordinator_options o = {.self = n->name, .address = n->http_url, .period_ms = cfg_int(n, "coordinator.period"), .grace_ms = cfg_int(n, "coordinator.grace"), .max_loads = 1000};
+        struct hg_coordinator_options o = {.self = n->name, .address = n->http_url, .period_ms = cfg_int(n, "coordinator.period"), .grace_ms = cfg_int(n, "coordinator.grace"),
+                                           .max_loads = (uint32_t)cfg_int(n, "coordinator.max_loads"), .max_moves = (uint32_t)cfg_int(n, "coordinator.max_moves"),
+                                           .linger_ms = cfg_int(n, "coordinator.linger"), .clock_file = cfg_str(n, "coordinator.clock.file"), .store = n->store,
+                                           .kill = hg_cfg_bool(n->cfg, "coordinator.kill.enabled"), .kill_older_ms = cfg_int(n, "coordinator.kill.older_than"),
+                                           .kill_keep_versions = cfg_int(n, "coordinator.kill.keep_versions"), .kill_max = cfg_int(n, "coordinator.kill.max"),
+                                           .kill_period_ms = cfg_int(n, "coordinator.kill.period")};
         HG_TRY(hg_coordinator_new(n->meta, n->view, n->client, n->http, &o, &n->coordinator, err));
         let_wake(n, n->coordinator);
     }

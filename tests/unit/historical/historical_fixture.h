@@ -176,6 +176,7 @@ static inline enum hg_rc fx_assign(struct hg_wire_client *c, const char *address
     fx_wait("the answer to an assignment", fx_is_done, &r);
     hg_wire_call_release(call);
     if (msg) snprintf(msg, 512, "%s", r.msg);
+    for (size_t i = 0; i < r.n; i++) hg_buf_free(&r.messages[i]);
     return r.rc;
 }
 
