@@ -25,7 +25,7 @@ static const struct { const char *agg; enum hg_roll roll; enum hg_type type; } w
     {"count", HG_ROLL_COUNT, HG_T_LONG}, {"longSum", HG_ROLL_LONG_SUM, HG_T_LONG}, {"doubleSum", HG_ROLL_DOUBLE_SUM, HG_T_DOUBLE}, {"floatSum", HG_ROLL_FLOAT_SUM, HG_T_FLOAT},
     {"decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL}, {"longMin", HG_ROLL_LONG_MIN, HG_T_LONG}, {"doubleMax", HG_ROLL_DOUBLE_MAX, HG_T_DOUBLE}, {"longMax", HG_ROLL_LONG_MAX, HG_T_LONG},
     {"doubleMin", HG_ROLL_DOUBLE_MIN, HG_T_DOUBLE}, {"floatMax", HG_ROLL_FLOAT_MAX, HG_T_FLOAT}, {"decimalMin", HG_ROLL_DECIMAL_MIN, HG_T_DECIMAL}, {"HLLSketchBuild", HG_ROLL_SKETCH_BUILD, HG_T_HLL},
-    {"HLLSketchMerge", HG_ROLL_SKETCH_MERGE, HG_T_HLL},
+    {"HLLSketchMerge", HG_ROLL_SKETCH_MERGE, HG_T_HLL}, {"thetaSketch", HG_ROLL_SKETCH_MERGE, HG_T_THETA}, {"hyperUnique", HG_ROLL_SKETCH_MERGE, HG_T_HYPERUNIQUE},
 };
 
 static inline void world_make(struct world *w, struct rng *r)
@@ -51,7 +51,8 @@ static inline void world_make(struct world *w, struct rng *r)
     for (uint32_t k = 0; k < w->schema.n_metrics; k++) {
         uint32_t g = below(r, sizeof world_aggs / sizeof *world_aggs);
         w->metrics[k] = (struct hg_schema_metric){.name = hg_arena_printf(w->arena, "m%u", k), .field = "f", .agg = world_aggs[g].agg, .roll = world_aggs[g].roll, .type = world_aggs[g].type};
-        if (w->metrics[k].type == HG_T_HLL) w->metrics[k].sketch.lg_k = 4 + below(r, 8), w->metrics[k].sketch.bits = 4 + 2 * below(r, 3);
+        if (hg_type_is_complex(w->metrics[k].type)) w->metrics[k].sketch = hg_type_sketch(w->metrics[k].type, 4 + below(r, 8));
+        if (w->metrics[k].type == HG_T_HLL) w->metrics[k].sketch.bits = 4 + 2 * below(r, 3);
         w->defs[w->n_cols++] = (struct hg_mem_coldef){.name = w->metrics[k].name, .type = w->metrics[k].type, .agg = w->metrics[k].agg, .lg_k = w->metrics[k].sketch.lg_k};
     }
 }
@@ -99,14 +100,16 @@ static inline struct hg_value world_value(struct world *w, struct rng *r, uint32
         return (struct hg_value){.kind = HG_V_DOUBLE, .u.d = x};
     }
     default: {
-        struct hg_hll *s;
+        struct hg_sketch_def d = hg_type_sketch(w->defs[col].type, w->defs[col].lg_k);
+        struct hg_sketch *s;
         struct hg_buf b;
         hg_buf_init(&b, 1 << 20);
-        enum hg_rc rc = hg_hll_new(w->defs[col].lg_k, 4, &s, NULL);
-        for (uint32_t i = 0, n = below(r, 10) ? below(r, 5) : below(r, 300); i < n && rc == HG_OK; i++) rc = hg_hll_add_i64(s, (int64_t)below(r, 5000), NULL);
+        d.bits = 4;
+        enum hg_rc rc = hg_sketch_new(&d, &s, NULL);
+        for (uint32_t i = 0, n = below(r, 10) ? below(r, 5) : below(r, 300); i < n && rc == HG_OK; i++) rc = hg_sketch_add(&d, s, hg_sketch_item_i64(&d, (int64_t)below(r, 5000)), NULL);
+        if (rc == HG_OK) rc = hg_sketch_write(&d, s, &b, NULL);
         assert(rc == HG_OK);
-        hg_hll_write(s, true, &b);
-        hg_hll_free(s);
+        hg_sketch_free(&d, s);
         char *p = hg_arena_alloc(w->arena, b.len);
         memcpy(p, b.p, b.len);
         v = (struct hg_value){.kind = HG_V_BYTES, .u.s = {p, b.len}};
@@ -169,6 +172,7 @@ static inline void naive_fold(struct world *w, const struct hg_schema_metric *m,
     if (v->kind == HG_V_NULL) return;
     if (acc->kind == HG_V_NULL) {
         *acc = *v;
+        if (m->type == HG_T_FLOAT) acc->u.d = (double)(float)acc->u.d;
         return;
     }
     switch (m->roll) {
@@ -188,7 +192,7 @@ static inline void naive_fold(struct world *w, const struct hg_schema_metric *m,
 static inline struct hg_value naive_sketches(struct world *w, const struct hg_schema_metric *m, const struct naive_row *rows, size_t n, uint32_t col)
 {
     struct hg_value out = {.kind = HG_V_NULL};
-    struct hg_hll *acc = NULL;
+    struct hg_sketch *acc = NULL;
     for (size_t i = 0; i < n; i++) {
         const struct hg_value *v = &rows[i].v[col];
         if (v->kind == HG_V_NULL) continue;
@@ -198,22 +202,22 @@ static inline struct hg_value naive_sketches(struct world *w, const struct hg_sc
         }
         enum hg_rc rc = HG_OK;
         if (!acc) {
-            rc = hg_hll_new(m->sketch.lg_k, 8, &acc, NULL);
-            if (rc == HG_OK) rc = hg_hll_union_bytes(acc, (struct hg_span){(const uint8_t *)out.u.s.p, out.u.s.len}, NULL);
+            rc = hg_sketch_new(&m->sketch, &acc, NULL);
+            if (rc == HG_OK) rc = hg_sketch_merge_bytes(&m->sketch, acc, (struct hg_span){(const uint8_t *)out.u.s.p, out.u.s.len}, NULL);
         }
-        if (rc == HG_OK) rc = hg_hll_union_bytes(acc, (struct hg_span){(const uint8_t *)v->u.s.p, v->u.s.len}, NULL);
+        if (rc == HG_OK) rc = hg_sketch_merge_bytes(&m->sketch, acc, (struct hg_span){(const uint8_t *)v->u.s.p, v->u.s.len}, NULL);
         assert(rc == HG_OK);
     }
     if (!acc) return out;
     struct hg_buf b;
     hg_buf_init(&b, 1 << 24);
-    enum hg_rc rc = hg_hll_write_as(acc, m->sketch.bits, true, &b, NULL);
+    enum hg_rc rc = hg_sketch_write(&m->sketch, acc, &b, NULL);
     assert(rc == HG_OK), (void)rc;
     char *p = hg_arena_alloc(w->arena, b.len);
     memcpy(p, b.p, b.len);
     out.u.s = (struct hg_str){p, b.len};
     hg_buf_free(&b);
-    hg_hll_free(acc);
+    hg_sketch_free(&m->sketch, acc);
     return out;
 }
 
@@ -235,7 +239,7 @@ static inline struct hg_source *naive_merge(struct world *w, const struct hg_val
             const struct hg_schema_metric *m = &w->metrics[k];
             if (m->type == HG_T_FLOAT && o[c].kind == HG_V_DOUBLE) o[c].u.d = (double)(float)o[c].u.d;
             for (uint32_t g = i + 1; g < j; g++) naive_fold(w, m, &o[c], &all[g].v[c]);
-            if (m->type == HG_T_HLL) o[c] = naive_sketches(w, m, all + i, j - i, c);
+            if (hg_type_is_complex(m->type)) o[c] = naive_sketches(w, m, all + i, j - i, c);
         }
     }
     struct hg_source *s = hg_mem_source_new(w->defs, w->n_cols, out, n_out, 0);
