@@ -56,7 +56,7 @@ static void list(FILE *out, const char *group)
         if (group && !in_group(cmd, group)) continue;
         if (strcmp(section, cmd->section) != 0) fprintf(out, "\n%s:\n", section = cmd->section);
         int at = fprintf(out, "  %s%s%s", cmd->name, *cmd->args ? " " : "", cmd->args);
-        fprintf(out, "%*s%s\n", at < 28 ? 28 - at : 1, "", cmd->text);
+        fprintf(out, "%*s%s\n", at < 30 ? 30 - at : 1, "", cmd->text);
     }
 }
 

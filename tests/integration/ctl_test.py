@@ -3,6 +3,7 @@
 
 Whole outputs are compared with tests/golden/ctl/: exactly where a fake server gives fixed answers, and with times, ids, sizes and ports replaced
 where a real standalone does. UPDATE_GOLDEN=1 writes them anew; look at the difference before you commit it."""
+import base64
 import json
 import os
 import pty
@@ -23,7 +24,7 @@ C, I = "/druid/coordinator/v1", "/druid/indexer/v1"
 def ctl(env, *words, want=CAN, environment=None, stdin=""):
     """Runs henge ctl; (stdout, stderr)."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("HENGE_")}
-    r = env.run([env.program("henge"), "ctl", *words], ok=False, env={**inherited, **(environment or {})}, cwd=env.dir, input=stdin)
+    r = env.run([env.program("henge"), "ctl", *words], ok=False, env={**inherited, "USER": "kim", **(environment or {})}, cwd=env.dir, input=stdin)
     check(r.returncode == want, f"henge ctl {' '.join(words)}: exit status {r.returncode}, want {want}\n{r.stdout[-2000:]}{r.stderr[-3000:]}")
     return r.stdout, r.stderr
 
@@ -84,6 +85,38 @@ REPORT = {"ingestionStatsAndErrors": {"taskId": "index_b", "type": "ingestionSta
 
 
 AWAY = "127.0.0.2:8083"  # nobody is there
+DEFAULT_RULES = [{"type": "loadForever", "tieredReplicants": {"hot": 1}, "useDefaultTierForNull": True}]
+RULES = [{"type": "loadByPeriod", "period": "P7D", "includeFuture": True, "tieredReplicants": {"cold": 1, "hot": 2}}, {"type": "loadByInterval", "interval": "2024-05-01/P1D", "namespace": "delivery",
+         "tieredReplicants": {"cold": 1}}, {"type": "dropForever", "namespace": ""}]
+HISTORY = [{"key": "ads", "type": "rules", "auditInfo": {"author": author, "identity": None, "comment": comment, "ip": ""}, "request": None, "payload": json.dumps(rules), "auditTime": at}
+           for author, comment, rules, at in (("kim", "a week on hot", RULES, "2024-06-02T00:00:00.000Z"), ("", "", [], "2024-06-01T00:00:00.000Z"))]
+NAMESPACES = [{"datasource": ds, "namespace": ns, "segments": 3, "rows": 37, "bytes": 6499000, "minTime": "2024-05-01T00:00:00.000Z", "maxTime": "2024-05-03T00:00:00.000Z", "metrics": metrics}
+              for ds, ns, metrics in (("ads", "conversions", ["conversions"]), ("ads", "delivery", ["clicks", "spend"]), ("clicks", "", []))]
+
+
+def version(day, ns, name, state, sums, **more):
+    start, end = f"2024-05-0{day}T00:00:00.000Z", f"2024-05-0{day + 1}T00:00:00.000Z"
+    return {"namespace": ns, "interval": f"{start}/{end}", "version": f"2024-06-0{name}T00:00:00.000Z", "visible": state == "SHOWN", "state": state, "created": f"2024-06-0{name}T00:00:01.000Z",
+            "published": f"2024-06-0{name}T00:00:02.000Z", "lastPublished": f"2024-06-0{name}T00:00:02.000Z", "segments": 2, "rows": 1234567, "bytes": 6500000, "sums": sums, "segmentsWithSums": 2,
+            "deletedSegments": 0, "deletedRows": 0, "complete": True, "publishes": 1, "publish": name, "task": "index_b", **more}
+
+
+VERSIONS = [version(1, "delivery", 2, "SHOWN", {"clicks": 9007199254740993, "spend": "1234567.250001"}), version(1, "delivery", 1, "UNUSED", {"clicks": 7, "spend": "3", "ratio": 0.5}),
+            version(1, "conversions", 1, "WAITING", {}), version(2, "delivery", 1, "DELETED", {}, segments=0, rows=0, bytes=0, published=None, created=None)]
+REVERT = {"publish": 17, "datasource": "ads", "namespace": "delivery", "segments": 4, "segmentsBefore": 3, "dryRun": False, "intervals": [
+    {"interval": "2024-05-01T00:00:00.000Z/2024-05-02T00:00:00.000Z", "from": "2024-06-02T00:00:00.000Z", "to": "2024-06-01T00:00:00.000Z", "rows": 10, "rowsBefore": 7, "segments": 3, "segmentsBefore": 3},
+    {"interval": "2024-05-02T00:00:00.000Z/2024-05-03T00:00:00.000Z", "from": None, "to": "2024-06-01T00:00:00.000Z", "rows": 5, "rowsBefore": 0, "segments": 1, "segmentsBefore": 0}]}
+
+
+def revert_state(state, served, reason=""):
+    return {"publish": 17, "datasource": "ads", "namespace": "delivery", "state": state, "segments": 4 if state == "WAITING" else 0, "served": served, "created": "2024-06-03T00:00:00.000Z",
+            "ended": None if state == "WAITING" else "2024-06-03T00:00:09.000Z", "reason": reason}
+
+
+def drain_state(name, state, segments, drain=None):
+    on = state.startswith("DRAIN") if drain is None else drain
+    return {"server": name, "drain": on, "state": state, "segments": segments, "bytes": segments * 1000000, "onlyCopies": segments // 2, "since": "2024-06-01T00:00:00.000Z" if on else None,
+            "author": "kim" if on else ""}
 
 
 def answers(port):
@@ -100,6 +133,25 @@ def answers(port):
             {"host": f"127.0.0.1:{port}", "tier": "hot", "type": "historical", "priority": 0, "currSize": 123456789012, "maxSize": 200000000000},
             {"host": AWAY, "tier": "cold", "type": "historical", "priority": 0, "currSize": 999, "maxSize": 1099511627776}]),
         f"GET {C}/tiers?simple": (200, {"hot": {"currSize": 123456789012, "maxSize": 200000000000}, "cold": {"currSize": 999, "maxSize": 1099511627776}}),
+        f"GET {C}/tiers": (200, ["cold", "hot"]),
+        f"GET {C}/drains": (200, [{"server": "h2", "host": AWAY, "since": "2024-06-01T00:00:00.000Z", "author": "kim"}]),
+        f"GET {C}/servers/h2/drain": (200, drain_state("h2", "DRAINING", 12)), f"GET {C}/servers/h1/drain": (200, drain_state("h1", "IN_SERVICE", 345)),
+        f"GET {C}/servers/127.0.0.1%3A{port}/drain": (200, drain_state("h1", "IN_SERVICE", 345)), f"POST {C}/servers/127.0.0.1%3A{port}/drain": (200, drain_state("h1", "DRAINING", 345)),
+        f"GET {C}/servers/h3/drain": (200, drain_state("h3", "DRAINED", 0)), f"GET {C}/servers/h4/drain": (200, drain_state("h4", "AWAY", 0, drain=True)),
+        f"POST {C}/servers/h1/drain": (200, drain_state("h1", "DRAINING", 345)), f"POST {C}/servers/h2/drain": (200, drain_state("h2", "IN_SERVICE", 12)),
+        f"GET {C}/servers/nix/drain": (404, {"error": 'there is no server "nix"; historicals that are up: h1, h2'}),
+        f"GET {C}/rules": (200, {"_default": DEFAULT_RULES, "ads": RULES}), f"GET {C}/rules/_default": (200, DEFAULT_RULES), f"GET {C}/rules/ads": (200, RULES),
+        f"GET {C}/rules/clicks": (200, []), f"POST {C}/rules/ads": (200, ""), f"POST {C}/rules/clicks": (200, ""), f"POST {C}/rules/_default": (200, ""),
+        f"GET {C}/rules/ads/history?count=25": (200, HISTORY), f"GET {C}/rules/history?count=25": (200, HISTORY), f"GET {C}/rules/clicks/history?count=1": (200, []),
+        f"GET {C}/namespaces": (200, NAMESPACES), f"GET {C}/namespaces?datasource=ads": (200, NAMESPACES[:2]), f"GET {C}/namespaces?datasource=nothing": (200, []),
+        f"GET {C}/datasources/ads/versions": (200, VERSIONS), f"GET {C}/datasources/ads/versions?namespace=delivery&interval=2024-05-01%2FP1D": (200, VERSIONS[:2]),
+        f"GET {C}/datasources/nix/versions": (404, {"error": 'there is no datasource "nix": nothing was ever published to it'}),
+        f"POST {C}/datasources/ads/revert": (200, {**REVERT, "publish": None, "dryRun": True}), f"GET {C}/datasources/ads/revert/17": (200, revert_state("WAITING", 3)),
+        f"GET {C}/datasources/ads/revert/16": (200, {**revert_state("VISIBLE", 0), "publish": 16}),
+        f"GET {C}/datasources/ads/revert/15": (200, {**revert_state("GIVEN_UP", 0, "segment x, which was to come back, was marked unused or deleted"), "publish": 15}),
+        f"DELETE {C}/datasources/ads/revert/17": (200, revert_state("GIVEN_UP", 0, "cancelled by an operator")),
+        f"POST {C}/cleanup": (200, {"segments": 12, "bytes": 123456789, "datasources": {"ads": {"segments": 12, "bytes": 123456789}}, "examples": [f"ads_{i}" for i in range(10)], "olderThan": "P30D",
+                                    "keepVersions": 2, "more": False, "dryRun": True}),
         f"GET {C}/datasources": (200, ["ads", "clicks"]),
         f"GET {C}/datasources?simple": (200, [{"name": n, "properties": {"segments": {
             "count": k, "size": size, "minTime": "2024-05-01T00:00:00.000Z", "maxTime": "2024-05-03T00:00:00.000Z"}}} for n, k, size in (("ads", 3, 6500000), ("clicks", 12, 400))]),
@@ -185,6 +237,16 @@ def test_wrong_words(env):
         (["query", "nowhere.json"], "there is no file nowhere.json"), (["query", broken], f"{broken} is not JSON: "), (["query", "-"], "standard input is empty"),
         (["supervisor", "submit", broken], f"{broken} is not JSON: "), (["tasks", "submit", "nowhere.json"], "there is no file nowhere.json"),
         (["supervisor", "reset", "a", "--offsets", "0:5"], "--offsets wants PARTITION=OFFSET"), (["supervisor", "reset", "a", "--offsets", "0=1,0=2"], "names partition 0 twice"),
+        (["rules", "check", broken], f"{broken} is not JSON: "), (["rules", "check", write(env, "r1.json", [{"type": "loadByPeriod", "period": "P7X"}])], "r1.json: $[0].period: period \"P7X\" is not"),
+        (["rules", "set", "ads", write(env, "r2.json", {"type": "loadForever"})], "r2.json: $: "), (["rules", "check", write(env, "r3.json", [{"type": "loadAlways"}])], "$[0].type: there is no rule type"),
+        (["rules", "set", "_default", write(env, "r4.json", [])], "the default rules cannot be empty"), (["rules", "set", "ads"], "it wants DATASOURCE FILE"),
+        (["rules", "history", "--limit", "0"], "--limit wants a number of 1 or more"), (["rules"], "rules: which command? There are show, check, set, history"),
+        (["versions"], "it wants DATASOURCE"), (["versions", "ads", "--interval", "May"], "--interval: "), (["revert", "ads"], "it wants --intervals"), (["revert", "ads", "--intervals", ","], "--intervals: "),
+        (["revert", "ads", "--intervals", "2024-05-01/P1D", "--version", "v", "--before", "2024-06-01"], "exclude each other"),
+        (["revert", "ads", "--intervals", "2024-05-01/P1D", "--before", "noon"], "--before: "), (["revert", "ads", "--cancel"], "--cancel wants --publish ID"),
+        (["revert", "ads", "--publish", "1", "--version", "v"], "--version is for a new one"), (["drain", "h1", "--undo", "--wait"], "nothing to --wait for"), (["drian", "h1"], "did you mean drain?"),
+        (["cleanup", "--older-than", "long"], "--older-than: "), (["cleanup", "--keep", "-1"], "--keep wants a number of 0 or more"), (["token"], "it wants NAME"),
+        (["token", "a b"], "a name has 1 to 63"), (["token", "ann", "--role", "root"], "--role is read or admin"),
         (["completion", "zsh"], '"zsh" cannot be completed'), (["lag", "--kafka", "k:1"], "not a setting of henge ctl"),
     ]
     for words, message in cases:
@@ -228,6 +290,14 @@ def test_bash_completion(env):
     check_equal(offered(f"{henge} ctl lag --format "), ["table", "json"], "values of an option")
     check_equal(offered(f"{henge} ctl tasks list --datasource c"), ["clicks"], "an option's datasources")
     check_equal(offered(f"{henge} ctl query comp"), ["completion.bash"], "files")
+    check(AWAY in offered(f"{henge} ctl drain "), "servers")
+    check_equal(offered(f"{henge} ctl rules "), ["show", "check", "set", "history"], "rules")
+    check_equal(offered(f"{henge} ctl rules set "), ["ads", "clicks"], "datasources of rules set")
+    check_equal(offered(f"{henge} ctl rules set ads comp"), ["completion.bash"], "the file of rules set")
+    check_equal(offered(f"{henge} ctl rules set ads completion.bash "), [], "behind the file of rules set")
+    check_equal(offered(f"{henge} ctl revert "), ["ads", "clicks"], "datasources of revert")
+    check_equal(offered(f"{henge} ctl revert ads --int"), ["--intervals"], "options of revert")
+    check_equal(offered(f"{henge} ctl token ann --role "), ["read", "admin"], "roles of token")
     check_equal(offered(f"{henge} broker "), [], "other roles")
     server.close()
     check_equal(offered(f"{henge} ctl segments "), [], "names that nobody can tell")
@@ -243,6 +313,15 @@ OUTPUTS = [
     ("supervisor", "suspend", "ads@delivery"), ("supervisor", "resume", "ads@delivery"), ("supervisor", "submit", "spec.json"), ("supervisor", "terminate", "ads@delivery", "--yes"),
     ("supervisor", "terminate", "ads@delivery", "--dry-run"), ("supervisor", "reset", "ads@delivery", "--yes"), ("supervisor", "reset", "ads@delivery", "--dry-run"),
     ("supervisor", "reset", "ads@delivery", "--offsets", "0=5,10=0", "--yes"), ("supervisor", "reset", "ads@delivery", "--offsets=1=7", "--dry-run"),
+    ("rules", "show"), ("rules", "show", "ads"), ("rules", "show", "clicks"), ("rules", "check", "rules.json"), ("rules", "check", "rules.json", "--datasource", "ads"),
+    ("rules", "check", "none.json", "--datasource", "clicks"), ("rules", "set", "ads", "rules.json", "--dry-run"), ("rules", "set", "ads", "rules.json", "--yes", "--comment", "more\ncold"),
+    ("rules", "set", "clicks", "none.json", "--yes"), ("rules", "set", "_default", "rules.json", "--dry-run"), ("rules", "history"), ("rules", "history", "ads"),
+    ("rules", "history", "clicks", "--limit", "1"),
+    ("namespaces",), ("namespaces", "ads"), ("versions", "ads"), ("versions", "ads", "--namespace", "delivery", "--interval", "2024-05-01/P1D"),
+    ("revert", "ads", "--namespace", "delivery", "--intervals", "2024-05-01/P1D,2024-05-02/2024-05-03", "--dry-run"), ("revert", "ads", "--publish", "17"), ("revert", "ads", "--publish", "16"),
+    ("revert", "ads", "--publish", "16", "--wait"), ("revert", "ads", "--publish", "17", "--cancel", "--dry-run"), ("revert", "ads", "--publish", "17", "--cancel", "--yes"),
+    ("drain", "h2"), ("drain", "h3"), ("drain", "h3", "--wait"), ("drain", "h4"), ("drain", "h1", "--dry-run"), ("drain", "h1", "--yes"), ("drain", "h1", "--undo"), ("drain", "h2", "--undo"),
+    ("cleanup", "--dry-run"), ("cleanup", "ads", "--older-than", "P7D", "--keep", "0", "--dry-run"),
     ("tasks", "submit", "spec.json"), ("tasks", "submit", "spec.json", "--wait"), ("tasks", "stop", "index_a", "--yes"), ("tasks", "stop", "index_a", "--dry-run"),
 ]
 
@@ -250,6 +329,8 @@ OUTPUTS = [
 def test_outputs(env):
     server = fake(env)
     write(env, "spec.json", SPEC)
+    write(env, "rules.json", [{"type": "loadByInterval", "interval": "2024-05-02/P1D", "tieredReplicants": {"icy": 1, "cold": 2}}, {"type": "dropForever"}, {"type": "loadForever"}])
+    write(env, "none.json", [])
     text = {"table": "", "json": ""}
     for words in OUTPUTS:
         for f in text:
@@ -264,6 +345,13 @@ def test_outputs(env):
     for verb, times in (("resetOffsets", 2), ("reset", 2), ("terminate", 2), ("suspend", 2), ("resume", 2)):
         check_equal(len(server.asked(f"POST {I}/supervisor/ads%40delivery/{verb}")), times, f"requests to {verb}, once a format; none by --dry-run")
     check_equal(len(server.asked(f"POST {I}/task/index_a/shutdown")), 2, "requests to stop a task")
+    check_equal(len(server.asked(f"POST {C}/rules/ads")), 2, "rules set, once a format; none by --dry-run")
+    check_equal(server.asked(f"POST {C}/servers/h1/drain"), ['{"drain":true}'] * 2, "what drain sends")
+    check_equal(server.asked(f"POST {C}/servers/h2/drain"), ['{"drain":false}'] * 2, "what drain --undo sends")
+    check_equal(len(server.asked(f"DELETE {C}/datasources/ads/revert/17")), 2, "reverts cancelled")
+    check_equal({json.loads(b)["dryRun"] for b in server.asked(f"POST {C}/datasources/ads/revert") + server.asked(f"POST {C}/cleanup")}, {True}, "a dry run only asks for dry runs")
+    check_equal(json.loads(server.asked(f"POST {C}/datasources/ads/revert")[0])["intervals"], ["2024-05-01T00:00:00.000Z/2024-05-02T00:00:00.000Z", "2024-05-02T00:00:00.000Z/2024-05-03T00:00:00.000Z"],
+                "intervals to revert")
     check_equal(server.asked(f"POST {I}/supervisor"), [json.dumps(SPEC)] * 2, "the spec goes as it stands")
     out, _ = ctl(env, "tasks", "status", "index_c", "--url", server.url, want=CANNOT)
     check("no file matches" in out and "FAILED" in out, f"a task that failed: {out}")
@@ -322,10 +410,12 @@ def test_asking_first(env):
     """What destroys does nothing without --yes where there is no terminal, and asks where there is one."""
     server = fake(env)
     url = {"HENGE_CTL_URL": server.url}
-    for words in (("supervisor", "reset", "ads@delivery"), ("supervisor", "terminate", "ads@delivery"), ("tasks", "stop", "index_a")):
+    rules = write(env, "rules.json", [])
+    for words in (("supervisor", "reset", "ads@delivery"), ("supervisor", "terminate", "ads@delivery"), ("tasks", "stop", "index_a"), ("rules", "set", "ads", rules), ("drain", "h1"), ("cleanup",),
+                  ("revert", "ads", "--intervals", "2024-05-01/P1D"), ("revert", "ads", "--publish", "17", "--cancel")):
         out, err = ctl(env, *words, want=WRONG, environment=url)
-        check(out == "" and "this would " in err and "--yes does it, --dry-run only says it" in err, f"{words}: {out!r} {err!r}")
-    check(not any(r.startswith("POST") for r, _ in server.requests), f"nothing is done unasked: {server.requests}")
+        check("this would " in err and "--yes does it, --dry-run only says it" in err, f"{words}: {out!r} {err!r}")
+    check(not any(not r.startswith("GET") and '"dryRun":true' not in body.replace(" ", "") for r, body in server.requests), f"nothing is done unasked: {server.requests}")
     for reply, want in (("n\n", CANNOT), ("\n", CANNOT), ("yes\n", CAN)):
         master, slave = pty.openpty()
         os.write(master, reply.encode())
@@ -346,9 +436,11 @@ def test_no_such(env):
             (("supervisor", "suspend", "nix"), 'there is no supervisor "nix"'), (("supervisor", "reset", "nix", "--yes"), 'there is no supervisor "nix"'), (("lag", "nix"), 'there is no supervisor "nix"'),
             (("supervisor", "terminate", "nix", "--dry-run"), 'there is no supervisor "nix"'), (("tasks", "stop", "nix"), 'there is no task "nix"; there are index_a, index_w, index_b, index_c'),
             (("tasks", "status", "nix"), 'there is no task "nix"'), (("tasks", "stop", "index_b", "--yes"), "task index_b has ended already: SUCCESS"),
-            (("segments", "nothing"), 'there is no datasource "nothing"; there are ads, clicks')):
+            (("segments", "nothing"), 'there is no datasource "nothing"; there are ads, clicks'), (("namespaces", "nothing"), 'there is no datasource "nothing"; there are ads, clicks'),
+            (("versions", "nix"), 'there is no datasource "nix": nothing was ever published to it'), (("drain", "nix"), 'there is no server "nix"; historicals that are up: h1, h2'),
+            (("revert", "ads", "--publish", "16", "--cancel", "--yes"), "does not wait any more")):
         out, err = ctl(env, *words, "--url", server.url, want=CANNOT)
-        check(out == "" and message in err, f"{words}: {message!r} is not in {err!r}")
+        check((out == "" or "--cancel" in words) and message in err, f"{words}: {message!r} is not in {err!r}")
     server.answers.update({f"GET {I}/supervisor": (200, []), f"GET {I}/supervisor?full": (200, []), f"GET {I}/tasks": (200, []), f"GET {C}/datasources?simple": (200, [])})
     check("there is none at all" in ctl(env, "supervisor", "get", "nix", "--url", server.url, want=CANNOT)[1], "no supervisors")
     for words, message in ((("supervisor", "list"), "no supervisors; henge ctl supervisor submit FILE starts one\n"), (("tasks", "list"), "no tasks; henge ctl tasks submit FILE starts one\n")):
@@ -363,7 +455,8 @@ def test_servers_that_fail(env):
             ((500, {"error": "disk on fire"}), (f"the coordinator at {server.url} failed (status 500): disk on fire",)),
             ((500, "<html>oops</html>"), ("failed (status 500)\n",)),
             ((400, {"error": "no"}), ("the coordinator refused this: no",)),
-            ((401, ""), ("does not let you do this (status 401)", "for the right to tiers")),
+            ((401, {"error": "Unauthorized", "errorMessage": "this server wants a token"}), (f"the coordinator at {server.url} does not know who you are (status 401): this server wants a token", "HENGE_TOKEN")),
+            ((409, {"error": "a revert waits"}), ("refused this as things are now: a revert waits",)),
             ((403, {"error": "read only"}), ("does not let you do this (status 403): read only",)),
             ((503, {"error": "the metadata store is away"}), ("cannot answer now (status 503): the metadata store is away", "henge ctl status")),
             ((429, {"errorMessage": "too many", "error": "x"}), ("cannot answer now (status 429): too many",)),
@@ -472,6 +565,154 @@ def test_real_outputs(env):
     run("supervisor", "list", "table-only")
     golden("real.txt", "".join(seen))
     check_equal(server.terminate(), 0, "exit status after SIGTERM")
+
+
+def batch(env, name, namespace, days, factor):
+    """A task file: 20 events a day, clicks 0..19 times factor."""
+    lines = "".join(json.dumps({"t": f"2024-05-0{d}T0{i % 7}:00:00Z", "country": "DE" if i % 3 else "FR", "clicks": i * factor, "spend": i / 4}) + "\n" for d in days for i in range(20))
+    schema = {"dataSource": "ads", "namespace": namespace, "timestampSpec": {"column": "t"}, "dimensionsSpec": {"dimensions": ["country"]},
+              "metricsSpec": [{"type": "longSum", "name": "clicks", "fieldName": "clicks"}, {"type": "decimalSum", "name": "spend", "fieldName": "spend"}],
+              "granularitySpec": {"type": "uniform", "segmentGranularity": "DAY", "queryGranularity": "HOUR", "rollup": True}}
+    return write(env, name, {"type": "index_parallel", "spec": {"dataSchema": schema, "ioConfig": {"type": "index_parallel", "inputFormat": {"type": "json"}, "inputSource": {"type": "inline", "data": lines}}}})
+
+
+CLICKS = {"queryType": "timeseries", "dataSource": "ads", "intervals": ["2024-05-01/P7D"], "granularity": "day", "aggregations": [{"type": "longSum", "name": "clicks", "fieldName": "clicks"}]}
+
+
+def clicks(server, **context):
+    return [r["result"]["clicks"] for r in server.query({**CLICKS, "context": {"skipEmptyBuckets": True, **context}})]
+
+
+def test_real_versions(env):
+    """Two namespaces, a day that is rewritten, reverted and brought forward again, rules, clean-up: what ctl prints and what queries see."""
+    server = Server(env, "standalone", {"coordinator.period": "200ms"})
+    url, seen = {"HENGE_CTL_URL": f"127.0.0.1:{server.port}"}, []
+
+    def run(*words, want=CAN, formats=("table", "json")):
+        for f in formats:
+            out, err = ctl(env, *words, "--format", f, want=want, environment=url)
+            seen.append(normal(server, env, "no Kafka", f"$ henge ctl {' '.join(words)} --format {f}\n{out}" + "".join(f"(stderr) {line}\n" for line in err.splitlines())) + "\n")
+        return out
+
+    def states():
+        return [(v["namespace"], v["interval"][8:10], v["state"]) for v in json.loads(ctl(env, "versions", "ads", "--format=json", environment=url)[0])]
+
+    for name, namespace, days, factor in (("a.json", "delivery", (1, 2), 1), ("b.json", "delivery", (2,), 10), ("c.json", "conversions", (2,), 100)):
+        env_file = batch(env, name, namespace, days, factor)
+        ctl(env, "tasks", "submit", env_file, "--wait", environment=url)
+        wait_until(f"{name} to be visible", lambda: not any(s == "WAITING" for _, _, s in states()), 60, process=server.process)
+    check_equal(clicks(server), [190, 1900 + 19000], "clicks before")
+    run("namespaces")
+    run("versions", "ads")
+    out = run("revert", "ads", "--namespace", "delivery", "--intervals", "2024-05-02/P1D", "--dry-run")
+    check_equal(json.loads(out)["intervals"][0]["rows"], 14, "rows that come back")
+    check_equal(clicks(server), [190, 1900 + 19000], "a dry run changes nothing")
+    run("revert", "ads", "--namespace", "delivery", "--intervals", "2024-05-02/P1D", "--yes", "--wait", formats=("table",))
+    check_equal(clicks(server), [190, 190 + 19000], "clicks after the revert")
+    run("versions", "ads", "--namespace", "delivery", "--interval", "2024-05-02/P1D")
+    newest = max(v["version"] for v in json.loads(ctl(env, "versions", "ads", "--namespace", "delivery", "--format=json", environment=url)[0]))
+    ctl(env, "revert", "ads", "--namespace", "delivery", "--intervals", "2024-05-02/P1D", "--version", newest, "--yes", "--wait", environment=url)
+    check_equal(clicks(server), [190, 1900 + 19000], "clicks after going forward again")
+    ctl(env, "revert", "ads", "--namespace", "delivery", "--intervals", "2024-05-02/P1D", "--before", newest, "--yes", "--wait", environment=url)
+    check_equal(clicks(server), [190, 190 + 19000], "clicks before a time")
+    run("revert", "ads", "--namespace", "delivery", "--intervals", "2024-05-02/P1D", "--before", newest, "--yes")
+    for words in (("revert", "ads", "--intervals", "2024-05-02/P1D", "--yes"), ("revert", "ads", "--namespace", "delivery", "--intervals", "2024-05-02/P1D", "--version", "v9", "--yes"),
+                  ("revert", "ads", "--namespace", "delivery", "--intervals", "2024-05-02/P1D", "--before", "2020-01-01", "--yes"), ("revert", "ads", "--publish", "999"),
+                  ("versions", "ads", "--namespace", "nix"), ("drain", "nix")):
+        run(*words, want=CANNOT, formats=("table",))
+    write(env, "rules.json", [{"type": "loadByInterval", "interval": "2024-05-02/P1D", "tieredReplicants": {"_default_tier": 1}}, {"type": "loadForever", "tieredReplicants": {"_default_tier": 1, "icy": 0}}])
+    write(env, "icy.json", [{"type": "loadForever", "tieredReplicants": {"icy": 2}}])
+    run("rules", "show")
+    run("rules", "check", "icy.json", "--datasource", "ads")
+    run("rules", "set", "ads", "rules.json", "--yes", "--comment", "as it was", formats=("table",))
+    run("rules", "show", "ads")
+    run("rules", "history")
+    run("cleanup", "ads", "--older-than", "PT0S", "--dry-run")
+    run("cleanup", "ads", "--older-than", "PT0S", "--keep", "0", "--yes", formats=("table",))
+    run("versions", "ads", "--namespace", "delivery", "--interval", "2024-05-02/P1D", formats=("table",))
+    run("revert", "ads", "--namespace", "delivery", "--intervals", "2024-05-02/P1D", "--version", newest, "--yes", want=CANNOT, formats=("table",))
+    golden("real-versions.txt", "".join(seen))
+    # Druid's own shapes, and what is written down.
+    status, _, body = server.request("POST", f"{C}/rules/ads", [{"type": "loadForever", "tieredReplicants": {"_default_tier": 1}}], headers={"X-Druid-Author": "lee", "X-Druid-Comment": "by hand"})
+    check_equal((status, body), (200, ""), "setting rules, as Druid answers")
+    check_equal(server.get(f"{C}/rules/ads?full"), server.get(f"{C}/rules/ads") + server.get(f"{C}/rules/_default"), "own rules, then the defaults")
+    check_equal(server.get(f"{C}/rules/nobody"), [], "rules of a datasource without any")
+    entry = server.get(f"{C}/rules/ads/history?count=1")[0]
+    check_equal((entry["key"], entry["type"], entry["auditInfo"]["author"], entry["auditInfo"]["comment"], json.loads(entry["payload"])), ("ads", "rules", "lee", "by hand", server.get(f"{C}/rules/ads")), "history")
+    check_equal([e["auditInfo"]["comment"] for e in server.get(f"{C}/rules/history?interval=2020-01-01_2100-01-01")], ["as it was", "by hand"], "history by time, the oldest first")
+    for path, body, message in (
+            ("rules/ads", [{"type": "loadByPeriod"}], "$[0].period"), ("rules/ads", {}, "$: "), ("rules/_default", [], "cannot be empty"), ("datasources/ads/revert", {"intervals": []}, "$.intervals: expected 1 to"),
+            ("datasources/ads/revert", {"intervals": ["May"]}, "$.intervals[0]: "), ("datasources/ads/revert", {"intervals": ["2024-05-01/P1D"], "before": "noon", "namespace": "delivery"}, "$.before: "),
+            ("datasources/ads/revert", {"intervals": ["2024-05-01/P1D"], "before": "2024", "version": "v"}, "exclude each other"), ("cleanup", {}, "$.olderThan"),
+            ("cleanup", {"olderThan": "P1D", "keepVersions": -1}, "$.keepVersions: "), (f"servers/127.0.0.1:{server.port}/drain", {}, "$.drain")):
+        status, _, answer = server.request("POST", f"{C}/{path}", body)
+        check(status == 400 and message in answer["error"], f"POST {path} {body}: {status} {answer}")
+    for query in ("count=0", "count=x", "interval=May"):
+        check_equal(server.request("GET", f"{C}/rules/history?{query}")[0], 400, query)
+    check_equal(server.terminate(), 0, "exit status after SIGTERM")
+
+
+def test_tokens(env):
+    """Who may do what: nobody without a token but the probes, readers look and query, admins change."""
+    users, lines, tokens = env.path("users"), [], {}
+    for name, role in (("ann", "admin"), ("rob", "read")):
+        made = json.loads(ctl(env, "token", name, "--role", role, "--format=json")[0])
+        lines.append(made["line"])
+        tokens[name] = made["token"]
+        check(made["token"] not in made["line"], "the line holds a hash")
+    out, err = ctl(env, "token", "x")
+    check(re.fullmatch(r"x read sha256:[0-9a-f]{64}\n", out) and "hgt_" in err and "hgt_" not in out, f"{out!r} {err!r}")
+    write(env, "users", "# who may\n" + "\n".join(lines) + "\n")
+    server = Server(env, "standalone", {"http.auth.file": users}, start=False)
+    server.start(healthy=False)
+    server.wait_healthy()
+    server.wait_ready()
+
+    def status(method, path, who=None, body=None, basic=False):
+        token = tokens.get(who, who)
+        value = token and ("Basic " + base64.b64encode(f"{who}:{token}".encode()).decode() if basic else "Bearer " + token)
+        return server.request(method, path, body, headers={"Authorization": value} if value else {})
+
+    for path in ("/status/health", "/status/ready", "/status/selfDiscovered"):
+        check_equal(status("GET", path)[0], 200, f"{path} is open")
+    for who, want in ((None, 401), ("hgt_wrong", 401), ("rob", 200), ("ann", 200)):
+        for method, path, body in (("GET", "/status", None), ("GET", "/metrics", None), ("GET", f"{C}/servers", None), ("POST", "/druid/v2", CLICKS),
+                                   ("GET", f"{I}/supervisor", None)):
+            got, headers, answer = status(method, path, who, body)
+            check_equal(got, want, f"{who}: {method} {path}: {answer}")
+            if got == 401:
+                check_equal(headers["WWW-Authenticate"], 'Basic realm="henge"', "401")
+                check(set(answer) == {"error", "errorMessage", "errorClass", "host"} and answer["error"] == "Unauthorized", f"401 in Druid's shape: {answer}")
+    check_equal(status("GET", "/status", "rob", basic=True)[0], 200, "NAME:TOKEN by Basic")
+    rules = [{"type": "loadForever", "tieredReplicants": {"_default_tier": 1}}]
+    for who, want in ((None, 401), ("rob", 403), ("ann", 200)):
+        check_equal(status("POST", f"{C}/rules/ads", who, rules)[0], want, f"{who} sets rules")
+        check_equal(status("DELETE", f"{C}/datasources/ads", who)[0], want, f"{who} drops a datasource")
+        check_equal(status("POST", f"{I}/supervisor/terminateAll", who)[0], want, f"{who} terminates supervisors")
+    check_equal(status("DELETE", "/druid/v2/some-query", "rob")[0] in (200, 202, 404), True, "readers may cancel queries")
+    check_equal(status("GET", f"{C}/rules/ads/history?count=1", "rob")[2][0]["auditInfo"]["author"], "ann", "who did it is who was let in")
+    url = {"HENGE_CTL_URL": f"127.0.0.1:{server.port}"}
+    _, err = ctl(env, "servers", want=CANNOT, environment=url)
+    check("does not know who you are (status 401)" in err and "HENGE_TOKEN" in err, err)
+    check("127.0.0.1" in ctl(env, "servers", environment={**url, "HENGE_TOKEN": tokens["rob"]})[0], "servers with a token")
+    write(env, "rules.json", rules)
+    _, err = ctl(env, "rules", "set", "ads", "rules.json", "--yes", "--token", tokens["rob"], want=CANNOT, environment=url)
+    check("does not let you do this (status 403): rob may look and query, and this would change something" in err and "for the right to rules set" in err, err)
+    ctl(env, "rules", "set", "ads", "rules.json", "--yes", environment={**url, "HENGE_TOKEN": tokens["ann"]})
+    check(tokens["ann"] not in ctl(env, "--check-config", environment={"HENGE_TOKEN": tokens["ann"]})[0], "a token is not printed")
+    # The file is read again; one that is wrong changes nothing.
+    write(env, "users", lines[0] + "\nwhat is this\n")
+    wait_until("the log to tell of the file", lambda: "tokens not read, those known stay in force" in server.log_text(), 20, process=server.process)
+    check_equal(status("GET", "/status", "rob")[0], 200, "those known stay")
+    write(env, "users", lines[0] + "\n")
+    wait_until("rob to be shut out", lambda: status("GET", "/status", "rob")[0] == 401, 20, process=server.process)
+    check_equal(status("GET", "/status", "ann")[0], 200, "ann stays")
+    check(not any(t in server.log_text() for t in tokens.values()), "no token is in the log")
+    check_equal(server.terminate(), 0, "exit status after SIGTERM")
+    write(env, "users", "")
+    server.start(healthy=False)
+    wait_until("the server to refuse a file without tokens", lambda: not server.process.running(), 20)
+    check("there is no token in it" in server.log_text(), server.log_text()[-500:])
 
 
 harness.main(globals())
