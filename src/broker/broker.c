@@ -13,6 +13,8 @@
 #include "base/metrics.h"
 
 #define MAX_ANSWER ((size_t)1 << 30)
+#define MAX_SPANS 1000000           /* segments whose rows' times are remembered: about 200 bytes each */
+#define EARLY_BODY ((size_t)16 << 20) /* a longer query that waits is known by its id only once it is parsed: the loop is not to be kept so long */
 
 /* ---- the list of queries at work ---- */
 
@@ -49,18 +51,41 @@ static void delist(struct hg_running *r)
     pthread_mutex_unlock(&b->mu);
 }
 
-static void cancel_locked(struct hg_running *r)
+/* True: it still waited, and whoever calls answers it now; its turn in the queue only clears it away. */
+static bool cancel_locked(struct hg_running *r)
 {
     r->cancelled = true;
     hg_scatter_wake(r);
+    if (r->state != HG_RUN_WAITS) return false;
+    r->state = HG_RUN_ANSWERED;
+    return true;
+}
+
+static void answer_cancelled(struct hg_running *r)
+{
+    struct hg_err err;
+    (void)hg_fail(&err, HG_E_CANCELLED, "Query cancelled");
+    hg_metric_add(HG_M_query_errors, hg_rc_name(HG_E_CANCELLED), 1);
+    hg_http_reply_query_error(r->rq, &err);
 }
 
 static void on_gone(void *arg)
 {
     struct hg_running *r = arg;
     pthread_mutex_lock(&r->b->mu);
-    cancel_locked(r);
+    bool waited = cancel_locked(r);
     pthread_mutex_unlock(&r->b->mu);
+    if (waited) answer_cancelled(r); /* nobody reads it, but every request is answered once */
+}
+
+/* Its turn has come; false: it was answered while it waited. */
+static bool begin(struct hg_running *r)
+{
+    pthread_mutex_lock(&r->b->mu);
+    bool works = r->state == HG_RUN_WAITS;
+    if (works) r->state = HG_RUN_WORKS;
+    pthread_mutex_unlock(&r->b->mu);
+    return works;
 }
 
 /* ---- one query ---- */
@@ -91,20 +116,32 @@ static enum hg_rc prepare(struct hg_running *r, const struct hg_query **q, struc
     return HG_OK;
 }
 
-static void set_context_header(struct hg_running *r, const struct hg_scatter_result *res)
+static void put_missing(struct hg_buf *b, const struct hg_scatter_result *res)
 {
-    if (!res->n_missing) {
-        hg_http_set_header(r->rq, "X-Druid-Response-Context", "{}");
-        return;
+    hg_buf_printf(b, "\"partial\":true,\"missingSegmentsCount\":%zu,\"missingSegments\":[", res->n_missing);
+    for (size_t i = 0; i < res->n_missing && b->len < 6000; i++) { /* headers are short; the count tells of the rest */
+        if (i) hg_buf_putc(b, ',');
+        hg_buf_json_str(b, hg_str_of(res->missing[i]));
     }
+    hg_buf_putc(b, ']');
+}
+
+static void put_profile(struct hg_buf *b, const struct hg_scatter_result *res)
+{
+    hg_buf_printf(b, "\"profile\":{\"segments\":{\"considered\":%u,\"prunedByShard\":%u,\"prunedByEntity\":%u,\"asked\":%u}", res->considered, res->by_shard, res->by_entity, res->segments);
+    hg_buf_printf(b, ",\"requests\":%u,\"hedged\":%u,\"batches\":%u,\"rowsScanned\":%lld,\"cpuMicros\":%lld}", res->requests, res->hedged, res->batches, (long long)res->rows_scanned,
+                  (long long)res->cpu_us);
+}
+
+static void set_context_header(struct hg_running *r, const struct hg_query *q, const struct hg_scatter_result *res)
+{
     struct hg_buf b;
     hg_buf_init(&b, 8192);
-    hg_buf_printf(&b, "{\"partial\":true,\"missingSegmentsCount\":%zu,\"missingSegments\":[", res->n_missing);
-    for (size_t i = 0; i < res->n_missing && b.len < 6000; i++) { /* headers are short; the count tells of the rest */
-        if (i) hg_buf_putc(&b, ',');
-        hg_buf_json_str(&b, hg_str_of(res->missing[i]));
-    }
-    hg_buf_puts(&b, "]}");
+    hg_buf_putc(&b, '{');
+    if (q->ctx.profile) put_profile(&b, res);
+    if (q->ctx.profile && res->n_missing) hg_buf_putc(&b, ',');
+    if (res->n_missing) put_missing(&b, res);
+    hg_buf_putc(&b, '}');
     hg_buf_u8(&b, 0);
     if (!b.failed) hg_http_set_header(r->rq, "X-Druid-Response-Context", (const char *)b.p);
     hg_buf_free(&b);
@@ -118,7 +155,7 @@ static enum hg_rc answer(struct hg_running *r, const struct hg_query *q, struct 
     enum hg_rc rc = hg_query_finish(q, res.merged, &r->exec, pretty && strcmp(pretty, "false") != 0, out, err);
     hg_partial_free(res.merged);
     if (!rc) rc = hg_buf_check(out, "answer", err);
-    if (!rc) set_context_header(r, &res);
+    if (!rc) set_context_header(r, q, &res);
     return rc;
 }
 
@@ -129,14 +166,18 @@ static void run_query(void *arg)
     struct hg_err err = {HG_OK, ""};
     struct hg_buf out;
     hg_buf_init(&out, MAX_ANSWER);
-    int64_t begin = hg_clock_mono_ns();
+    int64_t begun = hg_clock_mono_ns();
+    if (!begin(r)) {
+        delist(r);
+        return;
+    }
     hg_metric_add(HG_M_query_active, NULL, 1);
     enum hg_rc rc = prepare(r, &q, &err);
     if (!rc) rc = answer(r, q, &out, &err);
     const char *type = q ? hg_query_type_name(q->type) : "invalid";
     hg_metric_add(HG_M_query_active, NULL, -1);
     hg_metric_add(HG_M_queries, type, 1);
-    hg_metric_observe_ms(HG_M_query_ms, type, (double)(hg_clock_mono_ns() - begin) / 1e6);
+    hg_metric_observe_ms(HG_M_query_ms, type, (double)(hg_clock_mono_ns() - begun) / 1e6);
     if (rc) {
         err.rc = rc;
         hg_metric_add(HG_M_query_errors, hg_rc_name(rc), 1);
@@ -163,6 +204,14 @@ static void refuse(struct hg_http_req *rq, enum hg_rc rc, const char *why)
     hg_http_reply_query_error(rq, &err);
 }
 
+/* A free thread parses the query at once; one that must wait is to be found by its id meanwhile. */
+static void know_id_early(struct hg_broker *b, struct hg_running *r)
+{
+    struct hg_str body = hg_http_body(r->rq);
+    if (body.len > EARLY_BODY || hg_pool_busy(b->pool) < hg_pool_threads(b->pool)) return;
+    if (hg_early_query_id(body, r->early_id)) r->id = r->early_id;
+}
+
 static void post_query(void *arg, struct hg_http_req *rq)
 {
     struct hg_broker *b = arg;
@@ -183,6 +232,7 @@ static void post_query(void *arg, struct hg_http_req *rq)
         refuse(rq, HG_E_NOMEM, "no memory for a query");
         return;
     }
+    know_id_early(b, r);
     if (!enlist(b, r)) {
         hg_arena_free(r->arena);
         free(r);
@@ -192,6 +242,10 @@ static void post_query(void *arg, struct hg_http_req *rq)
     hg_http_on_gone(rq, on_gone, r);
     struct hg_err err;
     if (hg_pool_submit(b->pool, 0, run_query, r, &err)) {
+        if (!begin(r)) { /* cancelled already */
+            delist(r);
+            return;
+        }
         hg_metric_add(HG_M_query_errors, "BUSY", 1);
         (void)hg_fail(&err, HG_E_LIMIT, "The broker's queue of %zu queries is full; try again later", b->opt.max_queued);
         hg_http_reply_capacity_error(rq, &err);
@@ -203,10 +257,15 @@ static void delete_query(void *arg, struct hg_http_req *rq)
 {
     struct hg_broker *b = arg;
     const char *id = hg_http_param(rq, "id");
-    pthread_mutex_lock(&b->mu);
-    for (struct hg_running *r = b->first; r; r = r->next)
-        if (r->id && strcmp(r->id, id) == 0) cancel_locked(r);
-    pthread_mutex_unlock(&b->mu);
+    for (bool again = true; again;) { /* answering is done outside the mutex; only this thread, the loop's, clears queries away */
+        struct hg_running *waited = NULL;
+        pthread_mutex_lock(&b->mu);
+        for (struct hg_running *r = b->first; r && !waited; r = r->next)
+            if (r->id && strcmp(r->id, id) == 0 && cancel_locked(r)) waited = r;
+        pthread_mutex_unlock(&b->mu);
+        if (waited) answer_cancelled(waited);
+        again = waited != NULL;
+    }
     hg_http_reply(rq, 202, NULL, NULL);
 }
 
@@ -217,8 +276,12 @@ enum hg_rc hg_broker_new(struct hg_view *view, struct hg_wire_client *wire, stru
     b->view = view;
     b->wire = wire;
     b->opt = *o;
-    enum hg_rc rc = hg_pool_new("broker", o->threads, o->max_queued, &b->pool, err);
+    b->picker = hg_picker_new(&(struct hg_picker_options){o->hedge, o->hedge_percentile, o->hedge_floor_ms, o->hedge_share * 10});
+    b->spans = hg_spans_new(MAX_SPANS);
+    enum hg_rc rc = b->picker && b->spans ? hg_pool_new("broker", o->threads, o->max_queued, &b->pool, err) : hg_fail(err, HG_E_NOMEM, "broker");
     if (rc) {
+        hg_picker_free(b->picker);
+        hg_spans_free(b->spans);
         free(b);
         return rc;
     }
@@ -243,7 +306,10 @@ void hg_broker_drain(struct hg_broker *b, int64_t grace_ms)
     pthread_mutex_lock(&b->mu);
     b->draining = true;
     while (b->first && pthread_cond_timedwait(&b->idle, &b->mu, &until) != ETIMEDOUT) {}
-    for (struct hg_running *r = b->first; r; r = r->next) cancel_locked(r);
+    for (struct hg_running *r = b->first; r; r = r->next) {
+        r->cancelled = true; /* those that wait find it when their turn comes */
+        hg_scatter_wake(r);
+    }
     while (b->first) pthread_cond_wait(&b->idle, &b->mu);
     pthread_mutex_unlock(&b->mu);
 }
@@ -252,6 +318,8 @@ void hg_broker_free(struct hg_broker *b)
 {
     if (!b) return;
     hg_pool_close(b->pool);
+    hg_picker_free(b->picker);
+    hg_spans_free(b->spans);
     pthread_cond_destroy(&b->idle);
     pthread_mutex_destroy(&b->mu);
     free(b);

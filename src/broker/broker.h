@@ -12,6 +12,10 @@ struct hg_broker_options {
     int64_t default_timeout_ms;  /* where the query's context names none */
     int64_t query_memory_bytes;  /* per query here */
     int64_t missing_wait_ms;     /* how long a visible segment may be without a holder before the query fails */
+    bool hedge;                  /* late sub-queries are sent to other servers as well; see picker.h */
+    int hedge_percentile, hedge_share; /* percent */
+    int64_t hedge_floor_ms;
+    int64_t entity_batch;        /* values of a filter's list that are asked at once; 0: never split */
     struct hg_budget *process;   /* may be NULL */
     struct hg_loop *loop;        /* the HTTP server's */
 };

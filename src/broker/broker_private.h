@@ -1,4 +1,4 @@
-/* broker.c: queries at work and their HTTP side; scatter.c: asking the data servers; catalog.c: what datasources there are. */
+/* broker.c: queries at work and their HTTP side; scatter.c and what it uses (gather_private.h): asking the data servers; catalog.c: what datasources there are. */
 #ifndef HG_BROKER_PRIVATE_H
 #define HG_BROKER_PRIVATE_H
 
@@ -7,6 +7,9 @@
 
 #include "base/pool.h"
 #include "broker/broker.h"
+#include "broker/early_id.h"
+#include "broker/picker.h"
+#include "broker/spans.h"
 #include "query/query.h"
 
 struct hg_broker {
@@ -14,6 +17,8 @@ struct hg_broker {
     struct hg_wire_client *wire;
     struct hg_pool *pool;
     struct hg_broker_options opt;
+    struct hg_picker *picker;  /* NULL: replicas by chance, no hedging */
+    struct hg_spans *spans;    /* NULL: nothing is remembered */
     pthread_mutex_t mu;        /* guards the list of queries at work, and draining */
     pthread_cond_t idle;
     struct hg_running *first;
@@ -21,12 +26,16 @@ struct hg_broker {
     _Atomic bool cluster_known; /* the view was ready once; from then on what it knows is followed */
 };
 
-/* A query at work: on one pool thread from its start to its answer. */
+/* A query waits in the pool's queue, then is at work on one of its threads. One that is cancelled while it waits is answered at once, by who cancels it. */
+enum hg_run_state { HG_RUN_WAITS, HG_RUN_WORKS, HG_RUN_ANSWERED };
+
 struct hg_running {
     struct hg_running *next, **link;
     struct hg_broker *b;
     struct hg_http_req *rq;
-    const char *id;                 /* its queryId; NULL until parsed */
+    const char *id;                 /* its queryId; NULL: not known before it is parsed */
+    char early_id[HG_EARLY_ID];
+    enum hg_run_state state;        /* guarded by the broker's mutex */
     _Atomic bool cancelled;
     _Atomic(struct hg_gather *) gather; /* what to wake on cancel; guarded by the broker's mutex */
     struct hg_arena *arena;
@@ -42,7 +51,9 @@ struct hg_scatter_result {
     const char *const *missing;     /* allowPartial: ids of segments that nobody served */
     size_t n_missing;
     int64_t rows_scanned, cpu_us;
-    uint32_t segments, servers;
+    uint32_t considered, by_shard, by_entity; /* segments before pruning, and what it took out */
+    uint32_t segments, servers;               /* asked for; answers merged */
+    uint32_t requests, hedged, batches;
 };
 /* Asks for everything the query needs and merges it; blocks until done, failed, cancelled or past the deadline. */
 HG_MUST_USE enum hg_rc hg_scatter(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err);

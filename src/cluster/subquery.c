@@ -5,6 +5,7 @@ enum hg_rc hg_subquery_encode(const struct hg_subquery *s, struct hg_buf *out, s
     hg_buf_str(out, s->query);
     hg_buf_str(out, s->query_id);
     hg_buf_i64(out, s->priority);
+    hg_buf_str(out, s->part_dim);
     hg_buf_varint(out, s->n_items);
     for (uint32_t i = 0; i < s->n_items; i++) {
         const struct hg_sub_item *it = &s->items[i];
@@ -40,7 +41,7 @@ static enum hg_rc read_item(struct hg_rd *r, struct hg_arena *a, struct hg_sub_i
 enum hg_rc hg_subquery_decode(struct hg_arena *a, struct hg_span bytes, struct hg_subquery *out, struct hg_err *err)
 {
     struct hg_rd r = hg_rd_of(bytes);
-    struct hg_subquery s = {.query = hg_rd_str(&r), .query_id = hg_rd_str(&r), .priority = hg_rd_i64(&r)};
+    struct hg_subquery s = {.query = hg_rd_str(&r), .query_id = hg_rd_str(&r), .priority = hg_rd_i64(&r), .part_dim = hg_rd_str(&r)};
     s.n_items = hg_rd_count(&r, 2);
     if (r.bad || !s.query.p) return hg_fail(err, HG_E_CORRUPT, "sub-query: malformed head in %zu bytes", bytes.len);
     struct hg_sub_item *items = hg_arena_array(a, s.n_items ? s.n_items : 1, sizeof *items);
@@ -61,7 +62,12 @@ static void put_ids(struct hg_buf *out, const struct hg_str *ids, uint32_t n)
 enum hg_rc hg_sub_coverage_encode(const struct hg_sub_coverage *c, struct hg_buf *out, struct hg_err *err)
 {
     put_ids(out, c->covered, c->n_covered);
+    for (uint32_t i = 0; i < c->n_covered; i++) {
+        hg_buf_i64(out, c->times ? c->times[i].start : 0);
+        hg_buf_i64(out, c->times ? c->times[i].end : 0);
+    }
     put_ids(out, c->missing, c->n_missing);
+    put_ids(out, c->whole, c->n_whole);
     hg_buf_i64(out, c->rows_scanned);
     hg_buf_i64(out, c->cpu_us);
     return hg_buf_check(out, "sub-query coverage", err);
@@ -80,12 +86,27 @@ static enum hg_rc get_ids(struct hg_arena *a, struct hg_rd *r, const struct hg_s
     return HG_OK;
 }
 
+static enum hg_rc get_times(struct hg_arena *a, struct hg_rd *r, uint32_t n, const struct hg_interval **out, struct hg_err *err)
+{
+    struct hg_interval *v = hg_arena_array(a, r->bad || !n ? 1 : n, sizeof *v);
+    if (!v) return hg_arena_fail(a, "sub-query coverage", err);
+    for (uint32_t i = 0; !r->bad && i < n; i++) {
+        v[i].start = hg_rd_i64(r);
+        v[i].end = hg_rd_i64(r);
+        if (v[i].start > v[i].end) r->bad = true;
+    }
+    *out = v;
+    return HG_OK;
+}
+
 enum hg_rc hg_sub_coverage_decode(struct hg_arena *a, struct hg_span bytes, struct hg_sub_coverage *out, struct hg_err *err)
 {
     struct hg_rd r = hg_rd_of(bytes);
     struct hg_sub_coverage c = {0};
     HG_TRY(get_ids(a, &r, &c.covered, &c.n_covered, err));
+    HG_TRY(get_times(a, &r, c.n_covered, &c.times, err));
     HG_TRY(get_ids(a, &r, &c.missing, &c.n_missing, err));
+    HG_TRY(get_ids(a, &r, &c.whole, &c.n_whole, err));
     c.rows_scanned = hg_rd_i64(&r);
     c.cpu_us = hg_rd_i64(&r);
     if (r.bad || hg_rd_left(&r) || c.rows_scanned < 0 || c.cpu_us < 0) return hg_fail(err, HG_E_CORRUPT, "sub-query coverage: malformed, %zu bytes", bytes.len);

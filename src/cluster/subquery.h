@@ -16,16 +16,20 @@ struct hg_subquery {
     struct hg_str query;    /* the native query's JSON */
     struct hg_str query_id; /* for HG_WIRE_CANCEL */
     int64_t priority;
+    /* Not null: the query's list of values of this dimension is a part of a longer one, and the other parts are asked, too. That is right only where a row is in one part at most: a
+     * segment in which the dimension has several values in a row, or numbers (which may be written in more than one way), is not scanned and comes back as `whole`. */
+    struct hg_str part_dim;
     const struct hg_sub_item *items;
     uint32_t n_items;
 };
 HG_MUST_USE enum hg_rc hg_subquery_encode(const struct hg_subquery *s, struct hg_buf *out, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_subquery_decode(struct hg_arena *a, struct hg_span bytes, struct hg_subquery *out, struct hg_err *err); /* borrows from bytes */
 
-/* Which of the segments asked for the partial results cover, and which are not served there (any more). */
+/* Which of the segments asked for the partial results cover; which are not served there (any more); which must be asked with the whole list (part_dim). */
 struct hg_sub_coverage {
-    const struct hg_str *covered, *missing;
-    uint32_t n_covered, n_missing;
+    const struct hg_str *covered, *missing, *whole;
+    const struct hg_interval *times; /* of each covered one: [least time, greatest time + 1) of its rows, empty when it has none. NULL when encoding: not known, all empty */
+    uint32_t n_covered, n_missing, n_whole;
     int64_t rows_scanned, cpu_us;
 };
 HG_MUST_USE enum hg_rc hg_sub_coverage_encode(const struct hg_sub_coverage *c, struct hg_buf *out, struct hg_err *err); /* without the leading u8 */

@@ -25,6 +25,9 @@ struct hg_query_context {
     bool allow_partial;
     bool strict;                   /* unknown fields are refused */
     bool by_segment;
+    bool no_hedge;                 /* "hedge": false */
+    bool profile;                  /* the response context tells what was done */
+    int64_t entity_batch;          /* "entityBatch": values of a list that are asked at once; -1: not given; 0: never split */
     uint32_t vector_rows;          /* rows a batch; 0: the default (context "vectorSize") */
     const char *client;            /* who asks, for accounting; NULL */
 };

@@ -35,13 +35,15 @@ struct run {
     struct item *items;
     uint32_t n_items;
     _Atomic uint32_t next; /* the item that the next free runner takes */
-    struct hg_str *covered, *missing;
+    const char *part_dim; /* NULL: the query is whole; see hg_subquery */
+    struct hg_str *covered, *missing, *whole;
+    struct hg_interval *times; /* of the rows of each covered one */
 
     pthread_mutex_t mu; /* guards all below; the merge works under it */
     struct hg_merge *merge;
     struct hg_exec merge_exec;
     struct hg_err err; /* the first failure */
-    uint32_t runners, n_covered, n_missing;
+    uint32_t runners, n_covered, n_missing, n_whole;
     int64_t rows_scanned, cpu_us;
 };
 
@@ -83,7 +85,8 @@ static enum hg_rc send_result(struct run *r, struct hg_err *err)
     if (!rc && result) rc = hg_wire_send(r->st, &b, err);
     hg_buf_clear(&b);
     hg_buf_u8(&b, HG_SUB_COVERAGE);
-    struct hg_sub_coverage c = {.covered = r->covered, .missing = r->missing, .n_covered = r->n_covered, .n_missing = r->n_missing, .rows_scanned = r->rows_scanned, .cpu_us = r->cpu_us};
+    struct hg_sub_coverage c = {.covered = r->covered, .missing = r->missing, .whole = r->whole, .times = r->times, .n_covered = r->n_covered, .n_missing = r->n_missing, .n_whole = r->n_whole,
+                                .rows_scanned = r->rows_scanned, .cpu_us = r->cpu_us};
     if (!rc) rc = hg_sub_coverage_encode(&c, &b, err);
     if (!rc) rc = hg_wire_send(r->st, &b, err);
     hg_buf_free(&b);
@@ -111,7 +114,30 @@ static enum hg_rc look(const struct run *r, struct hg_err *err)
     return HG_OK;
 }
 
-static enum hg_rc scan_sources(struct run *r, struct item *it, struct hg_exec *x, struct hg_err *err)
+/* Whether a row may meet several parts of a list that was split: it has several values, or a number that the list writes in more than one way. */
+static bool needs_whole(const struct run *r, const struct hg_source *const *srcs, size_t n)
+{
+    for (size_t i = 0; i < n && r->part_dim; i++) {
+        const struct hg_column *c = hg_source_column(srcs[i], r->part_dim);
+        if (c && (c->multi || c->type != HG_T_STRING)) return true;
+    }
+    return false;
+}
+
+static struct hg_interval times_of(const struct hg_source *const *srcs, size_t n)
+{
+    struct hg_interval all = {0, 0};
+    for (size_t i = 0; i < n; i++) {
+        struct hg_interval t = srcs[i]->times;
+        if (hg_interval_empty(t)) continue;
+        if (hg_interval_empty(all)) all = t;
+        if (t.start < all.start) all.start = t.start;
+        if (t.end > all.end) all.end = t.end;
+    }
+    return all;
+}
+
+static enum hg_rc scan_sources(struct run *r, struct item *it, struct hg_exec *x, bool *whole, struct hg_interval *times, struct hg_err *err)
 {
     HG_TRY(look(r, err)); /* a live sink's acquire is not free */
     struct hg_arena *a = hg_arena_new(&r->budget);
@@ -122,7 +148,9 @@ static enum hg_rc scan_sources(struct run *r, struct item *it, struct hg_exec *x
     const struct hg_served *s = &it->entry->served;
     enum hg_rc rc = s->acquire(s->self, a, &srcs, &n, &handle, err);
     if (!rc) {
-        for (size_t i = 0; i < n && !rc; i++) {
+        *whole = needs_whole(r, srcs, n);
+        *times = times_of(srcs, n);
+        for (size_t i = 0; i < n && !rc && !*whole; i++) {
             struct hg_partial *p;
             rc = hg_query_scan(r->q, srcs[i], s->id.interval, it->ask.ivs, it->ask.n_ivs, x, &p, err);
             if (rc) break;
@@ -149,13 +177,21 @@ static void run_item(struct run *r, struct item *it)
     struct hg_exec x = exec_of(r);
     struct hg_err err = {HG_OK, ""};
     int64_t cpu = thread_cpu_us(), faults = hg_thread_major_faults();
-    enum hg_rc rc = scan_sources(r, it, &x, &err);
+    bool whole = false;
+    struct hg_interval times = {0, 0};
+    enum hg_rc rc = scan_sources(r, it, &x, &whole, &times, &err);
     cpu = thread_cpu_us() - cpu;
     faults = hg_thread_major_faults() - faults;
     if (faults) hg_metric_add(HG_M_query_major_faults, NULL, faults);
     pthread_mutex_lock(&r->mu);
-    if (rc) fail_run(r, rc, &err);
-    else r->covered[r->n_covered++] = it->ask.segid;
+    if (rc) {
+        fail_run(r, rc, &err);
+    } else if (whole) {
+        r->whole[r->n_whole++] = it->ask.segid;
+    } else {
+        r->times[r->n_covered] = times;
+        r->covered[r->n_covered++] = it->ask.segid;
+    }
     r->rows_scanned += x.stats.rows_scanned;
     r->cpu_us += cpu;
     pthread_mutex_unlock(&r->mu);
@@ -201,7 +237,10 @@ static enum hg_rc prepare(struct run *r, struct hg_err *err)
     struct item *items = hg_arena_array(r->arena, sq.n_items + 1, sizeof *items);
     r->covered = hg_arena_array(r->arena, sq.n_items + 1, sizeof *r->covered);
     r->missing = hg_arena_array(r->arena, sq.n_items + 1, sizeof *r->missing);
-    if (!items || !r->covered || !r->missing) return hg_arena_fail(r->arena, "sub-query", err);
+    r->whole = hg_arena_array(r->arena, sq.n_items + 1, sizeof *r->whole);
+    r->times = hg_arena_array(r->arena, sq.n_items + 1, sizeof *r->times);
+    if (sq.part_dim.p && !(r->part_dim = hg_arena_strndup(r->arena, sq.part_dim.p, sq.part_dim.len))) return hg_arena_fail(r->arena, "sub-query", err);
+    if (!items || !r->covered || !r->missing || !r->whole || !r->times) return hg_arena_fail(r->arena, "sub-query", err);
     r->items = items;
     for (uint32_t i = 0; i < sq.n_items; i++) {
         struct hg_entry *e = hg_registry_get(r->d->reg, sq.items[i].segid);

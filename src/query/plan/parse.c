@@ -193,7 +193,8 @@ static enum hg_rc parse_context(struct hg_parse *ps, const json_t *q, struct hg_
     json_t *o = NULL, *ns = NULL;
     const char *s = NULL;
     int64_t vec = 0, min_topn = 0;
-    c->timeout_ms = -1;
+    bool hedge = true;
+    c->timeout_ms = c->entity_batch = -1;
     plan->finalize = true;
     HG_TRY(hg_jget_obj(q, "context", &hg_jroot, false, &o, err));
     if (!o) return HG_OK;
@@ -207,6 +208,11 @@ static enum hg_rc parse_context(struct hg_parse *ps, const json_t *q, struct hg_
     HG_TRY(hg_jget_bool(o, "allowPartial", p, false, &c->allow_partial, err));
     HG_TRY(hg_jget_bool(o, "strict", p, false, &c->strict, err));
     HG_TRY(hg_jget_bool(o, "bySegment", p, false, &c->by_segment, err));
+    HG_TRY(hg_jget_bool(o, "hedge", p, false, &hedge, err));
+    c->no_hedge = !hedge;
+    HG_TRY(hg_jget_bool(o, "profile", p, false, &c->profile, err));
+    HG_TRY(hg_jget_i64(o, "entityBatch", p, false, &c->entity_batch, err));
+    if (c->entity_batch < -1) return hg_jfail(err, HG_JKEY(p, "entityBatch"), "expected at least 0, got %" PRId64, c->entity_batch);
     HG_TRY(hg_jget_i64(o, "vectorSize", p, false, &vec, err));
     if (vec < 0) return hg_jfail(err, HG_JKEY(p, "vectorSize"), "expected at least 1, got %" PRId64, vec);
     c->vector_rows = vec > HG_BLOCK_ROWS ? HG_BLOCK_ROWS : (uint32_t)vec;

@@ -14,6 +14,7 @@ struct ask {
     struct hg_running run;
     const char *context;     /* JSON members, "" */
     int64_t timeout_ms, memory;
+    struct hg_picker *picker; /* NULL: one of its own */
     pthread_t thread;
     enum hg_rc rc;
     struct hg_err err;
@@ -46,6 +47,8 @@ static void *do_ask(void *arg)
 static void ask_start(struct ask *k, struct fx_cluster *y, int64_t missing_wait_ms)
 {
     k->b = (struct hg_broker){.view = y->view, .wire = y->client, .opt = {.missing_wait_ms = missing_wait_ms, .loop = y->loop}};
+    k->b.picker = k->picker ? k->picker : hg_picker_new(&(struct hg_picker_options){true, 95, 20, 50});
+    k->b.spans = hg_spans_new(100);
     pthread_mutex_init(&k->b.mu, NULL);
     k->run.b = &k->b;
     k->run.id = "q-1";
@@ -61,6 +64,8 @@ static void ask_end(struct ask *k)
     hg_arena_free(k->run.arena);
     assert_int_equal(k->run.budget.used, 0);
     pthread_mutex_destroy(&k->b.mu);
+    if (k->b.picker != k->picker) hg_picker_free(k->b.picker);
+    hg_spans_free(k->b.spans);
 }
 /* Asks and wants so many rows and clicks. */
 static void wants(struct fx_cluster *y, int64_t rows, int64_t clicks)

@@ -18,7 +18,7 @@ static struct hg_str text(struct hg_arena *a)
 
 static struct hg_subquery random_subquery(struct hg_arena *a)
 {
-    struct hg_subquery s = {.query = text(a), .query_id = text(a), .priority = (int64_t)hg_test_random(&rnd), .n_items = (uint32_t)dice(20)};
+    struct hg_subquery s = {.query = text(a), .query_id = text(a), .priority = (int64_t)hg_test_random(&rnd), .part_dim = dice(2) ? text(a) : (struct hg_str){0, 0}, .n_items = (uint32_t)dice(20)};
     struct hg_sub_item *items = hg_arena_array(a, s.n_items + 1, sizeof *items);
     for (uint32_t i = 0; i < s.n_items; i++) {
         uint32_t n = (uint32_t)dice(4);
@@ -61,7 +61,7 @@ static void subqueries(void **state)
         hg_buf_init(&b, 1 << 22);
         assert_ok(hg_subquery_encode(&s, &b, &err), err);
         assert_ok(hg_subquery_decode(a, hg_buf_span(&b), &t, &err), err);
-        assert_true(hg_str_eq(s.query, t.query) && hg_str_eq(s.query_id, t.query_id));
+        assert_true(hg_str_eq(s.query, t.query) && hg_str_eq(s.query_id, t.query_id) && hg_str_eq(s.part_dim, t.part_dim));
         assert_int_equal(s.priority, t.priority);
         assert_int_equal(s.n_items, t.n_items);
         for (uint32_t i = 0; i < s.n_items; i++) {
@@ -118,9 +118,11 @@ static void coverage(void **state)
     rnd = hg_test_seed();
     for (int round = 0; round < 200; round++) {
         struct hg_arena *a = hg_arena_new(NULL);
-        struct hg_str ids[2][10];
-        struct hg_sub_coverage c = {.covered = ids[0], .missing = ids[1], .n_covered = (uint32_t)dice(10), .n_missing = (uint32_t)dice(10), .rows_scanned = (int64_t)dice(1u << 31), .cpu_us = (int64_t)dice(99)}, d;
-        for (int k = 0; k < 20; k++) ids[k / 10][k % 10] = text(a);
+        struct hg_str ids[3][10];
+        struct hg_interval times[10];
+        struct hg_sub_coverage c = {.covered = ids[0], .missing = ids[1], .whole = ids[2], .times = dice(2) ? times : NULL, .n_whole = (uint32_t)dice(10), .n_covered = (uint32_t)dice(10), .n_missing = (uint32_t)dice(10), .rows_scanned = (int64_t)dice(1u << 31), .cpu_us = (int64_t)dice(99)}, d;
+        for (int k = 0; k < 30; k++) ids[k / 10][k % 10] = text(a);
+        for (int k = 0; k < 10; k++) times[k] = (struct hg_interval){k, k + (int64_t)dice(1000)};
         struct hg_buf b;
         hg_buf_init(&b, 1 << 20);
         assert_ok(hg_sub_coverage_encode(&c, &b, &err), err);
@@ -129,6 +131,9 @@ static void coverage(void **state)
         assert_int_equal(c.n_missing, d.n_missing);
         for (uint32_t i = 0; i < c.n_covered; i++) assert_true(hg_str_eq(c.covered[i], d.covered[i]));
         for (uint32_t i = 0; i < c.n_missing; i++) assert_true(hg_str_eq(c.missing[i], d.missing[i]));
+        assert_int_equal(c.n_whole, d.n_whole);
+        for (uint32_t i = 0; i < c.n_whole; i++) assert_true(hg_str_eq(c.whole[i], d.whole[i]));
+        for (uint32_t i = 0; i < c.n_covered; i++) assert_true(c.times ? d.times[i].start == times[i].start && d.times[i].end == times[i].end : hg_interval_empty(d.times[i]));
         assert_int_equal(c.rows_scanned, d.rows_scanned);
         assert_int_equal(c.cpu_us, d.cpu_us);
         if (round < 10) cut_anywhere(hg_buf_span(&b), true);
