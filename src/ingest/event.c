@@ -26,7 +26,7 @@ struct hg_event_parser {
 
 const char *hg_bad_event_name(enum hg_bad_event e)
 {
-    static const char *const names[] = {"ok", "empty", "malformed", "no_time", "bad_time", "too_large"};
+    static const char *const names[] = {"ok", "empty", "filtered", "malformed", "no_time", "bad_time", "too_large"};
     _Static_assert(sizeof names / sizeof *names == HG_N_BAD_EVENTS, "a name for each");
     return names[e];
 }

@@ -5,7 +5,7 @@
 #include "ingest/spec.h"
 
 /* Why an event did not become a row; the names are metric labels and go to the dead-letter topic. */
-enum hg_bad_event { HG_EV_OK, HG_EV_EMPTY /* tombstone: no error, no row */, HG_EV_MALFORMED, HG_EV_NO_TIME, HG_EV_BAD_TIME, HG_EV_TOO_LARGE, HG_N_BAD_EVENTS };
+enum hg_bad_event { HG_EV_OK, HG_EV_EMPTY /* tombstone: no error, no row */, HG_EV_FILTERED /* by transformSpec: no error, no row */, HG_EV_MALFORMED, HG_EV_NO_TIME, HG_EV_BAD_TIME, HG_EV_TOO_LARGE, HG_N_BAD_EVENTS };
 const char *hg_bad_event_name(enum hg_bad_event e);
 
 struct hg_event_parser; /* one thread */

@@ -12,7 +12,7 @@
 struct intake {
     struct hg_stream *s;
     size_t rows, bytes; /* since the last flush */
-    int64_t read, parsed, read_bytes, empty, late, early, bad, skipped, bad_by[HG_N_BAD_EVENTS];
+    int64_t read, parsed, read_bytes, empty, filtered, late, early, bad, skipped, bad_by[HG_N_BAD_EVENTS];
     int64_t least, greatest; /* times that are let in */
 };
 
@@ -151,6 +151,7 @@ static bool take(struct intake *k, rd_kafka_message_t *m)
         bad = hg_event_parse(s->parser, (struct hg_span){m->payload, m->len}, &row, why, sizeof why);
     }
     if (bad == HG_EV_EMPTY) k->empty++;
+    else if (bad == HG_EV_FILTERED) k->filtered++;
     else if (bad) {
         if (!bad_event(k, m, bad, why)) return false;
     } else if (row.time < k->least) k->late++;
@@ -180,12 +181,13 @@ static void count(struct intake *k)
     hg_metric_add(HG_M_ingest_read, ds, k->read);
     hg_metric_add(HG_M_ingest_parsed, ds, k->parsed);
     hg_metric_add(HG_M_ingest_bytes, ds, k->read_bytes);
+    if (k->filtered) hg_metric_add(HG_M_ingest_thrown, "filtered", k->filtered);
     if (k->late) hg_metric_add(HG_M_ingest_thrown, "late", k->late);
     if (k->early) hg_metric_add(HG_M_ingest_thrown, "early", k->early);
     pthread_mutex_lock(&s->mu);
     s->count.read += k->read;
     s->count.parsed += k->parsed;
-    s->count.empty += k->empty;
+    s->count.empty += k->empty + k->filtered;
     s->count.late += k->late;
     s->count.early += k->early;
     s->count.bad += k->bad;

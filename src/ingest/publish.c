@@ -59,3 +59,17 @@ enum hg_rc hg_push_segment(struct hg_arena *a, struct hg_store *store, const cha
     HG_TRY(hg_store_push(store, file, m.path, err));
     return hg_segment_meta_copy(a, &m, out, err);
 }
+
+enum hg_rc hg_push_copy(struct hg_arena *a, struct hg_store *store, const char *file, const struct hg_segment_meta *from, const struct hg_segid *id, const struct hg_shard *shard,
+                        struct hg_segment_meta *out, struct hg_err *err)
+{
+    struct hg_segment_meta m = *from;
+    m.id = *id;
+    m.shard = *shard;
+    m.created_ms = hg_clock_now_ms();
+    m.path = place(a, id, from->file_hash);
+    if (!m.path) return hg_arena_fail(a, "segment description", err);
+    HG_TRY(sums_of(a, file, &m.sums, err));
+    HG_TRY(hg_store_push(store, file, m.path, err));
+    return hg_segment_meta_copy(a, &m, out, err);
+}

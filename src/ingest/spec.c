@@ -9,6 +9,8 @@
 #define DEFAULT_ROWS_IN_MEMORY 150000
 #define DEFAULT_ROWS_PER_SEGMENT 5000000
 #define MAX_SHARDS 4096
+#define MAX_ROWS_IN_MEMORY 100000000
+#define MAX_SAVED 10000
 
 /* ---- shared by both kinds ---- */
 
@@ -283,28 +285,86 @@ static enum hg_rc parse_source(struct hg_arena *a, const json_t *io, const struc
     return copy_text(a, filter ? filter : "*", &s->filter, err);
 }
 
+/* Partitions are made of declared dimensions: others are in no segment, so nothing could be pruned by them. */
+static enum hg_rc check_partition_dims(const struct hg_index_spec *s, const struct hg_jpath *p, struct hg_err *err)
+{
+    const struct hg_schema *schema = s->data.schema;
+    for (uint32_t i = 0; i < s->n_partition_dims; i++) {
+        const struct hg_schema_dim *d = NULL;
+        for (uint32_t k = 0; k < schema->n_dims && !d; k++)
+            if (strcmp(schema->dims[k].name, s->partition_dims[i]) == 0) d = &schema->dims[k];
+        if (!d) return hg_jfail(err, HG_JAT(p, i), "\"%s\" is not a declared dimension", s->partition_dims[i]);
+        if (s->partitioning == HG_PART_RANGE && d->type != HG_T_STRING)
+            return hg_jfail(err, HG_JAT(p, i), "\"%s\" is a %s; ranges are of texts", d->name, hg_type_name(d->type));
+        for (uint32_t k = 0; k < i; k++)
+            if (strcmp(s->partition_dims[k], s->partition_dims[i]) == 0) return hg_jfail(err, HG_JAT(p, i), "\"%s\" is named twice", s->partition_dims[i]);
+    }
+    return HG_OK;
+}
+
+static enum hg_rc parse_ranges(struct hg_arena *a, const json_t *o, bool single, bool target, const struct hg_jpath *p, struct hg_index_spec *s, struct hg_err *err)
+{
+    s->partitioning = HG_PART_RANGE;
+    s->rows_are_target = target;
+    const struct hg_jpath *dims = HG_JKEY(p, single ? "partitionDimension" : "partitionDimensions");
+    if (!single && !s->n_partition_dims) return hg_jfail(err, dims, "must name a dimension");
+    if (single) {
+        const char *name = NULL, **v = hg_arena_array(a, 1, sizeof *v);
+        HG_TRY(hg_jget_str(o, "partitionDimension", p, true, &name, err));
+        if (!v) return hg_arena_fail(a, "spec", err);
+        HG_TRY(copy_text(a, name, &v[0], err));
+        s->partition_dims = v;
+        s->n_partition_dims = 1;
+    }
+    return check_partition_dims(s, dims, err);
+}
+
 static enum hg_rc parse_partitions(struct hg_arena *a, const json_t *tuning, const struct hg_jpath *p, struct hg_index_spec *s, struct hg_err *err)
 {
     json_t *o = NULL;
     const char *type = "dynamic";
-    int64_t shards = 0, target = 0;
+    int64_t shards = 0, target = 0, most = 0, total = 0;
+    HG_TRY(positive(tuning, "maxRowsPerSegment", p, &s->max_rows_per_segment, err)); /* where Druid had it before there was a partitionsSpec */
     HG_TRY(hg_jget_obj(tuning, "partitionsSpec", p, false, &o, err));
     if (!o) return HG_OK;
     const struct hg_jpath *pp = HG_JKEY(p, "partitionsSpec");
     HG_TRY(hg_jget_str(o, "type", pp, false, &type, err));
-    HG_TRY(positive(o, "maxRowsPerSegment", pp, &s->max_rows_per_segment, err));
+    HG_TRY(positive(o, "maxRowsPerSegment", pp, &most, err));
     HG_TRY(positive(o, "targetRowsPerSegment", pp, &target, err));
-    if (target) s->max_rows_per_segment = target;
+    HG_TRY(positive(o, "maxTotalRows", pp, &total, err)); /* all segments are published at once, so there is nothing that it could limit */
+    HG_TRY(positive(o, "numShards", pp, &shards, err));
+    if (most || target) s->max_rows_per_segment = target ? target : most;
     HG_TRY(strings(a, o, "partitionDimensions", pp, &s->partition_dims, &s->n_partition_dims, err));
     if (strcmp(type, "dynamic") == 0) return s->partitioning = HG_PART_DYNAMIC, HG_OK;
     if (strcmp(type, "hashed") == 0) {
         s->partitioning = HG_PART_HASHED;
-        HG_TRY(positive(o, "numShards", pp, &shards, err));
+        if (shards && (most || target)) return hg_jfail(err, pp, "at most one of numShards and targetRowsPerSegment must be given");
         if (shards > MAX_SHARDS) return hg_jfail(err, HG_JKEY(pp, "numShards"), "%lld shards are more than %d", (long long)shards, MAX_SHARDS);
         s->num_shards = (uint32_t)shards;
-        return HG_OK;
+        return check_partition_dims(s, HG_JKEY(pp, "partitionDimensions"), err);
     }
-    return hg_jfail(err, HG_JKEY(pp, "type"), "unsupported partitioning \"%s\"; known: dynamic, hashed", type);
+    bool single = strcmp(type, "single_dim") == 0;
+    if (!single && strcmp(type, "range") != 0) return hg_jfail(err, HG_JKEY(pp, "type"), "unsupported partitioning \"%s\"; known: dynamic, hashed, range, single_dim", type);
+    if (!most == !target) return hg_jfail(err, pp, "exactly one of targetRowsPerSegment and maxRowsPerSegment must be given");
+    return parse_ranges(a, o, single, target != 0, pp, s, err);
+}
+
+/* How bad rows are treated, and how much is done at once. */
+static enum hg_rc parse_tuning(const json_t *tuning, const struct hg_jpath *p, struct hg_index_spec *s, struct hg_err *err)
+{
+    int64_t saved = 0, threads = 0;
+    HG_TRY(positive(tuning, "maxRowsInMemory", p, &s->max_rows_in_memory, err));
+    HG_TRY(positive(tuning, "maxNumConcurrentSubTasks", p, &threads, err));
+    HG_TRY(hg_jget_i64(tuning, "maxBytesInMemory", p, false, &s->max_bytes_in_memory, err));
+    HG_TRY(hg_jget_i64(tuning, "maxParseExceptions", p, false, &s->max_parse_exceptions, err));
+    HG_TRY(hg_jget_i64(tuning, "maxSavedParseExceptions", p, false, &saved, err));
+    HG_TRY(hg_jget_bool(tuning, "logParseExceptions", p, false, &s->log_exceptions, err));
+    if (s->max_rows_in_memory > MAX_ROWS_IN_MEMORY) s->max_rows_in_memory = MAX_ROWS_IN_MEMORY;
+    if (s->max_bytes_in_memory < 0) s->max_bytes_in_memory = 0; /* Druid's "no limit" */
+    if (saved < 0 || saved > MAX_SAVED) return hg_jfail(err, HG_JKEY(p, "maxSavedParseExceptions"), "%lld is not between 0 and %d", (long long)saved, MAX_SAVED);
+    s->max_saved_exceptions = (uint32_t)saved;
+    s->max_threads = (uint32_t)(threads > 1024 ? 1024 : threads);
+    return HG_OK;
 }
 
 enum hg_rc hg_index_spec_parse(struct hg_arena *a, const json_t *task, struct hg_index_spec **out, struct hg_err *err)
@@ -325,12 +385,15 @@ enum hg_rc hg_index_spec_parse(struct hg_arena *a, const json_t *task, struct hg
     HG_TRY(parse_source(a, io, iop, s, err));
     HG_TRY(parse_format(a, io, iop, &s->format, err));
     HG_TRY(hg_jget_bool(io, "appendToExisting", iop, false, &s->append, err));
+    HG_TRY(hg_jget_bool(io, "dropExisting", iop, false, &s->drop_existing, err));
     s->max_rows_per_segment = DEFAULT_ROWS_PER_SEGMENT;
     s->max_rows_in_memory = DEFAULT_ROWS_IN_MEMORY;
     s->max_parse_exceptions = INT64_MAX;
     HG_TRY(parse_partitions(a, tuning, tp, s, err));
-    HG_TRY(positive(tuning, "maxRowsInMemory", tp, &s->max_rows_in_memory, err));
-    HG_TRY(hg_jget_i64(tuning, "maxParseExceptions", tp, false, &s->max_parse_exceptions, err));
+    HG_TRY(parse_tuning(tuning, tp, s, err));
+    if (s->drop_existing && s->append) return hg_jfail(err, HG_JKEY(iop, "dropExisting"), "what is appended to cannot be dropped: appendToExisting is set too");
+    if (s->drop_existing && !s->data.n_intervals)
+        return hg_jfail(err, HG_JKEY(HG_JKEY(HG_JKEY(sp, "dataSchema"), "granularitySpec"), "intervals"), "must be given with dropExisting");
     if (s->append && s->partitioning != HG_PART_DYNAMIC) return hg_jfail(err, HG_JKEY(tp, "partitionsSpec"), "appending works with dynamic partitioning only");
     *out = s;
     return HG_OK;

@@ -54,13 +54,19 @@ struct hg_index_spec {              /* a batch task */
     uint32_t n_files;
     const char *inline_data;        /* or this text (input source "inline") */
     bool append;                    /* appendToExisting */
+    bool drop_existing;             /* dropExisting: what is older in all of the intervals goes, also where there are no new rows */
     enum hg_partitioning partitioning;
-    int64_t max_rows_per_segment;   /* DYNAMIC, and target rows of RANGE */
+    int64_t max_rows_per_segment;   /* target rows of HASHED, and of RANGE with: */
+    bool rows_are_target;           /* RANGE: about so many, not at most */
     uint32_t num_shards;            /* HASHED; 0: from the row count */
     const char *const *partition_dims;
     uint32_t n_partition_dims;
+    uint32_t max_threads;           /* maxNumConcurrentSubTasks; 0: not given */
     int64_t max_rows_in_memory;
+    int64_t max_bytes_in_memory;    /* of all live rows; 0: the server's own limit */
     int64_t max_parse_exceptions;   /* more bad rows fail the task; default unlimited as Druid */
+    uint32_t max_saved_exceptions;  /* maxSavedParseExceptions: so many of the last are in the report; default 0, one is kept anyway */
+    bool log_exceptions;            /* logParseExceptions */
 };
 struct hg_kafka_spec {              /* a supervisor */
     const char *id;                 /* spec id, default the datasource (with "@ns" when it has a namespace) */

@@ -273,13 +273,23 @@ def test_segment_tools(env):
 
 
 def test_index_partitions(env):
-    lines = "".join(json.dumps({"ts": f"2024-03-08T10:00:{i % 60:02d}Z", "country": "US", "ad": i, "clicks": 1}) + "\n" for i in range(1000))
+    schema = {"dimensionsSpec": {"dimensions": ["country", "name", {"type": "long", "name": "ad"}]}}
+    lines = "".join(json.dumps({"ts": f"2024-03-08T10:00:{i % 60:02d}Z", "country": "US", "name": f"n{i:04d}", "ad": i, "clicks": 1}) + "\n" for i in range(1000))
     for name, partitions, files in (("hashed", {"type": "hashed", "numShards": 3}, 3), ("sized", {"type": "hashed", "targetRowsPerSegment": 300}, 4),
-                                    ("dynamic", {"type": "dynamic", "maxRowsPerSegment": 400}, 3)):
-        index(env, spec(inline(lines), {"type": "json"}, tuning={"partitionsSpec": partitions, "maxRowsInMemory": 100}), name)
+                                    ("dynamic", {"type": "dynamic", "maxRowsPerSegment": 400}, 3),
+                                    ("range", {"type": "range", "partitionDimensions": ["name"], "maxRowsPerSegment": 300}, 4),
+                                    ("single", {"type": "single_dim", "partitionDimension": "name", "targetRowsPerSegment": 300}, 3)):
+        index(env, spec(inline(lines), {"type": "json"}, schema, tuning={"partitionsSpec": partitions, "maxRowsInMemory": 100}), name)
         check_equal(len(pushed(env, name)), files, f"{name}: segments")
         ads = sorted(json.loads(row)["ad"] for row in dump(env, pushed(env, name)).splitlines())
         check_equal(ads, list(range(1000)), f"{name}: each ad once")
+        with sqlite3.connect(env.path(name, "metadata.db")) as db:
+            shards = [json.loads(s) for s, in db.execute("SELECT shard FROM hg_segments ORDER BY part_num")]
+        want = {"hashed": "hashed", "sized": "hashed", "dynamic": "numbered"}.get(name, "single")
+        check_equal([s["type"] for s in shards], [want] * files, f"{name}: shard specs")
+        if want == "single":
+            check_equal([s["start"] for s in shards], [None] + [s["end"] for s in shards[:-1]], f"{name}: ranges join")
+            check(shards[-1]["end"] is None and all(s["numCorePartitions"] == files and s["dimension"] == "name" for s in shards), f"{name}: {shards}")
 
 
 def test_index_versions(env):
@@ -335,7 +345,7 @@ def test_bad_specs(env):
         (io + ("inputFormat",), {"type": "csv"}, "$.spec.ioConfig.inputFormat.columns: either columns or findColumnsFromHeader must be given"),
         (io + ("inputFormat",), {"type": "json", "flattenSpec": {"fields": [{"type": "path", "name": "x", "expr": "a.b"}]}},
          "$.spec.ioConfig.inputFormat.flattenSpec.fields[0].expr: "),
-        (("spec", "tuningConfig", "partitionsSpec", "type"), "single_dim", "$.spec.tuningConfig.partitionsSpec.type: unsupported partitioning"),
+        (("spec", "tuningConfig", "partitionsSpec", "type"), "sorted", "$.spec.tuningConfig.partitionsSpec.type: unsupported partitioning"),
         (("spec", "tuningConfig", "maxRowsInMemory"), 0, "$.spec.tuningConfig.maxRowsInMemory: 0 is not positive"),
         (("spec", "tuningConfig", "maxRowsInMemory"), "many", "$.spec.tuningConfig.maxRowsInMemory: "),
     ]
