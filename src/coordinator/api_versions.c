@@ -223,8 +223,9 @@ static enum hg_rc read_number(struct hg_api_ask *k, int64_t *id, struct hg_outco
     char *end;
     *id = strtoll(text, &end, 10);
     if (end == text || *end) return hg_fail(err, HG_E_INVALID, "\"%.60s\" is no number of a revert", text);
-    HG_TRY(hg_meta_outcome(k->c->meta, k->a, *id, o, err));
-    if (!o->revert || strcmp(o->datasource, ds) != 0) return hg_fail(err, HG_E_NOTFOUND, "datasource \"%s\" has no revert %" PRId64, ds, *id);
+    enum hg_rc rc = hg_meta_outcome(k->c->meta, k->a, *id, o, err);
+    if (rc && rc != HG_E_NOTFOUND) return rc;
+    if (rc || !o->revert || strcmp(o->datasource, ds) != 0) return hg_fail(err, HG_E_NOTFOUND, "datasource \"%s\" has no revert %" PRId64, ds, *id);
     return HG_OK;
 }
 

@@ -161,7 +161,7 @@ static enum hg_rc follow(struct hg_ctl *c, const char *publish, struct hg_err *e
         HG_TRY(get_state(c, publish, &s, err));
         if (strcmp(hg_ctl_str(s, "state"), "WAITING") != 0) return show_state(c, s, err);
         int64_t served = num(s, "served"), all = num(s, "segments");
-        if (hg_ctl_wait_moved(&w, served)) fprintf(stderr, "revert %s: served are %" PRId64 " of %s\n", publish, served, hg_ctl_some(c, all, "segment"));
+        if (hg_ctl_wait_moved(&w, served)) fprintf(stderr, "revert %s: %" PRId64 " of %s served\n", publish, served, hg_ctl_some(c, all, "segment"));
         HG_TRY(hg_ctl_wait_on(c, &w, "no further segment was loaded; henge ctl tiers shows whether there is room, henge ctl status whether the historicals are well", err));
     }
 }
