@@ -99,7 +99,7 @@ static inline void fx_wait_picture(struct fx_cluster *y, const char *want)
 
 /* ---- a server that says what the test wants it to say ---- */
 
-enum fx_lie { FX_MISSING, FX_FAIL, FX_REPLAY, FX_HANG_AFTER_REPLAY, FX_JUNK, FX_NO_COVERAGE, FX_OTHER_ID, FX_FLOOD };
+enum fx_lie { FX_MISSING, FX_FAIL, FX_REPLAY, FX_HANG_AFTER_REPLAY, FX_JUNK, FX_NO_COVERAGE, FX_OTHER_ID, FX_FLOOD, FX_HANG };
 struct fx_liar {
     struct hg_loop *loop;
     struct hg_wire_server *wire;
@@ -160,7 +160,7 @@ static inline void fx_liar_query(void *arg, struct hg_wire_stream *st, const str
     if (hg_subquery_decode(a, rq->body, &sq, &err)) abort();
     enum fx_lie lie = l->lie;
     FX_NOTE(if (l->good_after && l->asked >= l->good_after) lie = FX_REPLAY; l->asked++);
-    bool end = lie != FX_HANG_AFTER_REPLAY;
+    bool end = lie != FX_HANG_AFTER_REPLAY && lie != FX_HANG;
     if (lie == FX_REPLAY || lie == FX_HANG_AFTER_REPLAY)
         for (size_t i = 0; i < l->replay->n; i++) fx_say(st, hg_buf_span(&l->replay->messages[i]));
     if (lie == FX_MISSING) fx_say_coverage(st, (struct hg_str){0}, sq.items[0].segid);
@@ -208,5 +208,85 @@ static inline void fx_liar_close(struct fx_liar *l)
     hg_loop_close(l->loop);
 }
 static inline bool fx_liar_was_asked(void *l) { return ((struct fx_liar *)l)->asked > 0; }
+
+/* ---- one query, without HTTP ---- */
+
+struct ask {
+    struct hg_broker b;
+    struct hg_running run;
+    const char *query;       /* NULL: FX_COUNT */
+    const char *context;     /* JSON members, "" */
+    int64_t timeout_ms, memory;
+    struct hg_picker *picker; /* NULL: one of its own */
+    pthread_t thread;
+    enum hg_rc rc;
+    struct hg_err err;
+    struct hg_scatter_result res;
+    int64_t rows, clicks;
+    char missing[2][HG_SEGID_TEXT];
+    bool done; /* guarded by fx_lock */
+};
+
+static inline void *do_ask(void *arg)
+{
+    struct ask *k = arg;
+    const struct hg_query *q;
+    const char *query = k->query ? k->query : FX_COUNT;
+    char *text = hg_arena_printf(k->run.arena, "%.*s,\"context\":{%s}}", (int)strlen(query) - 1, query, k->context ? k->context : "");
+    struct hg_err parse_err;
+    if (hg_query_parse(k->run.arena, hg_str_of(text), &q, &parse_err)) abort();
+    k->rc = hg_scatter(&k->run, q, &k->res, &k->err);
+    if (k->rc == HG_OK) {
+        if (k->res.merged && hg_partial_rows(k->res.merged)) {
+            k->rows = k->res.merged->aggs[0].i[0];
+            k->clicks = k->res.merged->aggs[1].i[0];
+        }
+        for (size_t i = 0; i < k->res.n_missing && i < 2; i++) snprintf(k->missing[i], HG_SEGID_TEXT, "%s", k->res.missing[i]);
+        hg_partial_free(k->res.merged);
+    }
+    FX_NOTE(k->done = true);
+    return NULL;
+}
+static inline void ask_start(struct ask *k, struct fx_cluster *y, int64_t missing_wait_ms)
+{
+    k->b = (struct hg_broker){.view = y->view, .wire = y->client, .opt = {.missing_wait_ms = missing_wait_ms, .loop = y->loop}};
+    k->b.picker = k->picker ? k->picker : hg_picker_new(&(struct hg_picker_options){true, 95, 20, 50});
+    k->b.spans = hg_spans_new(100);
+    pthread_mutex_init(&k->b.mu, NULL);
+    k->run.b = &k->b;
+    k->run.id = "q-1";
+    hg_budget_init(&k->run.budget, NULL, "query memory", k->memory ? k->memory : 1 << 26);
+    k->run.arena = hg_arena_new(&k->run.budget);
+    k->run.timeout_ms = k->timeout_ms;
+    k->run.exec = (struct hg_exec){.budget = &k->run.budget, .cancelled = &k->run.cancelled, .deadline_mono_ms = k->timeout_ms ? hg_clock_mono_ms() + k->timeout_ms : 0};
+    assert_int_equal(pthread_create(&k->thread, NULL, do_ask, k), 0);
+}
+static inline void ask_end(struct ask *k)
+{
+    pthread_join(k->thread, NULL);
+    hg_arena_free(k->run.arena);
+    assert_int_equal(k->run.budget.used, 0);
+    pthread_mutex_destroy(&k->b.mu);
+    if (k->b.picker != k->picker) hg_picker_free(k->b.picker);
+    hg_spans_free(k->b.spans);
+}
+/* Asks and wants so many rows and clicks. */
+static inline void wants(struct fx_cluster *y, int64_t rows, int64_t clicks)
+{
+    struct ask k = {0};
+    ask_start(&k, y, 60000);
+    ask_end(&k);
+    assert_ok(k.rc, k.err);
+    assert_int_equal(k.rows, rows);
+    assert_int_equal(k.clicks, clicks);
+    assert_int_equal(k.res.n_missing, 0);
+}
+static inline void fails(struct fx_cluster *y, struct ask *k, int64_t missing_wait_ms, enum hg_rc rc, const char *msg)
+{
+    ask_start(k, y, missing_wait_ms);
+    ask_end(k);
+    assert_string_equal(k->err.msg, msg);
+    assert_int_equal(k->rc, rc);
+}
 
 #endif
