@@ -227,7 +227,6 @@ HG_API_ROUTE(all_drains)
 #define BATCH 1000
 #define MOST 100000 /* of one request; with more the answer says so */
 #define EXAMPLES 10
-#define KEEP_VERSIONS 2
 
 struct cleaning {
     struct hg_clean want;
@@ -237,11 +236,11 @@ struct cleaning {
     json_t *examples, *per; /* datasource -> {segments, bytes} */
 };
 
-static enum hg_rc read_cleaning(const json_t *body, struct cleaning *w, struct hg_err *err)
+static enum hg_rc read_cleaning(const json_t *body, int64_t keep, struct cleaning *w, struct hg_err *err)
 {
     struct hg_period p;
     struct hg_err bad;
-    w->want.keep_versions = KEEP_VERSIONS;
+    w->want.keep_versions = keep;
     HG_TRY(hg_jneed_obj(body, &hg_jroot, err));
     HG_TRY(hg_jget_str(body, "datasource", &hg_jroot, false, &w->want.datasource, err));
     HG_TRY(hg_jget_str(body, "olderThan", &hg_jroot, true, &w->older_than, err));
@@ -302,7 +301,7 @@ static enum hg_rc clean_audit(struct hg_api_ask *k, const struct cleaning *w, st
 
 static enum hg_rc clean(struct hg_api_ask *k, const json_t *body, struct cleaning *w, struct hg_err *err)
 {
-    HG_TRY(read_cleaning(body, w, err));
+    HG_TRY(read_cleaning(body, k->c->opt.kill_keep_versions, w, err));
     size_t found = 0;
     enum hg_rc rc = HG_OK;
     if (w->dry_run) rc = clean_batch(k->c, w, MOST, &found, err);

@@ -22,8 +22,8 @@ const struct hg_ctl_option_text hg_ctl_options[HG_CTL_N_OPTIONS] = {
     [HG_CTL_PUBLISH] = {"--publish", "ID", "About the revert of this number, which was asked for before: how far it is."},
     [HG_CTL_CANCEL] = {"--cancel", NULL, "Gives the revert up while it waits."},
     [HG_CTL_UNDO] = {"--undo", NULL, "Lets the server take segments again."},
-    [HG_CTL_OLDER_THAN] = {"--older-than", "PERIOD", "Only what has been unused for so long, such as P7D or PT12H. [P30D]"},
-    [HG_CTL_KEEP] = {"--keep", "N", "How many of the newest unused versions of an interval stay, whatever their age, so that it can be reverted. [2]"},
+    [HG_CTL_OLDER_THAN] = {"--older-than", "PERIOD", "Only what has been unused for so long, such as P7D or PT12H. [P90D]"},
+    [HG_CTL_KEEP] = {"--keep", "N", "How many of the newest unused versions of an interval stay, whatever their age, so that it can be reverted. [the coordinator's coordinator.kill.keep_versions]"},
     [HG_CTL_COMMENT] = {"--comment", "TEXT", "Why: kept in the history."},
     [HG_CTL_ROLE] = {"--role", "read|admin", "read looks and queries, admin changes things too. [read]"},
 };

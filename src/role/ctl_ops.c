@@ -142,8 +142,8 @@ enum hg_rc hg_ctl_drain(struct hg_ctl *c, struct hg_err *err)
 
 enum hg_rc hg_ctl_cleanup(struct hg_ctl *c, struct hg_err *err)
 {
-    const char *ds = c->n_words ? c->words[0] : NULL, *age = c->opt[HG_CTL_OLDER_THAN] ? c->opt[HG_CTL_OLDER_THAN] : "P30D";
-    int64_t keep = 2;
+    const char *ds = c->n_words ? c->words[0] : NULL, *age = c->opt[HG_CTL_OLDER_THAN] ? c->opt[HG_CTL_OLDER_THAN] : "P90D";
+    int64_t keep = -1;
     struct hg_period p;
     struct hg_err bad;
     json_t *would, *done, *e;
@@ -151,7 +151,8 @@ enum hg_rc hg_ctl_cleanup(struct hg_ctl *c, struct hg_err *err)
     bool go;
     if (hg_period_parse(hg_str_of(age), &p, &bad)) return hg_ctl_wrong(err, "--older-than: %s", bad.msg);
     HG_TRY(hg_ctl_count(c, HG_CTL_KEEP, 0, &keep, err));
-    json_t *body = hg_ctl_keep(c, json_pack("{s:s?,s:s,s:I,s:b}", "datasource", ds, "olderThan", age, "keepVersions", (json_int_t)keep, "dryRun", 1));
+    json_t *body = hg_ctl_keep(c, json_pack("{s:s?,s:s,s:b}", "datasource", ds, "olderThan", age, "dryRun", 1));
+    if (body && keep >= 0) json_object_set_new(body, "keepVersions", json_integer(keep));
     HG_TRY(post(c, BASE "/cleanup", body, &would, err));
     long long n = (long long)num(would, "segments");
     if (!n) {
@@ -162,7 +163,8 @@ enum hg_rc hg_ctl_cleanup(struct hg_ctl *c, struct hg_err *err)
             json_array_foreach(names, i, e) there |= strcmp(json_string_value(e), ds) == 0;
             if (!there) return hg_ctl_no_such(c, "datasource", ds, hg_ctl_names_of_datasources, err);
         }
-        hg_ctl_said(c, would, "nothing to delete: no segment has been unused for %s, but for the newest %lld unused versions of each interval, which are kept for reverts", age, (long long)keep);
+        hg_ctl_said(c, would, "nothing to delete: no segment has been unused for %s (what is kept for reverts aside: %s of each interval in use)", age,
+                    hg_ctl_some(c, num(would, "keepVersions"), "unused version"));
         return HG_OK;
     }
     if (c->json && c->opt[HG_CTL_DRY_RUN]) return hg_ctl_json(c, would), HG_OK;
@@ -178,7 +180,7 @@ enum hg_rc hg_ctl_cleanup(struct hg_ctl *c, struct hg_err *err)
     if (!go) return HG_OK;
     json_object_set_new(body, "dryRun", json_false());
     HG_TRY(post(c, BASE "/cleanup", body, &done, err));
-    hg_ctl_said(c, done, "deleted %s (%s); their files go from deep storage over the next minutes%s", hg_ctl_some(c, num(done, "segments"), "segment"), hg_ctl_bytes(c, num(done, "bytes")),
+    hg_ctl_said(c, done, "deleted %s (%s); their files go from deep storage with the coordinator's next round (coordinator.kill.period)%s", hg_ctl_some(c, num(done, "segments"), "segment"), hg_ctl_bytes(c, num(done, "bytes")),
                 json_is_true(json_object_get(done, "more")) ? ". There are more: run it again" : "");
     return HG_OK;
 }
