@@ -130,6 +130,7 @@ static void rig_open(struct rig *g)
     assert_ok(hg_pool_new("work", 3, 10000, &g->pool, &err), err);
     assert_ok(hg_http_listen(g->l, "127.0.0.1", 0, 100000, &g->h, &err), err);
     hg_http_route(g->h, HG_POST | HG_PUT, "/echo", echo, g);
+    hg_http_route(g->h, HG_GET | HG_POST, "/echo/*", fails, g); /* takes no GET of "/echo" from the 405 that it must have */
     hg_http_route(g->h, HG_GET, "/show/:id", show, g);
     hg_http_route(g->h, HG_GET, "/big", big, g);
     hg_http_route(g->h, HG_GET, "/threaded/:n", threaded, g);
