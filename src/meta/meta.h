@@ -198,7 +198,8 @@ HG_MUST_USE enum hg_rc hg_meta_server_drain(struct hg_meta *m, const char *name,
 struct hg_drain_row { const char *name, *author; int64_t since_ms; };
 HG_MUST_USE enum hg_rc hg_meta_drains(struct hg_meta *m, struct hg_arena *a, struct hg_drain_row **out, size_t *n, struct hg_err *err); /* by name */
 
-/* ---- leadership: held as long as the store's connection lives; epoch rises with each new leader ---- */
+/* ---- leadership: held as long as the store's connection lives, and is asked for every few seconds (PostgreSQL cuts off a holder that is silent for 8 s: it may have been stopped); epoch rises
+ * with each new leader ---- */
 HG_MUST_USE enum hg_rc hg_meta_lead(struct hg_meta *m, const char *what, const char *owner, const char *address, bool *leading, int64_t *epoch, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_meta_leader(struct hg_meta *m, struct hg_arena *a, const char *what, const char **owner, const char **address, struct hg_err *err); /* HG_E_NOTFOUND */
 

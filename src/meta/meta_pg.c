@@ -14,6 +14,7 @@
 #define OID_INT8 20
 #define OID_TEXT 25
 #define LOCK_CLASS 0x4847     /* "HG": advisory locks of ours */
+#define LEADER_SILENT_MS "8000" /* a leadership of which nothing is heard for so long is free */
 #define SCHEMA_LOCK 1         /* in that class; leaderships are hashes of their names */
 #define NUM_TEXT 24
 
@@ -253,6 +254,8 @@ static enum hg_rc pg_lead(void *impl, const char *what, void **session, struct h
     *session = NULL;
     HG_TRY(pg_connect(impl, &conn, err));
     enum hg_rc rc = pg_exec(conn, "SELECT pg_try_advisory_lock($1::int4, $2::int4)::int", DB_V(DB_I(LOCK_CLASS), DB_I(lock_of(what))), first_i64, &got, NULL, err);
+    /* A process that is stopped, or hangs, keeps its connection. The leader asks every two seconds; one that is silent for much longer is cut off, and its lock with it. */
+    if (rc == HG_OK && got) rc = pg_exec(conn, "SET idle_session_timeout = " LEADER_SILENT_MS, NULL, 0, NULL, NULL, NULL, err);
     if (rc == HG_OK && got) *session = conn;
     else pg_disconnect(conn);
     return rc;
