@@ -22,6 +22,8 @@ void hg_inv_put(struct hg_buf *b, const struct hg_inv_item *it)
     hg_buf_str(b, it->shard);
     hg_buf_str(b, it->dimensions);
     hg_buf_str(b, it->metrics);
+    hg_buf_str(b, it->epoch ? it->stream : hg_str_of(""));
+    hg_buf_i64(b, it->epoch);
 }
 
 static bool read_item(struct hg_rd *r, struct hg_inv_item *it)
@@ -40,7 +42,9 @@ static bool read_item(struct hg_rd *r, struct hg_inv_item *it)
         it->shard = hg_rd_str(r);
         it->dimensions = hg_rd_str(r);
         it->metrics = hg_rd_str(r);
-        if (!it->shard.p || it->rows < 0 || it->bytes < 0) return false;
+        it->stream = hg_rd_str(r);
+        it->epoch = hg_rd_i64(r);
+        if (!it->shard.p || it->rows < 0 || it->bytes < 0 || it->epoch < 0 || (it->epoch > 0) != (it->stream.len > 0)) return false;
     } else {
         return false;
     }

@@ -11,6 +11,7 @@
 #define MAX_SEGMENT_BYTES ((int64_t)1 << 48) /* sums of 32,768 such still fit */
 
 struct seg;
+struct stream { int64_t epoch; };       /* the newest that is known of its lease */
 struct hold { /* a server has a segment */
     struct hold *next;                  /* of the segment */
     struct hold *sv_next, **sv_link;    /* of the server */
@@ -18,6 +19,8 @@ struct hold { /* a server has a segment */
     struct hg_vserver *server;
     enum hg_seg_state state;
     int64_t bytes;
+    struct stream *stream;              /* whose live rows they are, read under this epoch; epoch 0: they stand */
+    int64_t epoch;
     uint64_t round;                     /* the server's whole list that named it last */
 };
 struct ds;
@@ -57,7 +60,7 @@ struct hg_vstate {
     uint64_t generation, polls;
     int64_t visible_seq;
     bool visible_known;
-    struct hg_map *segs, *datasources, *servers;
+    struct hg_map *segs, *datasources, *servers, *streams;
     struct seg *expected;
     struct hg_texts *texts;
     struct hg_snapshot *current;        /* of `generation`, or older */
@@ -72,9 +75,10 @@ struct hg_vstate *hg_vstate_new(void)
     s->segs = hg_map_new();
     s->datasources = hg_map_new();
     s->servers = hg_map_new();
+    s->streams = hg_map_new();
     s->texts = hg_texts_new();
     s->generation = 1;
-    if (s->segs && s->datasources && s->servers && s->texts) return s;
+    if (s->segs && s->datasources && s->servers && s->streams && s->texts) return s;
     hg_vstate_free(s);
     return NULL;
 }
@@ -110,6 +114,7 @@ void hg_vstate_free(struct hg_vstate *s)
     if (s->segs) hg_map_free(s->segs, drop_seg);
     if (s->datasources) hg_map_free(s->datasources, drop_ds);
     if (s->servers) hg_map_free(s->servers, drop_server);
+    hg_map_free(s->streams, free);
     hg_texts_release(s->texts);
     free(s);
 }
@@ -120,13 +125,16 @@ bool hg_vstate_visible_known(const struct hg_vstate *s) { return s->visible_know
 
 /* ---- noting changes ---- */
 
+/* Somebody else has had the stream's lease since these rows were read: he reads them again, so whoever asks for both counts them twice. */
+static bool is_void(const struct hold *h) { return h->epoch && h->epoch < h->stream->epoch; }
+
 /* In the timeline: what is published, and live rows that are not yet. A sealed segment that is announced but not in the visible list waits for its publish to be flipped,
  * or was dropped. */
 static bool routable(const struct seg *g)
 {
     if (g->pub || g->exp_link) return true;
     for (const struct hold *h = g->holds; h; h = h->next)
-        if (h->state == HG_SEG_LIVE) return true;
+        if (h->state == HG_SEG_LIVE && !is_void(h)) return true;
     return false;
 }
 
@@ -433,6 +441,44 @@ bool hg_vserver_unreachable(struct hg_vstate *s, struct hg_vserver *sv)
     return !was;
 }
 
+/* ---- streams ---- */
+
+static struct stream *stream_of(struct hg_vstate *s, const char *name)
+{
+    struct stream *t = hg_map_get(s->streams, name);
+    if (t) return t;
+    t = calloc(1, sizeof *t);
+    if (t && hg_map_put(s->streams, name, t, NULL)) return t;
+    free(t);
+    return NULL;
+}
+
+/* What was read under an older epoch is void. It may have been published before the lease changed hands, so it stays expected until the list was read again. */
+static void void_older(struct hg_vstate *s, struct stream *t, int64_t epoch)
+{
+    if (epoch <= t->epoch) return;
+    t->epoch = epoch;
+    const char *name;
+    void *v;
+    for (size_t pos = 0; hg_map_each(s->servers, &pos, &name, &v);) {
+        for (struct hold *h = ((struct hg_vserver *)v)->holds; h; h = h->sv_next) {
+            if (h->stream != t || !is_void(h)) continue;
+            if (!h->seg->pub) expect_read(s, h->seg);
+            touch(s, h->seg);
+        }
+    }
+}
+
+enum hg_rc hg_vstate_lease(struct hg_vstate *s, const char *stream, int64_t epoch, struct hg_err *err)
+{
+    struct stream *t = stream_of(s, stream);
+    if (!t) return hg_fail(err, HG_E_NOMEM, "cluster view: stream %s", stream);
+    void_older(s, t, epoch);
+    return HG_OK;
+}
+
+bool hg_vstate_expects(const struct hg_vstate *s) { return s->expected != NULL; }
+
 /* ---- inventories ---- */
 
 struct apply {
@@ -442,13 +488,27 @@ struct apply {
     struct hg_arena *a; /* of one item */
 };
 
+static enum hg_rc stream_of_item(struct hg_vstate *s, const struct hg_inv_item *it, struct stream **out, struct hg_err *err)
+{
+    char name[HG_SEGID_TEXT];
+    *out = NULL;
+    if (!it->epoch) return HG_OK;
+    if (it->stream.len >= sizeof name || memchr(it->stream.p, 0, it->stream.len)) return hg_fail(err, HG_E_CORRUPT, "a stream whose name has %zu bytes", it->stream.len);
+    memcpy(name, it->stream.p, it->stream.len);
+    name[it->stream.len] = 0;
+    *out = stream_of(s, name);
+    return *out ? HG_OK : hg_fail(err, HG_E_NOMEM, "cluster view: stream %s", name);
+}
+
 static enum hg_rc hold(struct hg_vstate *s, struct hg_vserver *sv, struct seg *g, const struct hg_inv_item *it, struct hg_err *err)
 {
     struct hold *h = hold_of(g, sv);
+    struct stream *stream;
+    HG_TRY(stream_of_item(s, it, &stream, err));
     if (!h) {
         h = calloc(1, sizeof *h);
         if (!h) return hg_fail(err, HG_E_NOMEM, "cluster view: segment %s", g->id);
-        *h = (struct hold){.next = g->holds, .sv_next = sv->holds, .sv_link = &sv->holds, .seg = g, .server = sv, .state = it->state};
+        *h = (struct hold){.next = g->holds, .sv_next = sv->holds, .sv_link = &sv->holds, .seg = g, .server = sv, .state = it->state, .stream = stream, .epoch = it->epoch};
         g->holds = h;
         g->n_holds++;
         if (sv->holds) sv->holds->sv_link = &h->sv_next;
@@ -464,6 +524,12 @@ static enum hg_rc hold(struct hg_vstate *s, struct hg_vserver *sv, struct seg *g
         h->state = it->state;
         touch(s, g);
     }
+    if (h->epoch != it->epoch || h->stream != stream) {
+        h->epoch = it->epoch;
+        h->stream = stream;
+        touch(s, g);
+    }
+    if (stream) void_older(s, stream, it->epoch);
     sv->bytes += it->bytes - h->bytes;
     h->bytes = it->bytes;
     h->round = sv->round;
@@ -572,7 +638,7 @@ static enum hg_rc holders_new(const struct seg *g, struct hg_holders **out, stru
     l->n = 0;
     for (int known = 1; known >= 0; known--)
         for (const struct hold *h = g->holds; h; h = h->next)
-            if (h->server->ref->pub.inventory_known == (known == 1)) l->h[l->n++] = (struct hg_holder){&hg_server_ref_hold(h->server->ref)->pub, h->state};
+            if (h->server->ref->pub.inventory_known == (known == 1) && !is_void(h)) l->h[l->n++] = (struct hg_holder){&hg_server_ref_hold(h->server->ref)->pub, h->state};
     *out = l;
     return HG_OK;
 }

@@ -209,8 +209,8 @@ static void handle(struct hg_view *v, struct msg *m)
         hg_wire_call_cancel(s->call);
     }
     free(m);
-    /* Live rows that a whole list lacks are expected until the list of visible segments was read twice. */
-    if (whole && v->store_due < 2) {
+    /* Live rows that a whole list lacks, or that are void, are expected until the list of visible segments was read twice. */
+    if (hg_vstate_expects(v->state) && v->store_due < 2) {
         v->store_due = 2;
         pthread_cond_signal(&v->store_wake);
     }
@@ -315,6 +315,16 @@ static void apply_servers(struct hg_view *v, const struct hg_server_row *rows, s
     v->servers_known = true;
 }
 
+/* Rows that are void now may have been published after the list was read: it is read again. */
+static enum hg_rc apply_leases(struct hg_view *v, const struct hg_lease_row *rows, size_t n, struct hg_err *err)
+{
+    uint64_t before = hg_vstate_generation(v->state);
+    enum hg_rc rc = HG_OK;
+    for (size_t i = 0; i < n && !rc; i++) rc = hg_vstate_lease(v->state, rows[i].what, rows[i].epoch, err);
+    if (hg_vstate_generation(v->state) != before && v->store_due < 2) v->store_due = 2;
+    return rc;
+}
+
 static enum hg_rc read_store(struct hg_view *v, struct hg_err *err)
 {
     struct hg_arena *a = hg_arena_new(NULL);
@@ -327,12 +337,16 @@ static enum hg_rc read_store(struct hg_view *v, struct hg_err *err)
     size_t n_rows, n_changes;
     int64_t seq;
     bool whole;
+    struct hg_lease_row *leases;
+    size_t n_leases;
     enum hg_rc rc = hg_meta_servers(v->meta, a, &rows, &n_rows, err);
     if (!rc) rc = hg_meta_visible(v->meta, a, since, &seq, &whole, &changes, &n_changes, err);
+    if (!rc) rc = hg_meta_leases(v->meta, a, &leases, &n_leases, err); /* after the list: whoever published what is in it has his lease here */
     if (!rc) {
         pthread_mutex_lock(&v->mu);
         apply_servers(v, rows, n_rows);
-        rc = hg_vstate_visible(v->state, seq, whole, changes, n_changes, err);
+        rc = apply_leases(v, leases, n_leases, err);
+        if (!rc) rc = hg_vstate_visible(v->state, seq, whole, changes, n_changes, err);
         bool moved = refresh(v);
         pthread_mutex_unlock(&v->mu);
         tell_changed(v, moved);

@@ -29,12 +29,14 @@ static void name_it(struct hg_gen *g)
     snprintf(g->sequence, sizeof g->sequence, "%016" PRIx64, h);
 }
 
-enum hg_rc hg_gen_new(struct hg_stream_env *env, struct hg_stream_base *base, const struct hg_offset *start, size_t n, struct hg_gen **out, struct hg_err *err)
+enum hg_rc hg_gen_new(struct hg_stream_env *env, struct hg_stream_base *base, int64_t epoch, const struct hg_offset *start, size_t n, struct hg_gen **out,
+                      struct hg_err *err)
 {
     struct hg_gen *g = calloc(1, sizeof *g);
     if (!g) return hg_fail(err, HG_E_NOMEM, "stream %s", base->spec->id);
     g->env = env;
     g->base = hg_stream_base_ref(base);
+    g->epoch = epoch;
     g->n_parts = n;
     g->start = calloc(n + 1, sizeof *g->start);
     g->at = calloc(n + 1, sizeof *g->at);
@@ -171,7 +173,7 @@ static enum hg_rc new_slot(struct hg_gen *g, struct hg_gen_chunk *c, struct hg_e
         hg_segid_text(&id, text);
         rc = open_sink(g, s, text, err);
     }
-    if (!rc) rc = hg_claim_new(g->env->handoff, s->sink, &id, &s->claim, err);
+    if (!rc) rc = hg_claim_new(g->env->handoff, s->sink, &id, g->epoch, &s->claim, err);
     if (rc) {
         hg_live_sink_unref(s->sink);
         hg_arena_free(a);

@@ -42,6 +42,7 @@ struct hg_gen {
     struct hg_gen *next;           /* the publisher's queue */
     struct hg_stream_env *env;
     struct hg_stream_base *base;
+    int64_t epoch;                 /* of the stream's lease */
     char sequence[24];             /* of the start offsets */
     struct hg_offset *start, *at;  /* at: next to read */
     size_t n_parts;
@@ -54,7 +55,7 @@ struct hg_gen {
     _Atomic int64_t letters;       /* under way */
 };
 
-HG_MUST_USE enum hg_rc hg_gen_new(struct hg_stream_env *env, struct hg_stream_base *base, const struct hg_offset *start, size_t n, struct hg_gen **out, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_gen_new(struct hg_stream_env *env, struct hg_stream_base *base, int64_t epoch, const struct hg_offset *start, size_t n, struct hg_gen **out, struct hg_err *err);
 /* withdraw: sinks that are still the generation's stop being served; else they stay so until the data server goes. No letter may be under way. NULL allowed. */
 void hg_gen_free(struct hg_gen *g, bool withdraw);
 /* Collects a row for its interval's sink; it is in the sink, and seen by queries, after hg_gen_flush. The row's values are borrowed until then. HG_E_LIMIT: too many intervals. */

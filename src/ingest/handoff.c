@@ -130,7 +130,7 @@ static void drop(void *self)
     pthread_mutex_unlock(&h->mu);
 }
 
-enum hg_rc hg_claim_new(struct hg_handoff *h, struct hg_live_sink *s, const struct hg_segid *id, struct hg_claim **out, struct hg_err *err)
+enum hg_rc hg_claim_new(struct hg_handoff *h, struct hg_live_sink *s, const struct hg_segid *id, int64_t epoch, struct hg_claim **out, struct hg_err *err)
 {
     struct hg_claim *c = calloc(1, sizeof *c);
     if (!c || !(c->arena = hg_arena_new(NULL))) {
@@ -145,7 +145,7 @@ enum hg_rc hg_claim_new(struct hg_handoff *h, struct hg_live_sink *s, const stru
         hg_segid_text(&c->id, c->text);
         struct hg_served v = {
             .id = c->id, .shard = {.kind = HG_SHARD_NUMBERED, .partition = id->partition}, .state = HG_SEG_LIVE, .rows = hg_sink_rows(s->sink), .bytes = hg_sink_live_bytes(s->sink),
-            .dimensions = s->base->dimensions, .metrics = s->base->metrics, .self = c, .acquire = acquire, .release = release, .drop = drop,
+            .dimensions = s->base->dimensions, .metrics = s->base->metrics, .stream = s->base->spec->id, .epoch = epoch, .self = c, .acquire = acquire, .release = release, .drop = drop,
         };
         c->sink = s;
         atomic_fetch_add(&s->refs, 1);
@@ -164,6 +164,8 @@ enum hg_rc hg_claim_new(struct hg_handoff *h, struct hg_live_sink *s, const stru
 const struct hg_segid *hg_claim_id(const struct hg_claim *c) { return &c->id; }
 const char *hg_claim_text(const struct hg_claim *c) { return c->text; }
 void hg_claim_update(struct hg_claim *c, int64_t rows, int64_t bytes) { hg_dataserver_update(c->h->opt.dataserver, &c->id, HG_SEG_LIVE, rows, bytes); }
+
+void hg_claim_published(struct hg_claim *c, int64_t rows, int64_t bytes) { hg_dataserver_stands(c->h->opt.dataserver, &c->id, rows, bytes); }
 
 void hg_claim_withdraw(struct hg_claim *c, int64_t visible_seq)
 {

@@ -47,11 +47,12 @@ size_t hg_handoff_waiting(struct hg_handoff *h);
 /* False: timeout. */
 bool hg_handoff_wait_empty(struct hg_handoff *h, int64_t timeout_ms);
 
-/* Announces s as the live segment `id`. Returns owned: given to hg_handoff_add or hg_claim_withdraw. */
-HG_MUST_USE enum hg_rc hg_claim_new(struct hg_handoff *h, struct hg_live_sink *s, const struct hg_segid *id, struct hg_claim **out, struct hg_err *err);
+/* Announces s as the live segment `id`, read under this epoch of the stream's lease. Returns owned: given to hg_handoff_add or hg_claim_withdraw. */
+HG_MUST_USE enum hg_rc hg_claim_new(struct hg_handoff *h, struct hg_live_sink *s, const struct hg_segid *id, int64_t epoch, struct hg_claim **out, struct hg_err *err);
 const struct hg_segid *hg_claim_id(const struct hg_claim *c);
 const char *hg_claim_text(const struct hg_claim *c);
 void hg_claim_update(struct hg_claim *c, int64_t rows, int64_t bytes); /* what the inventory says of it */
+void hg_claim_published(struct hg_claim *c, int64_t rows, int64_t bytes); /* the same, and that it stands, whoever has the stream's lease from now on */
 void hg_claim_withdraw(struct hg_claim *c, int64_t visible_seq);
 void hg_claim_leave(struct hg_claim *c); /* served until the data server goes */
 /* The segments were published as of visible_seq (0: not known, will be asked for). Takes the claims. */

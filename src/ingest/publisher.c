@@ -157,7 +157,7 @@ static enum hg_rc new_ids(struct hg_stream *s, struct hg_gen *g, struct hg_err *
         struct hg_segid id;
         enum hg_rc rc = hg_gen_allocate(g, k, a, &id, err);
         struct hg_claim *claim = NULL;
-        if (!rc && hg_segid_cmp(&id, hg_claim_id(k->claim)) != 0) rc = hg_claim_new(s->env->handoff, k->sink, &id, &claim, err);
+        if (!rc && hg_segid_cmp(&id, hg_claim_id(k->claim)) != 0) rc = hg_claim_new(s->env->handoff, k->sink, &id, s->epoch, &claim, err);
         if (!rc && claim) {
             struct hg_err ignore;
             hg_log(HG_LOG_INFO, "ingest", "rows get another segment id", "stream", HG_LS(s->spec->id), "old", HG_LS(hg_claim_text(k->claim)), "new", HG_LS(hg_claim_text(claim)), NULL);
@@ -212,7 +212,7 @@ static void hand_over(struct hg_stream *s, struct hg_gen *g)
     size_t n = 0;
     for (struct hg_slot *k = g->slots; k; k = k->next) {
         if (!k->pushed) continue; /* without rows: goes with the generation */
-        hg_claim_update(k->claim, k->meta.n_rows, k->meta.size_bytes);
+        hg_claim_published(k->claim, k->meta.n_rows, k->meta.size_bytes);
         c[n++] = k->claim;
         k->claim = NULL;
     }

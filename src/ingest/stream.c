@@ -139,7 +139,7 @@ static enum hg_rc assign(struct hg_stream *s, const struct hg_offset *at, size_t
     struct hg_gen *gen = NULL;
     if (!parts) return hg_fail(err, HG_E_NOMEM, "partitions of %s", s->spec->id);
     for (size_t i = 0; i < n; i++) parts[i] = (struct hg_part){.id = at[i].partition, .next = at[i].offset, .told = at[i].offset, .published = at[i].offset, .end = -1};
-    enum hg_rc rc = hg_gen_new(s->env, s->base, at, n, &gen, err);
+    enum hg_rc rc = hg_gen_new(s->env, s->base, s->epoch, at, n, &gen, err);
     if (!rc) rc = hg_kafka_assign(s->rk, s->spec->topic, at, n, err);
     if (rc) {
         free(parts);
@@ -244,7 +244,7 @@ enum hg_rc hg_stream_close_gen(struct hg_stream *s, struct hg_err *err)
         pthread_mutex_unlock(&s->mu);
         return HG_OK;
     }
-    HG_TRY(hg_gen_new(s->env, s->base, g->at, g->n_parts, &next, err));
+    HG_TRY(hg_gen_new(s->env, s->base, s->epoch, g->at, g->n_parts, &next, err));
     hg_gen_tell(g);
     pthread_mutex_lock(&s->mu);
     s->gen = next;

@@ -167,6 +167,9 @@ HG_MUST_USE enum hg_rc hg_meta_offsets(struct hg_meta *m, struct hg_arena *a, co
 HG_MUST_USE enum hg_rc hg_meta_reset_offsets(struct hg_meta *m, const char *stream, const struct hg_offset *o, size_t n, struct hg_err *err);
 /* A lease on a stream (or any named thing): *epoch is set when owner has it now. HG_E_CONFLICT: another owner has it until *until_ms. Renewing keeps the epoch; taking over raises it. */
 HG_MUST_USE enum hg_rc hg_meta_lease(struct hg_meta *m, const char *what, const char *owner, int64_t ttl_ms, int64_t *epoch, int64_t *until_ms, struct hg_err *err);
+/* All leases that there ever were, run out or not, with their newest epochs; by name. */
+struct hg_lease_row { const char *what; int64_t epoch; };
+HG_MUST_USE enum hg_rc hg_meta_leases(struct hg_meta *m, struct hg_arena *a, struct hg_lease_row **out, size_t *n, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_meta_lease_drop(struct hg_meta *m, const char *what, const char *owner, struct hg_err *err);
 
 /* ---- named JSON documents with history: supervisors, tasks' specs, rules, settings ---- */

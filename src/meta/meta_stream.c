@@ -115,3 +115,35 @@ enum hg_rc hg_meta_lease_drop(struct hg_meta *m, const char *what, const char *o
     struct lease w = {.what = what, .owner = owner};
     return hg_db_run(m->db, HG_TX_WRITE, drop_tx, &w, err);
 }
+
+struct leases {
+    struct hg_arena *a;
+    struct hg_lease_row *v;
+    size_t n, cap;
+};
+
+static enum hg_rc leases_row(void *arg, const struct hg_dbrow *r, struct hg_err *err)
+{
+    struct leases *w = arg;
+    const char *what = hg_arena_strdup(w->a, hg_dbrow_text(r, 0));
+    if (!what) return hg_arena_fail(w->a, "leases", err);
+    HG_GROW(w->a, w->v, w->n, w->cap, "leases", err);
+    w->v[w->n++] = (struct hg_lease_row){what, hg_dbrow_i64(r, 1)};
+    return HG_OK;
+}
+
+static enum hg_rc leases_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
+{
+    struct leases *w = arg;
+    w->n = 0;
+    return hg_db_exec(tx, "SELECT what, epoch FROM hg_leases ORDER BY what", NULL, 0, leases_row, w, NULL, err);
+}
+
+enum hg_rc hg_meta_leases(struct hg_meta *m, struct hg_arena *a, struct hg_lease_row **out, size_t *n, struct hg_err *err)
+{
+    struct leases w = {.a = a};
+    HG_TRY(hg_db_run(m->db, HG_TX_READ, leases_tx, &w, err));
+    *out = w.v;
+    *n = w.n;
+    return HG_OK;
+}

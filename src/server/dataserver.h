@@ -28,6 +28,8 @@ struct hg_served {
     enum hg_seg_state state;
     int64_t rows, bytes;
     const char *dimensions, *metrics; /* comma-separated; copied */
+    const char *stream;          /* copied; NULL where epoch is 0 */
+    int64_t epoch;               /* of the lease under which the stream's rows were read: see inventory.h. 0: they stand */
     void *self;
     enum hg_rc (*acquire)(void *self, struct hg_arena *a, const struct hg_source *const **srcs, size_t *n, void **handle, struct hg_err *err);
     void (*release)(void *self, void *handle);
@@ -39,6 +41,8 @@ HG_MUST_USE enum hg_rc hg_dataserver_add(struct hg_dataserver *d, const struct h
 HG_MUST_USE enum hg_rc hg_dataserver_add_many(struct hg_dataserver *d, const struct hg_served *s, size_t n, struct hg_err *err); /* all or none, one announcement */
 /* Updates what the inventory says (a sink that was sealed; rows so far). */
 void hg_dataserver_update(struct hg_dataserver *d, const struct hg_segid *id, enum hg_seg_state state, int64_t rows, int64_t bytes);
+/* The same of live rows that were published: they stand, whoever has the stream from now on. */
+void hg_dataserver_stands(struct hg_dataserver *d, const struct hg_segid *id, int64_t rows, int64_t bytes);
 /* Takes it back; queries that have it go on. visible_seq: see inventory.h. */
 void hg_dataserver_remove(struct hg_dataserver *d, const struct hg_segid *id, int64_t visible_seq);
 /* The same, unless the id has been taken over by another `self`. */

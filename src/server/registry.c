@@ -66,6 +66,7 @@ static void put_add(struct hg_buf *b, const struct hg_entry *e)
     hg_inv_put(b, &(struct hg_inv_item){
                       .add = true, .id = hg_str_of(e->text), .state = e->served.state, .rows = e->served.rows, .bytes = e->served.bytes,
                       .shard = hg_str_of(e->shard_text), .dimensions = hg_str_of(e->served.dimensions), .metrics = hg_str_of(e->served.metrics),
+                      .stream = hg_str_of(e->served.stream), .epoch = e->served.epoch,
                   });
 }
 
@@ -148,7 +149,8 @@ static enum hg_rc entry_new(const struct hg_served *s, struct hg_entry **out, st
     e->shard_text = shard ? hg_json_text(shard) : NULL;
     json_decref(shard);
     e->text = hg_arena_strdup(e->arena, text);
-    if (!rc && (!e->shard_text || !e->text)) rc = hg_fail(err, HG_E_NOMEM, "serving %s", text);
+    const char *stream = hg_arena_strdup(e->arena, s->stream ? s->stream : "");
+    if (!rc && (!e->shard_text || !e->text || !stream)) rc = hg_fail(err, HG_E_NOMEM, "serving %s", text);
     if (rc) {
         hg_entry_release(e);
         return rc;
@@ -158,6 +160,7 @@ static enum hg_rc entry_new(const struct hg_served *s, struct hg_entry **out, st
     e->served.shard = m.shard;
     e->served.dimensions = m.dimensions;
     e->served.metrics = m.metrics;
+    e->served.stream = stream;
     *out = e;
     return HG_OK;
 }
@@ -236,7 +239,7 @@ enum hg_rc hg_dataserver_add_many(struct hg_dataserver *d, const struct hg_serve
 
 enum hg_rc hg_dataserver_add(struct hg_dataserver *d, const struct hg_served *s, struct hg_err *err) { return hg_dataserver_add_many(d, s, 1, err); }
 
-void hg_dataserver_update(struct hg_dataserver *d, const struct hg_segid *id, enum hg_seg_state state, int64_t rows, int64_t bytes)
+static void update(struct hg_dataserver *d, const struct hg_segid *id, enum hg_seg_state state, int64_t rows, int64_t bytes, bool stands)
 {
     char text[HG_SEGID_TEXT];
     hg_segid_text(id, text);
@@ -248,6 +251,7 @@ void hg_dataserver_update(struct hg_dataserver *d, const struct hg_segid *id, en
     if (e && !(e->served.state == HG_SEG_SEALED && state == HG_SEG_LIVE)) { /* not the sink that was replaced */
         gauge(e, 0, bytes - e->served.bytes);
         e->served.state = state;
+        if (stands) e->served.epoch = 0;
         e->served.rows = rows;
         e->served.bytes = bytes;
         hg_inv_begin(&b, false, 1);
@@ -257,6 +261,10 @@ void hg_dataserver_update(struct hg_dataserver *d, const struct hg_segid *id, en
     pthread_mutex_unlock(&r->mu);
     hg_buf_free(&b);
 }
+
+void hg_dataserver_update(struct hg_dataserver *d, const struct hg_segid *id, enum hg_seg_state state, int64_t rows, int64_t bytes) { update(d, id, state, rows, bytes, false); }
+
+void hg_dataserver_stands(struct hg_dataserver *d, const struct hg_segid *id, int64_t rows, int64_t bytes) { update(d, id, HG_SEG_LIVE, rows, bytes, true); }
 
 static void take(struct hg_dataserver *d, const struct hg_segid *id, bool whose, const void *self, int64_t visible_seq)
 {

@@ -53,12 +53,14 @@ static inline void fx_msg_begin(struct fx_msg *m, bool whole)
     *m = (struct fx_msg){.whole = whole};
     hg_buf_init(&m->b, 1 << 24);
 }
-static inline void fx_has(struct fx_msg *m, const char *id, enum hg_seg_state state)
+static inline void fx_has_of(struct fx_msg *m, const char *id, enum hg_seg_state state, const char *stream, int64_t epoch)
 {
     hg_inv_put(&m->b, &(struct hg_inv_item){.add = true, .id = hg_str_of(id), .state = state, .rows = 5, .bytes = 100,
-                                            .shard = HG_STR("{\"type\":\"numbered\",\"partitionNum\":0,\"partitions\":0}"), .dimensions = HG_STR("country,site"), .metrics = HG_STR("clicks")});
+                                            .shard = HG_STR("{\"type\":\"numbered\",\"partitionNum\":0,\"partitions\":0}"), .dimensions = HG_STR("country,site"), .metrics = HG_STR("clicks"),
+                                            .stream = hg_str_of(stream), .epoch = epoch});
     m->n++;
 }
+static inline void fx_has(struct fx_msg *m, const char *id, enum hg_seg_state state) { fx_has_of(m, id, state, NULL, 0); }
 static inline void fx_lost(struct fx_msg *m, const char *id, int64_t visible_seq)
 {
     hg_inv_put(&m->b, &(struct hg_inv_item){.id = hg_str_of(id), .visible_seq = visible_seq});

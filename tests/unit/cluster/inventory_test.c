@@ -17,8 +17,8 @@ static enum hg_rc take(void *arg, const struct hg_inv_item *it, struct hg_err *e
 }
 
 static const struct hg_inv_item items[] = {
-    {.add = true, .id = {"a_1", 3}, .state = HG_SEG_LIVE, .rows = 0, .bytes = 0, .shard = {"{}", 2}, .dimensions = {"", 0}, .metrics = {"x,y", 3}},
-    {.add = true, .id = {"b", 1}, .state = HG_SEG_SEALED, .rows = INT64_MAX, .bytes = INT64_MAX, .shard = {"{\"type\":\"none\"}", 15}, .dimensions = {"d", 1}, .metrics = {"", 0}},
+    {.add = true, .id = {"a_1", 3}, .state = HG_SEG_LIVE, .rows = 0, .bytes = 0, .shard = {"{}", 2}, .dimensions = {"", 0}, .metrics = {"x,y", 3}, .stream = {"a@b", 3}, .epoch = 7},
+    {.add = true, .id = {"b", 1}, .state = HG_SEG_SEALED, .rows = INT64_MAX, .bytes = INT64_MAX, .shard = {"{\"type\":\"none\"}", 15}, .dimensions = {"d", 1}, .metrics = {"", 0}, .stream = {"", 0}},
     {.add = false, .id = {"a_1", 3}, .visible_seq = 0},
     {.add = false, .id = {"b", 1}, .visible_seq = INT64_MAX},
 };
@@ -54,6 +54,8 @@ static void round_trip(void **state)
             assert_true(hg_str_eq(g.it[i].shard, items[i].shard));
             assert_true(hg_str_eq(g.it[i].dimensions, items[i].dimensions));
             assert_true(hg_str_eq(g.it[i].metrics, items[i].metrics));
+            assert_true(hg_str_eq(g.it[i].stream, items[i].stream));
+            assert_int_equal(g.it[i].epoch, items[i].epoch);
         }
         hg_buf_free(&b);
     }
@@ -88,6 +90,8 @@ static void refused(void **state)
         {{.add = true, .id = {"a", 1}, .state = (enum hg_seg_state)3, .shard = {"{}", 2}}, "inventory message: item 0 of 1 is malformed"},
         {{.add = true, .id = {"a", 1}, .state = HG_SEG_LIVE, .bytes = -1, .shard = {"{}", 2}}, "inventory message: item 0 of 1 is malformed"},
         {{.add = true, .id = {"a", 1}, .state = HG_SEG_LIVE, .rows = -1, .shard = {"{}", 2}}, "inventory message: item 0 of 1 is malformed"},
+        {{.add = true, .id = {"a", 1}, .state = HG_SEG_LIVE, .shard = {"{}", 2}, .stream = {"s", 1}, .epoch = -1}, "inventory message: item 0 of 1 is malformed"},
+        {{.add = true, .id = {"a", 1}, .state = HG_SEG_LIVE, .shard = {"{}", 2}, .stream = {"", 0}, .epoch = 1}, "inventory message: item 0 of 1 is malformed"},
         {{.add = false, .id = {"a", 1}, .visible_seq = -1}, "inventory message: item 0 of 1 is malformed"},
     };
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {

@@ -269,6 +269,58 @@ static void restart_of_an_ingest_server(void **state)
     hg_vstate_free(s);
 }
 
+static void tell_read(struct hg_vstate *s, struct hg_vserver *sv, bool whole, const char *id, int64_t epoch)
+{
+    struct fx_msg m;
+    fx_msg_begin(&m, whole);
+    fx_has_of(&m, id, HG_SEG_LIVE, epoch ? "ads" : NULL, epoch);
+    fx_tell(s, sv, &m);
+}
+
+/* A server that was frozen, or cut off from the store, has lost its stream and does not know: the other one's rows are the same ones again. */
+static void rows_of_a_stream_that_changed_hands_are_void(void **state)
+{
+    (void)state;
+    struct hg_vstate *s = hg_vstate_new();
+    struct hg_segid first = fx_id("ads", "", 0, 0, 0), second = fx_id("ads", "", 0, 0, 1);
+    list(s, 10, NULL, 0);
+    struct hg_vserver *old = server(s, "old", 1, true), *heir = server(s, "heir", 1, true);
+    tell_read(s, old, true, fx_text(first), 1);
+    assert_string_equal(asks(s, 0), "v1.0(old)");
+
+    /* The heir has the same id: only he is asked. */
+    tell_read(s, heir, true, fx_text(first), 2);
+    assert_string_equal(asks(s, 0), "v1.0(heir)");
+    /* He publishes it and reads on under the next one. What he has published stands, whoever has the stream. */
+    tell_read(s, heir, false, fx_text(first), 0);
+    tell_read(s, heir, false, fx_text(second), 2);
+    list(s, 11, (struct hg_visible_change[]){fx_add(first)}, 1);
+    assert_string_equal(asks(s, 0), "v1.0(heir) v1.1(heir)");
+    /* The old one's stream of news broke and is there again; he still serves what he had. */
+    tell_read(s, old, true, fx_text(first), 1);
+    assert_string_equal(asks(s, 0), "v1.0(heir) v1.1(heir)");
+
+    /* Back again: void at once, but it may have been published before, so it is expected until the list was read. */
+    assert_ok(hg_vstate_lease(s, "ads", 3, &err), err);
+    assert_true(hg_vstate_expects(s));
+    assert_string_equal(asks(s, 0), "v1.0(heir) v1.1()");
+    read_again(s);
+    assert_string_equal(asks(s, 0), "v1.0(heir) v1.1()");
+    read_again(s);
+    assert_false(hg_vstate_expects(s));
+    assert_string_equal(asks(s, 0), "v1.0(heir)");
+    uint64_t gen = hg_vstate_generation(s);
+    assert_ok(hg_vstate_lease(s, "ads", 2, &err), err);
+    assert_ok(hg_vstate_lease(s, "other", 9, &err), err);
+    assert_int_equal(hg_vstate_generation(s), gen);
+    /* The old one has it now, and reads the rows under the same id. */
+    tell_read(s, old, false, fx_text(second), 3);
+    assert_string_equal(asks(s, 0), "v1.0(heir) v1.1(old)");
+    hg_vstate_server_remove(s, heir);
+    assert_string_equal(asks(s, 0), "v1.0() v1.1(old)");
+    hg_vstate_free(s);
+}
+
 static void the_same_list_again_changes_nothing(void **state)
 {
     (void)state;
@@ -668,7 +720,7 @@ int main(void)
         cmocka_unit_test(a_sealed_one_taken_back_is_expected_too),
         cmocka_unit_test(handed_over_in_one_process),
         cmocka_unit_test(restart_of_an_ingest_server),
-        cmocka_unit_test(the_same_list_again_changes_nothing),
+        cmocka_unit_test(rows_of_a_stream_that_changed_hands_are_void), cmocka_unit_test(the_same_list_again_changes_nothing),
         cmocka_unit_test(out_of_reach_comes_last),
         cmocka_unit_test(draining_shows),
         cmocka_unit_test(bad_messages),
