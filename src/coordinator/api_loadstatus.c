@@ -62,7 +62,7 @@ static enum hg_rc lacks(struct hg_api_ask *k, const struct hg_rulebook *book, co
     struct hg_rules_at *at;
     size_t n;
     HG_TRY(hg_api_published(k, ds, &seg, &n, err));
-    HG_TRY(hg_rulebook_at(book, k->a, ds, hg_clock_now_ms(), &at, err));
+    HG_TRY(hg_rulebook_at(book, k->a, ds, hg_api_rules_now(k), &at, err));
     for (size_t i = 0; i < n; i++) {
         if (!hg_interval_overlaps(seg[i].id.interval, iv)) continue;
         const struct hg_rule *r = hg_rules_at_find(at, seg[i].id.interval, seg[i].id.ns);

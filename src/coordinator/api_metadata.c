@@ -1,7 +1,6 @@
 /* What the metadata store has: all segments that are used, served or not, and those that are not used any more. */
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "coordinator/api_private.h"
 #include "coordinator/rulebook.h"
 
@@ -149,7 +148,7 @@ static enum hg_rc put_segments(struct hg_api_ask *k, json_t *out, struct hg_err 
     struct hg_rules_at *at = NULL;
     size_t n;
     bool status = hg_api_asked(k, "includeOvershadowedStatus");
-    int64_t now = hg_clock_now_ms();
+    int64_t now = hg_api_rules_now(k);
     const char *last = NULL, *only = hg_http_query_at(k->rq, "datasources", 1) ? NULL : hg_http_query_at(k->rq, "datasources", 0);
     HG_TRY(used(k, only && *only ? only : NULL, &rows, &n, err));
     if (status) HG_TRY(hg_rulebook_load(k->c->meta, k->a, &book, err));

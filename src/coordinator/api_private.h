@@ -2,6 +2,7 @@
 #ifndef HG_COORDINATOR_API_PRIVATE_H
 #define HG_COORDINATOR_API_PRIVATE_H
 
+#include "base/clock.h"
 #include "coordinator/coordinator_private.h"
 #include "coordinator/rules.h"
 
@@ -34,6 +35,8 @@ const char *hg_api_who(const struct hg_api_ask *k);
 HG_MUST_USE enum hg_rc hg_api_interval(const char *text, struct hg_interval *out, struct hg_err *err);
 json_t *hg_api_time(int64_t ms); /* as text; null for 0 */
 
+/* The instant for which rules are evaluated: the cycle's. */
+static inline int64_t hg_api_rules_now(const struct hg_api_ask *k) { return hg_clock_now_ms() + k->c->clock_offset_ms; }
 /* Text, or nothing (NULL), called JSON: so Druid answers where it has no object to give. */
 static inline enum hg_rc hg_api_text(struct hg_api_ask *k, int status, const char *text)
 {
