@@ -85,7 +85,7 @@ static uint32_t hg_mem_dict_lower(const struct hg_dict *d, struct hg_str s)
     assert(d->sorted);
     return hg_mem_dict_rank((const struct hg_mem_dict *)d, s) + 1;
 }
-static const struct hg_dict_ops hg_mem_dict_ops = {hg_mem_dict_get, hg_mem_dict_find, hg_mem_dict_lower};
+static const struct hg_dict_ops hg_mem_dict_ops = {hg_mem_dict_get, hg_mem_dict_find, hg_mem_dict_lower, NULL};
 
 static void hg_mem_check_range(const struct hg_column *c, uint32_t row, uint32_t n)
 {

@@ -122,20 +122,32 @@ static int compare(const uint8_t *p, size_t len, const uint8_t *q, size_t qlen, 
     return (len > qlen) - (len < qlen);
 }
 
-/* The first id whose value is >= s, and whether it is s. */
-static uint32_t seek(const struct sdict *d, struct hg_str s, bool *exact)
+static bool restart_above(const struct sdict *d, uint32_t r, struct hg_str s)
+{
+    struct entry e;
+    size_t common;
+    next_entry(restart_at(d, r), &e);
+    return compare(e.suffix, e.len, (const uint8_t *)s.p, s.len, &common) > 0;
+}
+
+/* The first restart above s, between lo (those before it are not) and hi. */
+static uint32_t first_above(const struct sdict *d, struct hg_str s, uint32_t lo, uint32_t hi)
+{
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (restart_above(d, mid, s)) hi = mid;
+        else lo = mid + 1;
+    }
+    return lo;
+}
+
+/* The first id whose value is >= s, and whether it is s; lo: the first restart above s. */
+static uint32_t seek_from(const struct sdict *d, struct hg_str s, uint32_t lo, bool *exact)
 {
     *exact = false;
-    uint32_t lo = 0, hi = d->n_restarts; /* restarts before lo are <= s, from hi on they are > s */
     struct entry e;
     const uint8_t *q = (const uint8_t *)s.p;
     size_t common;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        next_entry(restart_at(d, mid), &e);
-        if (compare(e.suffix, e.len, q, s.len, &common) <= 0) lo = mid + 1;
-        else hi = mid;
-    }
     if (lo == 0) return 1;
     uint32_t i = (lo - 1) * HG_DICT_RESTART, stop = i + HG_DICT_RESTART;
     if (stop > d->n) stop = d->n;
@@ -152,6 +164,28 @@ static uint32_t seek(const struct sdict *d, struct hg_str s, bool *exact)
     return stop + 1;
 }
 
+static uint32_t seek(const struct sdict *d, struct hg_str s, bool *exact) { return seek_from(d, s, first_above(d, s, 0, d->n_restarts), exact); }
+
+/* Galloping: from where the one before was found in steps that double, then between the last two. Near values cost a look or two, far ones no more than twice a search of all. */
+static void dict_find_sorted(const struct hg_dict *base, const struct hg_str *s, uint32_t n, uint32_t *at, uint32_t *ids)
+{
+    const struct sdict *d = (const struct sdict *)base;
+    uint32_t lo = *at;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t step = 1, hi = lo;
+        while (hi < d->n_restarts && !restart_above(d, hi, s[i])) {
+            lo = hi + 1;
+            hi = d->n_restarts - hi > step ? hi + step : d->n_restarts;
+            step *= 2;
+        }
+        lo = first_above(d, s[i], lo, hi);
+        bool exact;
+        uint32_t id = seek_from(d, s[i], lo, &exact);
+        ids[i] = exact ? id : 0;
+    }
+    *at = lo;
+}
+
 static bool dict_find(const struct hg_dict *base, struct hg_str s, uint32_t *id)
 {
     bool exact;
@@ -166,7 +200,7 @@ static uint32_t dict_lower_bound(const struct hg_dict *base, struct hg_str s)
     return seek((const struct sdict *)base, s, &exact);
 }
 
-static const struct hg_dict_ops ops = {dict_get, dict_find, dict_lower_bound};
+static const struct hg_dict_ops ops = {dict_get, dict_find, dict_lower_bound, dict_find_sorted};
 
 /* Entry number i at r, with prev the value before it: in bounds, and greater. Front coding keeps the longest common prefix, so order shows in
  * the first byte after it. Updates prev. */

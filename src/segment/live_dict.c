@@ -86,7 +86,7 @@ static uint32_t dict_lower_bound(const struct hg_dict *d, struct hg_str s)
     (void)d, (void)s;
     return 1;
 }
-static const struct hg_dict_ops dict_ops = {dict_get, dict_find, dict_lower_bound};
+static const struct hg_dict_ops dict_ops = {dict_get, dict_find, dict_lower_bound, NULL};
 
 void hg_live_dict_init(struct live_dict *d, struct live_mem *mem) { *d = (struct live_dict){.base = {&dict_ops, 1, false}, .mem = mem}; }
 

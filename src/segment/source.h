@@ -39,6 +39,9 @@ struct hg_dict_ops {
     struct hg_str (*get)(const struct hg_dict *d, uint32_t id, struct hg_buf *scratch);
     bool (*find)(const struct hg_dict *d, struct hg_str s, uint32_t *id); /* s not null */
     uint32_t (*lower_bound)(const struct hg_dict *d, struct hg_str s);    /* sorted only: first id >= 1 whose value is >= s; card if none */
+    /* The ids of s[0..n), ascending without repetition and none null: ids[i], or 0 where the dictionary lacks s[i]. *at: where the search before ended, 0 at first; lists may come
+     * in pieces. NULL: there is nothing faster than find. */
+    void (*find_sorted)(const struct hg_dict *d, const struct hg_str *s, uint32_t n, uint32_t *at, uint32_t *ids);
 };
 struct hg_dict {
     const struct hg_dict_ops *ops;

@@ -115,6 +115,27 @@ static uint32_t id_from(const struct hg_dict *d, const struct hg_edge *e, bool s
     return skip_equal && hg_dict_find(d, e->s, &hit) ? hit + 1 : id;
 }
 
+#define LIST_PIECE 1024u /* values between two looks at the deadline */
+
+/* A list of texts against the dictionary: one walk through both where both are sorted. */
+static enum hg_rc list_ids(struct build *b, const struct hg_str *s, uint32_t n, const struct hg_dict *d, uint64_t *bits, struct hg_err *err)
+{
+    uint32_t ids[LIST_PIECE], at = 0, id;
+    for (uint32_t from = 0; from < n; from += LIST_PIECE) {
+        uint32_t m = n - from < LIST_PIECE ? n - from : LIST_PIECE;
+        HG_TRY(hg_exec_check(b->x, err));
+        if (d->ops->find_sorted) {
+            d->ops->find_sorted(d, s + from, m, &at, ids);
+            for (uint32_t k = 0; k < m; k++)
+                if (ids[k]) set_id(bits, ids[k]);
+        } else {
+            for (uint32_t k = 0; k < m; k++)
+                if (hg_dict_find(d, s[from + k], &id)) set_id(bits, id);
+        }
+    }
+    return HG_OK;
+}
+
 /* The ids for which the leaf is true (or unknown, where unk). */
 static enum hg_rc leaf_ids(struct build *b, const struct hg_filter *f, const struct hg_dict *d, bool unk, uint64_t *bits, struct hg_err *err)
 {
@@ -125,9 +146,7 @@ static enum hg_rc leaf_ids(struct build *b, const struct hg_filter *f, const str
     case HG_F_NULL: return HG_OK;
     case HG_F_IN:
         if (f->u.in.typed) break;
-        for (uint32_t k = 0; k < f->u.in.n_s; k++)
-            if (hg_dict_find(d, f->u.in.s[k], &id)) set_id(bits, id);
-        return HG_OK;
+        return list_ids(b, f->u.in.s, f->u.in.n_s, d, bits, err);
     case HG_F_BOUND:
     case HG_F_RANGE: {
         const struct hg_edge *lo = f->kind == HG_F_BOUND ? &f->u.bound.lo : &f->u.range.lo, *hi = f->kind == HG_F_BOUND ? &f->u.bound.hi : &f->u.range.hi;

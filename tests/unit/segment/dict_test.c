@@ -55,6 +55,30 @@ static void write_dict(const struct model *m, struct hg_buf *out)
     hg_dict_writer_free(&w);
 }
 
+static int text_cmp(const void *a, const void *b) { return hg_str_cmp(*(const struct hg_str *)a, *(const struct hg_str *)b); }
+
+/* Lists with values that are there and others, near each other and far, in pieces of any size: as one find after the other. */
+static void compare_lists(const struct hg_dict *d, const struct model *m, struct rng *r)
+{
+    for (int round = 0; round < 20; round++) {
+        struct hg_str list[200], made[60];
+        uint32_t n = 0, want, ids[200], at = 0, odds = 1 + below(r, 40);
+        for (uint32_t i = 0; i < m->n && n < 140; i++)
+            if (below(r, odds) == 0) list[n++] = m->v[i];
+        for (int k = 0; k < 60; k++) list[n++] = made[k] = random_text(r);
+        qsort(list, n, sizeof *list, text_cmp);
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < n; i++)
+            if (!kept || !hg_str_eq(list[i], list[kept - 1])) list[kept++] = list[i];
+        for (uint32_t from = 0, some; from < kept; from += some) {
+            some = 1 + below(r, kept - from);
+            d->ops->find_sorted(d, list + from, some, &at, ids + from);
+        }
+        for (uint32_t i = 0; i < kept; i++) assert_int_equal(ids[i], hg_dict_find(d, list[i], &want) ? want : 0);
+        for (int k = 0; k < 60; k++) free((char *)made[k].p);
+    }
+}
+
 static void compare_all(const struct hg_dict *d, const struct model *m, struct rng *r)
 {
     struct hg_buf scratch;
@@ -76,6 +100,7 @@ static void compare_all(const struct hg_dict *d, const struct model *m, struct r
         assert_int_equal(hg_dict_find(d, s, &id), want < m->n && hg_str_eq(m->v[want], s));
         free((char *)s.p);
     }
+    compare_lists(d, m, r);
     hg_buf_free(&scratch);
 }
 
