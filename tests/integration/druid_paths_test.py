@@ -136,4 +136,5 @@ def test_real_druid(env):
     run_all(env, bases, f"paths_{os.getpid()}", from_druid=True)
 
 
-harness.main(globals())
+if __name__ == "__main__":
+    harness.main(globals())
