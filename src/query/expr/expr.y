@@ -15,7 +15,7 @@
 #define YYLTYPE HG_XYYLTYPE
 }
 %code {
-#include "expr_lex.h"
+#include "query/expr/expr_lex.h"
 #define YYLLOC_DEFAULT(cur, rhs, n) ((cur) = YYRHSLOC(rhs, (n) ? 1 : 0))
 #define NEED(x) do { if (!(x)) YYABORT; } while (0)
 static void hg_xyyerror(const uint32_t *at, void *scanner, struct hg_xparse *ps, const char *msg)

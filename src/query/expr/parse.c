@@ -2,8 +2,8 @@
 #include <stdarg.h>
 #include <string.h>
 #include "query/expr/node.h"
-#include "expr_parse.h"
-#include "expr_lex.h"
+#include "query/expr/expr_parse.h"
+#include "query/expr/expr_lex.h"
 
 enum hg_rc hg_xp_fail(struct hg_xparse *ps, uint32_t at, enum hg_rc rc, const char *fmt, ...)
 {
