@@ -88,20 +88,27 @@ enum hg_rc hg_ctl_tiers(struct hg_ctl *c, struct hg_err *err)
 {
     static const struct hg_ctl_column cols[] = {
         {"tier", "TIER", HG_CTL_TEXT}, {"servers", "SERVERS", HG_CTL_TEXT}, {"usedBytes", "SIZE", HG_CTL_BYTES},
-        {"capacityBytes", "CAPACITY", HG_CTL_BYTES}, {"usedPercent", "FULL", HG_CTL_PERCENT},
+        {"capacityBytes", "CAPACITY", HG_CTL_BYTES}, {"usedPercent", "FULL", HG_CTL_PERCENT}, {"missing", "MISSING", HG_CTL_TEXT},
     };
-    json_t *tiers, *servers, *s, *rows = hg_ctl_keep(c, json_array());
+    json_t *tiers, *wanted, *missing, *servers, *s, *rows = hg_ctl_keep(c, json_array());
+    const char *wanted_tier;
     const char **names;
     size_t n, k;
     if (!rows) return hg_ctl_no_memory(err);
     HG_TRY(hg_ctl_get(c, HG_CTL_COORDINATOR, BASE "/tiers?simple", &tiers, err));
     HG_TRY(hg_ctl_get(c, HG_CTL_COORDINATOR, BASE "/servers?simple", &servers, err));
+    HG_TRY(hg_ctl_get(c, HG_CTL_COORDINATOR, BASE "/loadstatus?full", &wanted, err));
+    json_object_foreach(wanted, wanted_tier, missing) if (!json_object_get(tiers, wanted_tier)) json_object_set_new(tiers, wanted_tier, json_object()); /* rules name it, and no server is of it */
     HG_TRY(sorted_keys(c, tiers, &names, &n, err));
     for (size_t i = 0; i < n; i++) {
         const json_t *t = json_object_get(tiers, names[i]);
         json_int_t used = json_integer_value(json_object_get(t, "currSize")), max = json_integer_value(json_object_get(t, "maxSize")), count = 0;
         json_array_foreach(servers, k, s) count += strcmp(hg_ctl_str(s, "type"), "historical") == 0 && strcmp(hg_ctl_str(s, "tier"), names[i]) == 0;
-        json_array_append_new(rows, json_pack("{s:s,s:I,s:I,s:I,s:o}", "tier", names[i], "servers", count, "usedBytes", used, "capacityBytes", max, "usedPercent", percent(used, max)));
+        json_int_t absent = 0;
+        const char *ds;
+        json_object_foreach(json_object_get(wanted, names[i]), ds, missing) absent += json_integer_value(missing);
+        json_array_append_new(rows, json_pack("{s:s,s:I,s:I,s:I,s:o,s:I}", "tier", names[i], "servers", count, "usedBytes", used, "capacityBytes", max, "usedPercent", percent(used, max), "missing",
+                                              absent));
     }
     return hg_ctl_rows(c, rows, cols, HG_CTL_N(cols), "no historical is up, so there is no tier", err);
 }

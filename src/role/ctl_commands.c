@@ -48,7 +48,10 @@ const struct hg_ctl_command hg_ctl_commands[] = {
      "status", hg_ctl_status},
     {"The cluster", "servers", "", "", FORMAT, true, "servers with their roles, tiers and the room they have", "Servers whose lease holds. Size and capacity are those of data servers. STATE of a historical is draining or drained when henge ctl drain has asked for it to be emptied.",
      "servers --format json", hg_ctl_servers},
-    {"The cluster", "tiers", "", "", FORMAT, true, "tiers with their historicals and the room they have", "", "tiers", hg_ctl_tiers},
+    {"The cluster", "tiers", "", "", FORMAT, true, "tiers with their historicals and the room they have",
+     "MISSING counts replicas that rules want on the tier and that no historical of it serves: 0 but for while segments move. Where it stays above 0 the tier is full, its historicals are away, or there "
+     "are none.",
+     "tiers", hg_ctl_tiers},
     {"The cluster", "drain", "SERVER", "servers", FORMAT | CONFIRM | HG_CTL_BIT(HG_CTL_WAIT) | HG_CTL_BIT(HG_CTL_UNDO), true, "empties a historical before it is stopped or taken away",
      "SERVER is its name or HOST:PORT, as henge ctl servers prints it. Its segments are loaded by other historicals of its tier first and dropped by it then, so no query notices; it takes no new "
      "ones. That stays so over restarts, until --undo. Asked again, it tells how far it is.",

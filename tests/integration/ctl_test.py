@@ -155,6 +155,7 @@ def answers(port):
         f"GET {C}/datasources": (200, ["ads", "clicks"]),
         f"GET {C}/datasources?simple": (200, [{"name": n, "properties": {"segments": {
             "count": k, "size": size, "minTime": "2024-05-01T00:00:00.000Z", "maxTime": "2024-05-03T00:00:00.000Z"}}} for n, k, size in (("ads", 3, 6500000), ("clicks", 12, 400))]),
+        f"GET {C}/loadstatus?full": (200, {"hot": {"ads": 0, "clicks": 0}, "cold": {"ads": 2, "clicks": 1}, "icy": {"ads": 4}}),
         f"GET {C}/loadstatus": (200, {"ads": 100.0, "clicks": 33.333333333333336}),
         f"GET {C}/metadata/segments": (200, [segment(2, "delivery", 0, 20, 3000000), segment(1, "delivery", 10, 7, 500000), segment(1, "conversions", 0, 5, 1000), segment(1, "delivery", 2, 10, 2999000)]),
         f"GET {C}/metadata/segments?datasources=nothing": (200, []),
