@@ -59,6 +59,13 @@ static const char *header(struct call *c, const char *name, const char *otherwis
     return v ? v : otherwise;
 }
 
+/* For the histories: the user who was let in, else who the request says it is. */
+static const char *who(struct call *c)
+{
+    const char *user = hg_http_user(c->rq);
+    return user ? user : header(c, "X-Druid-Author", "");
+}
+
 static bool spec_suspended(const json_t *spec)
 {
     bool s = false;
@@ -70,7 +77,7 @@ static enum hg_rc put(struct call *c, const char *id, const json_t *spec, int64_
 {
     char *text = spec ? hg_json_text(spec) : NULL;
     if (spec && !text) return hg_fail(err, HG_E_NOMEM, "supervisor %s", id);
-    enum hg_rc rc = hg_meta_doc_put(c->api->meta, HG_DOC_SUPERVISOR, id, text, expect, header(c, "X-Druid-Author", ""), header(c, "X-Druid-Comment", what), NULL, err);
+    enum hg_rc rc = hg_meta_doc_put(c->api->meta, HG_DOC_SUPERVISOR, id, text, expect, who(c), header(c, "X-Druid-Comment", what), NULL, err);
     free(text);
     if (!rc) hg_supervisors_wake(c->api->v);
     return rc;
@@ -207,7 +214,7 @@ static enum hg_rc reset(struct call *c, struct hg_err *err)
     HG_TRY(hg_meta_offsets(c->api->meta, c->a, c->id, &o, &n, err));
     for (size_t i = 0; i < n; i++) o[i].offset = -1;
     if (n) HG_TRY(hg_meta_reset_offsets(c->api->meta, c->id, o, n, err));
-    HG_TRY(hg_meta_audit(c->api->meta, header(c, "X-Druid-Author", ""), "supervisor reset", NULL, err));
+    HG_TRY(hg_meta_audit(c->api->meta, who(c), "supervisor reset", NULL, err));
     hg_supervisors_wake(c->api->v);
     return reply_id(c);
 }
@@ -242,7 +249,7 @@ static enum hg_rc reset_offsets(struct call *c, struct hg_err *err)
     }
     if (n == 0) return hg_jfail(err, mp, "names no partition");
     HG_TRY(hg_meta_reset_offsets(c->api->meta, c->id, o, n, err));
-    HG_TRY(hg_meta_audit(c->api->meta, header(c, "X-Druid-Author", ""), "supervisor resetOffsets", NULL, err));
+    HG_TRY(hg_meta_audit(c->api->meta, who(c), "supervisor resetOffsets", NULL, err));
     hg_supervisors_wake(c->api->v);
     return reply_id(c);
 }
