@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A cluster as its operators handle it, by henge ctl alone: a historical is emptied and let back in while queries go on, rules move data to another tier, and what every coordinator is told is
-known to the other."""
+known to the other; days are written anew and brought back."""
 import json
 import os
 import threading
@@ -42,12 +42,16 @@ def test_drain_and_rules(env):
     with open(env.path("warm.json"), "w", encoding="utf-8") as f:
         json.dump([{"type": "loadForever", "tieredReplicants": {"warm": 1}}], f)
     ctl(env, other, "rules", "set", "_default", "warm.json", "--yes")  # whichever leads
-    lines = "".join(json.dumps({"t": f"2024-05-0{d}T01:00:00Z", "country": "DE", "clicks": d}) + "\n" for d in DAYS)
     schema = {"dataSource": "ads", "timestampSpec": {"column": "t"}, "dimensionsSpec": {"dimensions": ["country"]}, "metricsSpec": [{"type": "longSum", "name": "clicks", "fieldName": "clicks"}],
               "granularitySpec": {"segmentGranularity": "DAY", "queryGranularity": "HOUR"}}
-    with open(env.path("task.json"), "w", encoding="utf-8") as f:
-        json.dump({"type": "index_parallel", "spec": {"dataSchema": schema, "ioConfig": {"type": "index_parallel", "inputFormat": {"type": "json"}, "inputSource": {"type": "inline", "data": lines}}}}, f)
-    ctl(env, url, "tasks", "submit", "task.json", "--wait", "--ingest", f"127.0.0.1:{ingest.port}")
+
+    def load(days, factor):
+        lines = "".join(json.dumps({"t": f"2024-05-0{d}T01:00:00Z", "country": "DE", "clicks": d * factor}) + "\n" for d in days)
+        with open(env.path("task.json"), "w", encoding="utf-8") as f:
+            json.dump({"type": "index_parallel", "spec": {"dataSchema": schema, "ioConfig": {"type": "index_parallel", "inputFormat": {"type": "json"}, "inputSource": {"type": "inline", "data": lines}}}}, f)
+        ctl(env, url, "tasks", "submit", "task.json", "--wait", "--ingest", f"127.0.0.1:{ingest.port}")
+
+    load(DAYS, 1)
     want = sum(DAYS)
 
     def total():
@@ -94,6 +98,14 @@ def test_drain_and_rules(env):
         stop.set()
         watcher.join()
     check_equal(wrong, [], "answers while segments moved")
+    # Two days are written anew, one on each tier, and brought back at one moment.
+    load((1, 8), 100)
+    wait_until("the newer days to be visible", lambda: total() == want + 99 * (1 + 8), 60)
+    out, _ = ctl(env, other, "revert", "ads", "--intervals", "2024-05-01/P1D,2024-05-08/P1D", "--yes", "--wait")
+    check("is done: queries see the older data" in out, out)
+    wait_until("the broker to have seen it", lambda: total() == want, 10)
+    check_equal({v["state"] for v in rows(env, url, "versions", "ads", "--interval", "2024-05-08/P1D")}, {"SHOWN", "UNUSED"}, "versions of a day")
+    check_equal([r["segments"] for r in rows(env, url, "namespaces", "ads")], [len(DAYS)], "segments that can be seen")
     cluster.stop()
 
 
