@@ -1,4 +1,4 @@
-/* An assignment as a historical reads it; what was read and written again reads the same. */
+/* An assignment as a historical reads it, and a report as a coordinator does; what was read and written again reads the same. */
 #include <stdlib.h>
 
 #include "cluster/assign.h"
@@ -25,6 +25,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             MUST(x->shard.kind == y->shard.kind && x->shard.partition == y->shard.partition && x->shard.core_partitions == y->shard.core_partitions);
         }
         for (uint32_t i = 0; i < as.n_drop; i++) MUST(strcmp(as.drop[i], again.drop[i]) == 0);
+        hg_buf_free(&b);
+    }
+    struct hg_assign_report r, same;
+    if (hg_assign_report_decode(a, (struct hg_span){data, size}, &r, &err) == HG_OK) {
+        struct hg_buf b;
+        hg_buf_init(&b, 1 << 26);
+        MUST(hg_assign_report_encode(&r, &b, &err) == HG_OK);
+        MUST(hg_assign_report_decode(a, hg_buf_span(&b), &same, &err) == HG_OK);
+        MUST(r.n_loading == same.n_loading && r.n_failed == same.n_failed);
+        for (uint32_t i = 0; i < r.n_loading; i++) MUST(strcmp(r.loading[i], same.loading[i]) == 0);
+        for (uint32_t i = 0; i < r.n_failed; i++) MUST(strcmp(r.failed[i].id, same.failed[i].id) == 0 && r.failed[i].rc == same.failed[i].rc && strcmp(r.failed[i].why, same.failed[i].why) == 0);
         hg_buf_free(&b);
     }
     hg_arena_free(a);

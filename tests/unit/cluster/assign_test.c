@@ -118,8 +118,43 @@ static void refused(void **state)
     }
 }
 
+static void reports(void **state)
+{
+    (void)state;
+    const char *loading[] = {"one", "two"};
+    const struct hg_assign_failure failed[] = {{"three", "no room", HG_E_LIMIT}, {"four", "", HG_E_IO}};
+    struct hg_assign_report r = {.loading = loading, .n_loading = 2, .failed = failed, .n_failed = 2}, none = {0}, got;
+    struct hg_arena *a = hg_arena_new(NULL);
+    struct hg_buf b;
+    hg_buf_init(&b, 10000);
+    assert_ok(hg_assign_report_encode(&r, &b, &err), err);
+    assert_ok(hg_assign_report_decode(a, hg_buf_span(&b), &got, &err), err);
+    assert_int_equal(got.n_loading, 2);
+    assert_int_equal(got.n_failed, 2);
+    assert_string_equal(got.loading[1], "two");
+    assert_string_equal(got.failed[0].id, "three");
+    assert_string_equal(got.failed[0].why, "no room");
+    assert_int_equal(got.failed[0].rc, HG_E_LIMIT);
+    assert_string_equal(got.failed[1].why, "");
+    for (size_t n = 0; n < b.len; n++) {
+        uint8_t *exact = malloc(n ? n : 1);
+        memcpy(exact, b.p, n);
+        assert_int_not_equal(hg_assign_report_decode(a, (struct hg_span){exact, n}, &got, &err), HG_OK);
+        free(exact);
+    }
+    hg_buf_u8(&b, 0);
+    assert_int_equal(hg_assign_report_decode(a, hg_buf_span(&b), &got, &err), HG_E_CORRUPT);
+    hg_buf_free(&b);
+    hg_buf_init(&b, 100);
+    assert_ok(hg_assign_report_encode(&none, &b, &err), err);
+    assert_ok(hg_assign_report_decode(a, hg_buf_span(&b), &got, &err), err);
+    assert_true(got.n_loading == 0 && got.n_failed == 0);
+    hg_buf_free(&b);
+    hg_arena_free(a);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(refused), cmocka_unit_test(reports)};
     return cmocka_run_group_tests_name("cluster/assign", tests, NULL, NULL);
 }

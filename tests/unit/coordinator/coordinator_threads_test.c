@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "cluster/view.h"
+#include "base/metrics.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/rulebook.h"
 
 #define V1 "2024-04-01T00:00:00.000Z"
 #define V2 "2024-04-02T00:00:00.000Z"
@@ -63,6 +65,16 @@ static void cluster_open(struct cluster *y, const char *name, int64_t grace_ms)
     assert_ok(hg_view_start(y->meta, y->client, &(struct hg_view_options){.self = "coord", .poll_ms = 50, .changed = changed, .arg = y}, &y->view, &err), err);
     coordinate(y, grace_ms);
 }
+/* Historicals are closed after their cluster, and may be loading until then. */
+static struct hg_store *stores[32];
+static int n_stores;
+static int close_stores(void **state)
+{
+    (void)state;
+    while (n_stores) hg_store_close(stores[--n_stores]);
+    return 0;
+}
+
 static void cluster_close(struct cluster *y)
 {
     stop_coordinating(y);
@@ -70,21 +82,22 @@ static void cluster_close(struct cluster *y)
     hg_wire_client_close(y->client);
     hg_loop_close(y->loop);
     hg_meta_close(y->meta);
-    hg_store_close(y->store);
+    stores[n_stores++] = y->store;
     hg_arena_free(y->a);
     pthread_mutex_destroy(&y->mu);
 }
 
-static void join(struct cluster *y, struct fx_hist *x, const char *name, const char *roles, int64_t capacity)
+static void join_tier(struct cluster *y, struct fx_hist *x, const char *name, const char *roles, const char *tier, int64_t capacity, int64_t announced)
 {
     static int64_t started;
     char dir[100];
     snprintf(dir, sizeof dir, "%s-%s", y->name, name);
     fx_hist_open(x, dir, y->store, capacity, 2);
-    struct hg_server_row row = {.name = name, .roles = roles, .tier = "hot", .wire_address = x->node.address, .http_address = name, .state = "up", .capacity_bytes = capacity,
+    struct hg_server_row row = {.name = name, .roles = roles, .tier = tier, .wire_address = x->node.address, .http_address = name, .state = "up", .capacity_bytes = announced,
                                 .started_ms = ++started, .seen_ms = 1};
     assert_ok(hg_meta_server_beat(y->meta, &row, HOUR_MS, &err), err);
 }
+static void join(struct cluster *y, struct fx_hist *x, const char *name, const char *roles, int64_t capacity) { join_tier(y, x, name, roles, "hot", capacity, capacity); }
 static void leave(struct cluster *y, struct fx_hist *x, const char *name)
 {
     fx_hist_close(x);
@@ -99,6 +112,8 @@ static int64_t publish(struct cluster *y, const struct hg_segment_meta *m, size_
 }
 
 /* ---- waiting for a picture of the cluster ---- */
+
+static int by_server(const void *a, const void *b) { return strcmp((*(const struct hg_holder *const *)a)->server->name, (*(const struct hg_holder *const *)b)->server->name); }
 
 /* "day.version(holders)" of all published segments, by day. */
 static const char *picture(struct cluster *y, struct hg_snapshot *s)
@@ -115,7 +130,10 @@ static const char *picture(struct cluster *y, struct hg_snapshot *s)
     assert_ok(hg_snapshot_targets(s, a, "ads", NULL, 0, &all, 1, &t, &n, &known, &err), err);
     for (size_t i = 0; i < n; i++) {
         hg_buf_printf(&b, "%s%lld.%c(", i ? " " : "", (long long)((t[i].id.interval.start - FX_T0) / FX_DAY), t[i].id.version[9]);
-        for (uint32_t k = 0; k < t[i].n_holders; k++) hg_buf_printf(&b, "%s%s%s", k ? "," : "", t[i].holders[k].server->name, t[i].holders[k].state == HG_SEG_LIVE ? "*" : "");
+        const struct hg_holder *h[8];
+        for (uint32_t k = 0; k < t[i].n_holders && k < 8; k++) h[k] = &t[i].holders[k];
+        qsort(h, t[i].n_holders, sizeof *h, by_server);
+        for (uint32_t k = 0; k < t[i].n_holders && k < 8; k++) hg_buf_printf(&b, "%s%s%s", k ? "," : "", h[k]->server->name, h[k]->state == HG_SEG_LIVE ? "*" : "");
         hg_buf_putc(&b, ')');
     }
     hg_buf_u8(&b, 0);
@@ -172,6 +190,14 @@ static bool is_whole(struct cluster *y, struct hg_snapshot *s, const void *arg)
     for (size_t i = 0; i < n; i++) k += t[i].published && t[i].n_holders == 1 && t[i].holders[0].server->inventory_known;
     hg_arena_free(a);
     return k == *(const size_t *)arg;
+}
+
+static void put_rules(struct cluster *y, const char *datasource, const char *text)
+{
+    json_t *j;
+    assert_ok(hg_json_parse(hg_str_of(text), &j, &err), err);
+    assert_ok(hg_rulebook_put(y->meta, datasource, j, "test", "", NULL, &err), err);
+    json_decref(j);
 }
 
 /* ---- stories ---- */
@@ -308,6 +334,129 @@ static void standalone(void **state)
     fx_seg_free(other);
 }
 
+/* Segments move with their rules, are loaded nowhere and come back, and are dropped; what is older never shows through. */
+static void rules_move_park_and_drop(void **state)
+{
+    (void)state;
+    struct cluster y;
+    struct fx_hist hot, cold;
+    cluster_open(&y, "rules", HOUR_MS);
+    join_tier(&y, &hot, "h", "historical", "hot", 0, 0);
+    join_tier(&y, &cold, "c", "historical", "cold", 0, 0);
+    put_rules(&y, "_default", "[{\"type\":\"loadForever\",\"tieredReplicants\":{\"hot\":1}}]");
+    struct hg_segment_meta old = fx_push(y.store, y.a, "ads", V1, 0, 0, 10), m[2] = {fx_push(y.store, y.a, "ads", V2, 0, 0, 10), fx_push(y.store, y.a, "ads", V2, 1, 0, 10)};
+    publish(&y, &old, 1, false);
+    wait_picture(&y, "0.1(h)");
+    publish(&y, m, 2, false);
+    wait_picture(&y, "0.2(h) 1.2(h)");
+    put_rules(&y, "ads", "[{\"type\":\"loadByInterval\",\"interval\":\"2024-03-08/P1D\",\"tieredReplicants\":{\"cold\":1}}]");
+    wait_picture(&y, "0.2(c) 1.2(h)");
+    put_rules(&y, "ads", "[{\"type\":\"loadByInterval\",\"interval\":\"2024-03-08/P1D\",\"tieredReplicants\":{}},{\"type\":\"loadForever\",\"tieredReplicants\":{\"cold\":1}}]");
+    wait_picture(&y, "1.2(c)");
+    wait_holds(&y, "c", 1);
+    wait_holds(&y, "h", 0);
+    /* A publish of what is loaded nowhere is done all the same. */
+    struct hg_segment_meta late = fx_push(y.store, y.a, "ads", "2024-04-03T00:00:00.000Z", 0, 0, 10);
+    publish(&y, &late, 1, false);
+    put_rules(&y, "ads", "[{\"type\":\"loadForever\",\"tieredReplicants\":{\"hot\":1,\"cold\":1}}]");
+    wait_picture(&y, "0.3(c,h) 1.2(c,h)");
+    put_rules(&y, "ads", "[{\"type\":\"dropByInterval\",\"interval\":\"2024-03-08/P1D\"}]");
+    wait_picture(&y, "1.2(h)");
+    struct hg_segment_row *rows;
+    size_t n;
+    assert_ok(hg_meta_segments(y.meta, y.a, "ads", HG_SEG_USED, &rows, &n, &err), err);
+    assert_int_equal(n, 1);
+    struct hg_audit_row *log;
+    assert_ok(hg_meta_audit_list(y.meta, y.a, 0, 100, &log, &n, &err), err);
+    size_t told = 0;
+    for (size_t i = 0; i < n; i++) told += strcmp(log[i].what, "drop by rule") == 0;
+    assert_int_equal(told, 1);
+    cluster_close(&y);
+    fx_hist_close(&hot);
+    fx_hist_close(&cold);
+}
+
+/* A rule that names a namespace is about that alone; a tier that has no servers is waited for, and nothing else waits. */
+static void namespaces_and_missing_tiers(void **state)
+{
+    (void)state;
+    struct cluster y;
+    struct fx_hist hot, cold;
+    cluster_open(&y, "spaces", HOUR_MS);
+    join_tier(&y, &hot, "h", "historical", "hot", 0, 0);
+    put_rules(&y, "_default", "[{\"type\":\"loadForever\",\"namespace\":\"x\",\"tieredReplicants\":{\"cold\":2}},{\"type\":\"loadForever\",\"tieredReplicants\":{\"hot\":1}}]");
+    struct hg_segment_meta plain = fx_push(y.store, y.a, "ads", V1, 0, 0, 10), x = fx_push(y.store, y.a, "ads", V2, 0, 0, 10);
+    x.id.ns = "x";
+    publish(&y, &x, 1, false);
+    publish(&y, &plain, 1, false);
+    wait_picture(&y, "0.1(h)");
+    join_tier(&y, &cold, "c", "historical", "cold", 0, 0);
+    wait_picture(&y, "0.1(h) 0.2(c)");
+    cluster_close(&y);
+    fx_hist_close(&hot);
+    fx_hist_close(&cold);
+}
+
+/* A drained server is emptied, others serve what it had before; drained no more, it gets its share. */
+static void drained(void **state)
+{
+    (void)state;
+    enum { N = 20 };
+    struct cluster y;
+    struct fx_hist x[2];
+    const size_t n = N;
+    cluster_open(&y, "drained", HOUR_MS);
+    join(&y, &x[0], "h1", "historical", 0);
+    join(&y, &x[1], "h2", "historical", 0);
+    struct hg_segment_meta m[N];
+    for (int i = 0; i < N; i++) m[i] = fx_push(y.store, y.a, "ads", V1, i, 0, 10);
+    publish(&y, m, N, false);
+    wait_view(&y, "all served", is_whole, &n);
+    assert_ok(hg_meta_server_drain(y.meta, "h1", true, "me", &err), err);
+    wait_holds(&y, "h1", 0);
+    wait_holds(&y, "h2", N);
+    stop_coordinating(&y);
+    coordinate(&y, HOUR_MS); /* who leads next knows of it too */
+    struct hg_segment_meta late = fx_push(y.store, y.a, "ads", V1, N, 0, 10);
+    publish(&y, &late, 1, false);
+    wait_holds(&y, "h2", N + 1);
+    wait_holds(&y, "h1", 0);
+    assert_ok(hg_meta_server_drain(y.meta, "h1", false, "me", &err), err);
+    struct hg_segment_meta more[8];
+    for (int i = 0; i < 8; i++) more[i] = fx_push(y.store, y.a, "ads", V1, N + 1 + i, 0, 10);
+    publish(&y, more, 8, false);
+    const size_t all = N + 9;
+    wait_view(&y, "all served", is_whole, &all);
+    cluster_close(&y);
+    assert_true(fx_files_of(&x[0]).segs >= 7);
+    fx_hist_close(&x[0]);
+    fx_hist_close(&x[1]);
+}
+
+/* A server that has less room than it says refuses; others are tried, and it is left alone for a while. */
+static void a_refusal_is_tried_elsewhere(void **state)
+{
+    (void)state;
+    enum { N = 12 };
+    struct cluster y;
+    struct fx_hist small, large;
+    const size_t n = N;
+    cluster_open(&y, "refusal", HOUR_MS);
+    struct hg_segment_meta m[N];
+    for (int i = 0; i < N; i++) m[i] = fx_push(y.store, y.a, "ads", V1, i, 0, 10);
+    join_tier(&y, &small, "h1", "historical", "hot", 2 * m[0].size_bytes, 1 << 30);
+    join_tier(&y, &large, "h2", "historical", "hot", 0, 1 << 30);
+    int64_t before = hg_metric_get(HG_M_segment_loads_failed_at, "h1");
+    publish(&y, m, N, false);
+    wait_view(&y, "all served", is_whole, &n);
+    wait_holds(&y, "h1", 2);
+    int64_t refused = hg_metric_get(HG_M_segment_loads_failed_at, "h1") - before;
+    assert_true(refused > 0 && refused <= N);
+    cluster_close(&y);
+    fx_hist_close(&small);
+    fx_hist_close(&large);
+}
+
 /* A new leader starts from what is. */
 static void another_takes_over(void **state)
 {
@@ -332,6 +481,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_becomes_visible_and_replaces), cmocka_unit_test(nothing_is_visible_before_it_is_served), cmocka_unit_test(servers_come_and_go),
         cmocka_unit_test(a_restart_within_the_grace_moves_nothing), cmocka_unit_test(standalone), cmocka_unit_test(another_takes_over),
+        cmocka_unit_test(rules_move_park_and_drop), cmocka_unit_test(namespaces_and_missing_tiers), cmocka_unit_test(drained), cmocka_unit_test(a_refusal_is_tried_elsewhere),
     };
-    return cmocka_run_group_tests_name("coordinator/coordinator", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("coordinator/coordinator", tests, NULL, close_stores);
 }
