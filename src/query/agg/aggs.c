@@ -1,4 +1,4 @@
-#include "query/agg/aggs.h"
+#include "query/agg/aggs_private.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -6,48 +6,6 @@
 #include "base/num.h"
 #include "query/agg/kernels.h"
 #include "query/engine/check.h"
-#include "query/filter/sieve.h"
-
-/* A column read as one type of numbers. Aggregators that want the same share it. Of a string column, each id's number is found once. */
-struct input {
-    const struct hg_column *col;
-    struct hg_colread *rd;
-    enum hg_type as;     /* LONG, DOUBLE, FLOAT, DECIMAL; HLL: coupons of an HLL_BUILD, or blobs */
-    enum hg_agg_kind op; /* string columns: a text that is no number counts as the operation's neutral value */
-    bool loaded;
-    bool has_nulls;      /* of the batch as read */
-    int64_t *i;
-    double *d;
-    uint8_t *nulls;
-    uint32_t *ids;       /* single strings */
-    const uint32_t *ends, *mids; /* multi strings, of the batch */
-    int64_t *id_i;       /* string columns: of each id */
-    double *id_d;
-    uint32_t *coupon;    /* HLL_BUILD over strings: of each id */
-};
-
-struct bound {
-    const struct hg_agg *agg;
-    struct input *in;       /* NULL: COUNT */
-    bool out;               /* no column: left out */
-    struct hg_sieve *sieve; /* filtered */
-    bool masked;            /* mask is the batch's */
-    uint8_t *mask;
-};
-
-struct hg_aggs {
-    const struct hg_source *src;
-    struct hg_arena *a;
-    struct hg_exec *x;
-    struct bound *v;
-    uint32_t n;
-    struct input **in;
-    uint32_t n_in;
-    uint32_t row, rows;
-    struct hg_sel *sel;     /* scratch of filtered aggregators */
-    uint16_t *pos;
-    uint32_t *slot;
-};
 
 /* ---- conversions ---- */
 
@@ -69,20 +27,22 @@ static enum hg_rc string_values(struct hg_aggs *g, struct input *in, struct hg_e
 {
     const struct hg_dict *d = in->col->dict;
     bool integer = hg_type_is_integer(in->as);
-    if (in->as == HG_T_HLL) in->coupon = hg_arena_array(g->a, d->card, sizeof *in->coupon);
+    if (in->as == HG_T_STRING) return HG_OK; /* their texts are asked for as they are needed */
+    if (hg_type_is_complex(in->as)) in->item = hg_arena_array(g->a, d->card, sizeof *in->item);
     else if (integer) in->id_i = hg_arena_array(g->a, d->card, sizeof *in->id_i);
     else in->id_d = hg_arena_array(g->a, d->card, sizeof *in->id_d);
-    if (!in->coupon && !in->id_i && !in->id_d) return hg_arena_fail(g->a, "aggregator over a string column", err);
+    if (!in->item && !in->id_i && !in->id_d) return hg_arena_fail(g->a, "aggregator over a string column", err);
     struct hg_buf scratch;
     enum hg_rc rc = HG_OK;
     hg_buf_init(&scratch, SIZE_MAX);
+    if (in->item) in->item[0] = HG_SKETCH_NO_ITEM;
     for (uint32_t id = 1; id < d->card; id++) {
         if ((id & 4095) == 0 && (rc = hg_exec_check(g->x, err)) != HG_OK) break;
         struct hg_str s = hg_dict_get(d, id, &scratch);
         int64_t i;
         double f;
-        if (in->coupon) {
-            in->coupon[id] = hg_hll_coupon_str(s);
+        if (in->item) {
+            in->item[id] = hg_sketch_item_str(&in->sketch, s);
             continue;
         }
         neutral(in, &i, &f);
@@ -109,7 +69,7 @@ static enum hg_rc load_strings(struct hg_aggs *g, struct input *in, struct hg_er
     const struct hg_column *c = in->col;
     if (c->multi) {
         HG_TRY(c->ops->multi(in->rd, g->row, g->rows, &in->ends, &in->mids, err));
-        if (in->coupon) return HG_OK;
+        if (in->item || in->as == HG_T_STRING) return HG_OK;
         in->has_nulls = false;
         for (uint32_t k = 0; k < g->rows; k++) { /* a row of one value reads as that; of several it is no number */
             uint32_t from = k ? in->ends[k - 1] : 0, n = in->ends[k] - from, id = n == 1 ? in->mids[from] : 0;
@@ -124,7 +84,7 @@ static enum hg_rc load_strings(struct hg_aggs *g, struct input *in, struct hg_er
         return HG_OK;
     }
     HG_TRY(c->ops->ids(in->rd, g->row, g->rows, in->ids, err));
-    if (in->coupon) return HG_OK;
+    if (in->item || in->as == HG_T_STRING) return HG_OK;
     in->has_nulls = c->has_nulls;
     for (uint32_t k = 0; k < g->rows; k++) {
         uint32_t id = in->ids[k];
@@ -135,7 +95,7 @@ static enum hg_rc load_strings(struct hg_aggs *g, struct input *in, struct hg_er
     return HG_OK;
 }
 
-static enum hg_rc load(struct hg_aggs *g, struct input *in, struct hg_err *err)
+enum hg_rc hg_aggs_load(struct hg_aggs *g, struct input *in, struct hg_err *err)
 {
     if (in->loaded) return HG_OK;
     in->loaded = true;
@@ -165,7 +125,7 @@ static enum hg_rc load(struct hg_aggs *g, struct input *in, struct hg_err *err)
         case HG_T_DOUBLE:
             for (uint32_t k = 0; k < n; k++) in->d[k] = dec ? (double)in->i[k] / HG_DECIMAL_SCALE : (double)in->i[k];
             break;
-        default: break; /* HLL: i as it is */
+        default: break; /* sketches, texts: i as it is */
         }
         return HG_OK;
     }
@@ -192,33 +152,97 @@ static enum hg_rc load(struct hg_aggs *g, struct input *in, struct hg_err *err)
 
 /* ---- binding ---- */
 
-static enum hg_rc bind_input(struct hg_aggs *g, const struct hg_agg *agg, const struct hg_column *c, struct input **out, struct hg_err *err)
+static bool shared(const struct input *have, const struct input *want)
 {
-    bool complex = hg_type_is_complex(c->type);
-    if (agg->kind == HG_AGG_HLL_MERGE ? c->type != HG_T_HLL : complex)
-        return hg_fail(err, HG_E_INVALID, "aggregator \"%s\": column \"%s\" is of type %s", agg->name, c->name, hg_type_name(c->type));
-    for (uint32_t k = 0; k < g->n_in; k++) {
-        struct input *have = g->in[k];
-        if (have->col == c && have->as == agg->type && (c->type != HG_T_STRING || have->op == agg->kind)) return *out = have, HG_OK;
-    }
+    if (have->col != want->col || have->as != want->as) return false;
+    if (have->sketch.kind != want->sketch.kind || have->sketch.utf16 != want->sketch.utf16) return false;
+    return want->col->type != HG_T_STRING || have->op == want->op;
+}
+
+static enum hg_rc input_buffers(struct hg_aggs *g, struct input *in, struct hg_err *err)
+{
+    const struct hg_column *c = in->col;
+    bool string = c->type == HG_T_STRING, integer = hg_type_is_integer(c->type), as_integer = hg_type_is_integer(in->as);
+    bool need_i = integer || as_integer, need_d = !as_integer || !integer;
+    in->nulls = hg_arena_array(g->a, HG_BLOCK_ROWS, 1);
+    in->i = need_i ? hg_arena_array(g->a, HG_BLOCK_ROWS, sizeof *in->i) : NULL;
+    in->d = need_d ? hg_arena_array(g->a, HG_BLOCK_ROWS, sizeof *in->d) : NULL;
+    in->ids = string ? hg_arena_array(g->a, HG_BLOCK_ROWS, sizeof *in->ids) : NULL;
+    if (!in->nulls || (need_i && !in->i) || (need_d && !in->d) || (string && !in->ids)) return hg_arena_fail(g->a, "aggregators", err);
+    return string ? string_values(g, in, err) : HG_OK;
+}
+
+/* The input that is `want` (its column, what it is read as, the operation): one that is there already, or a new one. */
+static enum hg_rc get_input(struct hg_aggs *g, const struct input *want, struct input **out, struct hg_err *err)
+{
+    for (uint32_t k = 0; k < g->n_in; k++)
+        if (shared(g->in[k], want)) return *out = g->in[k], HG_OK;
     struct input *in = hg_arena_zalloc(g->a, sizeof *in);
     if (!in) return hg_arena_fail(g->a, "aggregators", err);
-    in->col = c;
-    in->as = agg->type;
-    in->op = agg->kind;
-    HG_TRY(c->ops->open(c, g->a, &in->rd, err));
-    if (!complex) {
-        bool need_i = hg_type_is_integer(c->type) || hg_type_is_integer(in->as), need_d = !hg_type_is_integer(in->as);
-        in->nulls = hg_arena_array(g->a, HG_BLOCK_ROWS, 1);
-        in->i = need_i ? hg_arena_array(g->a, HG_BLOCK_ROWS, sizeof *in->i) : NULL;
-        in->d = need_d || !hg_type_is_integer(c->type) ? hg_arena_array(g->a, HG_BLOCK_ROWS, sizeof *in->d) : NULL;
-        in->ids = c->type == HG_T_STRING ? hg_arena_array(g->a, HG_BLOCK_ROWS, sizeof *in->ids) : NULL;
-        if (!in->nulls || (need_i && !in->i) || (need_d && !in->d) || (c->type == HG_T_STRING && !in->ids)) return hg_arena_fail(g->a, "aggregators", err);
-        if (c->type == HG_T_STRING) HG_TRY(string_values(g, in, err));
-    }
+    *in = *want;
+    HG_TRY(in->col->ops->open(in->col, g->a, &in->rd, err));
+    if (!hg_type_is_complex(in->col->type)) HG_TRY(input_buffers(g, in, err));
     g->in[g->n_in++] = in;
     *out = in;
     return HG_OK;
+}
+
+static bool fits(const struct hg_agg *agg, const struct hg_column *c)
+{
+    bool stored = hg_type_is_complex(c->type) && c->type == agg->type;
+    if (agg->kind == HG_AGG_SKETCH_MERGE) return stored;
+    return !hg_type_is_complex(c->type) || (agg->kind == HG_AGG_SKETCH_EITHER && stored);
+}
+
+static enum hg_rc bind_column(struct hg_aggs *g, struct bound *b, const char *name, struct input **out, struct hg_err *err)
+{
+    const struct hg_agg *agg = b->agg;
+    const struct hg_column *c = hg_source_column(g->src, name);
+    *out = NULL;
+    if (!c) return HG_OK;
+    if (!fits(agg, c)) return hg_fail(err, HG_E_INVALID, "aggregator \"%s\": column \"%s\" is of type %s", agg->name, c->name, hg_type_name(c->type));
+    return get_input(g, &(struct input){.col = c, .as = agg->type, .op = agg->kind, .sketch = agg->sketch}, out, err);
+}
+
+static enum hg_rc bind_fields(struct hg_aggs *g, struct bound *b, struct hg_err *err)
+{
+    b->fields = hg_arena_array(g->a, b->agg->n_fields, sizeof *b->fields);
+    if (!b->fields) return hg_arena_fail(g->a, "aggregators", err);
+    for (uint32_t k = 0; k < b->agg->n_fields; k++) {
+        HG_TRY(bind_column(g, b, b->agg->fields[k], &b->fields[b->n_fields], err));
+        if (b->fields[b->n_fields] || b->agg->by_row) b->n_fields++; /* by row: an absent column is null in every row */
+    }
+    b->out = b->n_fields == 0;
+    return HG_OK;
+}
+
+static enum hg_rc bind_inputs(struct hg_aggs *g, struct bound *b, struct hg_err *err)
+{
+    const struct hg_agg *agg = b->agg;
+    if (agg->kind == HG_AGG_COUNT) return HG_OK;
+    if (agg->kind == HG_AGG_GROUPING) return b->out = true, HG_OK; /* it is the answer's, not the rows' */
+    if (agg->kind == HG_AGG_CARDINALITY) return bind_fields(g, b, err);
+    HG_TRY(bind_column(g, b, agg->column, &b->in, err));
+    b->out = !b->in;
+    if (b->out || (agg->kind != HG_AGG_FIRST && agg->kind != HG_AGG_LAST)) return HG_OK;
+    const struct hg_column *t = hg_source_column(g->src, agg->time_column);
+    if (t && t->type != HG_T_LONG) return hg_fail(err, HG_E_INVALID, "aggregator \"%s\": column \"%s\" is of type %s, not a time", agg->name, t->name, hg_type_name(t->type));
+    b->out = !t;
+    return t ? get_input(g, &(struct input){.col = t, .as = HG_T_LONG, .op = agg->kind}, &b->time, err) : HG_OK;
+}
+
+static void free_scratch(void *arg)
+{
+    struct hg_aggs *g = arg;
+    hg_buf_free(&g->text);
+    hg_buf_free(&g->row_text);
+}
+
+static uint32_t most_inputs(const struct hg_plan *plan)
+{
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < plan->n_aggs; k++) n += 2 + plan->aggs[k].n_fields;
+    return n;
 }
 
 enum hg_rc hg_aggs_bind(const struct hg_plan *plan, const struct hg_source *src, struct hg_arena *a, struct hg_exec *x, struct hg_aggs **out, struct hg_err *err)
@@ -230,7 +254,10 @@ enum hg_rc hg_aggs_bind(const struct hg_plan *plan, const struct hg_source *src,
     g->x = x;
     g->n = plan->n_aggs;
     g->v = hg_arena_array(a, g->n, sizeof *g->v);
-    g->in = hg_arena_array(a, g->n, sizeof *g->in);
+    g->in = hg_arena_array(a, most_inputs(plan), sizeof *g->in);
+    hg_buf_init(&g->text, SIZE_MAX);
+    hg_buf_init(&g->row_text, SIZE_MAX);
+    HG_TRY(hg_arena_on_free(a, free_scratch, g, err));
     g->pos = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *g->pos);
     g->slot = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *g->slot);
     g->sel = hg_arena_alloc(a, sizeof *g->sel);
@@ -238,15 +265,8 @@ enum hg_rc hg_aggs_bind(const struct hg_plan *plan, const struct hg_source *src,
     for (uint32_t k = 0; k < g->n; k++) {
         struct bound *b = &g->v[k];
         b->agg = &plan->aggs[k];
-        if (b->agg->kind != HG_AGG_COUNT) {
-            const struct hg_column *c = hg_source_column(src, b->agg->column);
-            if (!c) {
-                b->out = true;
-                continue;
-            }
-            HG_TRY(bind_input(g, b->agg, c, &b->in, err));
-        }
-        if (!b->agg->filter) continue;
+        HG_TRY(bind_inputs(g, b, err));
+        if (b->out || !b->agg->filter) continue;
         HG_TRY(hg_sieve_new(b->agg->filter, src, a, x, &b->sieve, err));
         if (hg_sieve_is_none(b->sieve)) b->out = true;
         if (hg_sieve_is_all(b->sieve)) b->sieve = NULL;
@@ -266,34 +286,6 @@ void hg_aggs_begin(struct hg_aggs *g, uint32_t row, uint32_t n)
     for (uint32_t k = 0; k < g->n; k++) g->v[k].masked = false;
 }
 
-static enum hg_rc add_hll(struct hg_aggs *g, struct bound *b, struct hg_states *s, struct hg_state_arr *st, const uint16_t *pos, const uint32_t *slot, uint32_t one, uint32_t m,
-                          struct hg_err *err)
-{
-    struct input *in = b->in;
-    const struct hg_column *c = in->col;
-    for (uint32_t k = 0; k < m; k++) {
-        uint32_t i = pos ? pos[k] : k, to = slot ? slot[k] : one;
-        if (b->agg->kind == HG_AGG_HLL_MERGE) {
-            struct hg_span bytes;
-            HG_TRY(c->ops->blob(in->rd, g->row + i, &bytes, err));
-            if (bytes.p) HG_TRY(hg_hll_state_bytes(s, st, to, bytes, err));
-            continue;
-        }
-        if (c->type == HG_T_STRING && c->multi) {
-            for (uint32_t v = i ? in->ends[i - 1] : 0; v < in->ends[i]; v++)
-                if (in->mids[v] && in->coupon[in->mids[v]]) HG_TRY(hg_hll_state_coupon(s, st, to, in->coupon[in->mids[v]], err));
-            continue;
-        }
-        uint32_t coupon;
-        if (c->type == HG_T_STRING) coupon = in->ids[i] ? in->coupon[in->ids[i]] : 0;
-        else if (in->has_nulls && in->nulls[i]) continue;
-        else if (c->type == HG_T_LONG) coupon = hg_hll_coupon_i64(in->i[i]);
-        else coupon = hg_hll_coupon_f64(c->type == HG_T_DECIMAL ? (double)in->i[i] / HG_DECIMAL_SCALE : in->d[i]);
-        if (coupon) HG_TRY(hg_hll_state_coupon(s, st, to, coupon, err));
-    }
-    return HG_OK;
-}
-
 static enum hg_rc decimal_overflow(const struct hg_agg *a, struct hg_err *err)
 {
     return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: the sum \"%s\" is too large for a decimal (64 bits of micro-units)", a->name);
@@ -309,9 +301,11 @@ static enum hg_rc add_one(struct hg_aggs *g, struct bound *b, struct hg_states *
         else st->i[one] += m;
         return HG_OK;
     }
+    if (a->kind == HG_AGG_CARDINALITY) return hg_aggs_cardinality(g, b, s, st, pos, slot, one, m, err);
     struct input *in = b->in;
-    HG_TRY(load(g, in, err));
-    if (a->state == HG_STATE_HLL) return add_hll(g, b, s, st, pos, slot, one, m, err);
+    HG_TRY(hg_aggs_load(g, in, err));
+    if (a->state == HG_STATE_SKETCH) return hg_aggs_sketch(g, b, s, st, pos, slot, one, m, err);
+    if (a->state == HG_STATE_TIMED || a->state == HG_STATE_TEXT) return hg_aggs_timed(g, b, s, st, pos, slot, one, m, err);
     const uint8_t *nulls = in->has_nulls ? in->nulls : NULL;
 #define RUN(name, vals, acc)                                                                   \
     do {                                                                                       \
@@ -393,6 +387,7 @@ static enum hg_rc from_stats(struct hg_aggs *g, struct bound *b, struct hg_state
         st->i[one] += hg_block_rows(g->src, block);
         return *done = true, HG_OK;
     }
+    if (a->state != HG_STATE_I64 && a->state != HG_STATE_F64 && a->state != HG_STATE_MEAN) return HG_OK;
     const struct hg_column *c = b->in->col;
     bool same = a->type == c->type || (a->type == HG_T_DOUBLE && c->type == HG_T_FLOAT), widened = a->type == HG_T_DOUBLE && c->type == HG_T_LONG;
     if (!hg_type_is_number(c->type) || !(same || widened)) return HG_OK;

@@ -31,8 +31,7 @@ enum hg_rc hg_states_init(struct hg_states *s, const struct hg_plan *plan, struc
     for (uint32_t k = 0; k < plan->n_aggs; k++) {
         const struct hg_agg *a = &plan->aggs[k];
         s->v[k].kind = a->state;
-        s->v[k].lg_k = a->lg_k;
-        s->v[k].bits = 8; /* a union's accumulator */
+        s->v[k].agg = a;
         if (a->kind == HG_AGG_MIN) s->v[k].init_i = INT64_MAX, s->v[k].init_d = INFINITY;
         if (a->kind == HG_AGG_MAX) s->v[k].init_i = INT64_MIN, s->v[k].init_d = -INFINITY;
     }
@@ -43,11 +42,12 @@ void hg_states_free(struct hg_states *s)
 {
     for (uint32_t k = 0; k < s->n_aggs; k++) {
         struct hg_state_arr *a = &s->v[k];
-        if (a->hll)
-            for (uint64_t i = 0; i < s->cap; i++) hg_hll_free(a->hll[i]);
-        free(a->hll);
+        if (a->obj)
+            for (uint64_t i = 0; i < s->cap; i++) hg_object_free(a->agg, a->obj[i]);
+        free(a->obj);
         free(a->i);
         free(a->d);
+        free(a->t);
         free(a->seen);
     }
     free(s->v);
@@ -58,14 +58,34 @@ void hg_states_free(struct hg_states *s)
 size_t hg_states_slot_bytes(const struct hg_plan *plan)
 {
     size_t n = 0;
-    for (uint32_t k = 0; k < plan->n_aggs; k++) switch (plan->aggs[k].state) {
-        case HG_STATE_COUNT:
-        case HG_STATE_HLL: n += 8; break;
-        case HG_STATE_I64:
-        case HG_STATE_F64: n += 9; break;
-        case HG_STATE_MEAN: n += 16; break;
-        }
+    for (uint32_t k = 0; k < plan->n_aggs; k++) {
+        struct hg_state_parts has = hg_state_parts(&plan->aggs[k]);
+        n += 8u * ((size_t)has.i + has.d + has.timed + has.obj) + has.seen;
+    }
     return n;
+}
+
+static enum hg_rc grow(struct hg_states *s, void **p, uint64_t old, uint64_t cap, size_t size, struct hg_err *err)
+{
+    return hg_counted_grow(s->budget, &s->counted, p, old, cap, size, "aggregate states", err);
+}
+
+/* An array may come out longer than cap when a later one fails; cap tells what all of them have. */
+static enum hg_rc grow_arrays(struct hg_states *s, struct hg_state_arr *a, uint64_t old, uint64_t cap, struct hg_err *err)
+{
+    struct hg_state_parts has = hg_state_parts(a->agg);
+    if (has.i) HG_TRY(grow(s, (void **)&a->i, old, cap, sizeof *a->i, err));
+    if (has.d) HG_TRY(grow(s, (void **)&a->d, old, cap, sizeof *a->d, err));
+    if (has.seen) HG_TRY(grow(s, (void **)&a->seen, old, cap, 1, err));
+    if (has.timed) HG_TRY(grow(s, (void **)&a->t, old, cap, sizeof *a->t, err));
+    if (has.obj) {
+        HG_TRY(grow(s, (void **)&a->obj, old, cap, sizeof *a->obj, err));
+        memset(a->obj + old, 0, (size_t)(cap - old) * sizeof *a->obj);
+    }
+    for (uint64_t k = old; has.i && k < cap; k++) a->i[k] = a->init_i;
+    for (uint64_t k = old; has.d && k < cap; k++) a->d[k] = a->init_d;
+    if (has.seen) memset(a->seen + old, 0, (size_t)(cap - old));
+    return HG_OK;
 }
 
 enum hg_rc hg_states_room(struct hg_states *s, uint64_t n, struct hg_err *err)
@@ -74,26 +94,18 @@ enum hg_rc hg_states_room(struct hg_states *s, uint64_t n, struct hg_err *err)
     uint64_t cap = s->cap ? s->cap : 16, old = s->cap;
     while (cap < n) cap += cap / 2 + 1;
     if (!old) cap = n; /* a size known beforehand is taken exactly */
-    for (uint32_t k = 0; k < s->n_aggs; k++) {
-        struct hg_state_arr *a = &s->v[k];
-        bool i = a->kind == HG_STATE_COUNT || a->kind == HG_STATE_I64 || a->kind == HG_STATE_MEAN, d = a->kind == HG_STATE_F64 || a->kind == HG_STATE_MEAN,
-             seen = a->kind == HG_STATE_I64 || a->kind == HG_STATE_F64;
-        /* An array may come out longer than cap when a later one fails; cap tells what all of them have. */
-        if (i) HG_TRY(hg_counted_grow(s->budget, &s->counted, (void **)&a->i, old, cap, sizeof *a->i, "aggregate states", err));
-        if (d) HG_TRY(hg_counted_grow(s->budget, &s->counted, (void **)&a->d, old, cap, sizeof *a->d, "aggregate states", err));
-        if (seen) HG_TRY(hg_counted_grow(s->budget, &s->counted, (void **)&a->seen, old, cap, 1, "aggregate states", err));
-        if (a->kind == HG_STATE_HLL) {
-            HG_TRY(hg_counted_grow(s->budget, &s->counted, (void **)&a->hll, old, cap, sizeof *a->hll, "aggregate states", err));
-            memset(a->hll + old, 0, (size_t)(cap - old) * sizeof *a->hll);
-        }
-        if (i)
-            for (uint64_t k2 = old; k2 < cap; k2++) a->i[k2] = a->init_i;
-        if (d)
-            for (uint64_t k2 = old; k2 < cap; k2++) a->d[k2] = a->init_d;
-        if (seen) memset(a->seen + old, 0, (size_t)(cap - old));
-    }
+    for (uint32_t k = 0; k < s->n_aggs; k++) HG_TRY(grow_arrays(s, &s->v[k], old, cap, err));
     s->cap = cap;
     return HG_OK;
+}
+
+static void move_object(struct hg_states *s, struct hg_state_arr *a, uint64_t from, struct hg_partial *p, struct hg_state_col *c, uint64_t to)
+{
+    size_t m = hg_object_memory(a->agg, a->obj[from]);
+    c->obj[to] = a->obj[from];
+    a->obj[from] = NULL;
+    s->counted -= m; /* its memory is the partial's now */
+    p->obj_bytes += m;
 }
 
 void hg_states_move(struct hg_states *s, uint64_t from, struct hg_partial *p, uint64_t to)
@@ -101,79 +113,89 @@ void hg_states_move(struct hg_states *s, uint64_t from, struct hg_partial *p, ui
     for (uint32_t k = 0; k < s->n_aggs; k++) {
         struct hg_state_arr *a = &s->v[k];
         struct hg_state_col *c = &p->aggs[k];
-        switch (a->kind) {
-        case HG_STATE_COUNT: c->i[to] = a->i[from]; break;
-        case HG_STATE_I64:
-            c->nulls[to] = !a->seen[from];
-            c->i[to] = a->seen[from] ? a->i[from] : 0;
-            break;
-        case HG_STATE_F64:
-            c->nulls[to] = !a->seen[from];
-            c->d[to] = a->seen[from] ? a->d[from] : 0;
-            break;
-        case HG_STATE_MEAN:
-            c->i[to] = a->i[from];
-            c->d[to] = a->d[from];
-            break;
-        case HG_STATE_HLL:
-            c->hll[to] = a->hll[from];
-            a->hll[from] = NULL;
-            if (c->hll[to]) { /* its memory is the partial's now */
-                size_t m = hg_hll_memory(c->hll[to]);
-                s->counted -= m;
-                p->hll_bytes += m;
-            }
-            break;
+        if (a->obj) {
+            move_object(s, a, from, p, c, to);
+            continue;
+        }
+        bool value = !a->seen || a->seen[from] == 1;
+        if (c->i) c->i[to] = value ? a->i[from] : 0;
+        if (c->d) c->d[to] = value ? a->d[from] : 0;
+        if (c->nulls) c->nulls[to] = !value;
+        if (c->t) {
+            c->t[to] = a->seen[from] ? a->t[from] : 0;
+            c->there[to] = a->seen[from] != 0;
         }
     }
 }
 
-static enum hg_rc state_of(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, struct hg_hll **out, struct hg_err *err)
+/* ---- objects ---- */
+
+static enum hg_rc take(struct hg_states *s, size_t bytes, struct hg_err *err)
 {
-    if (!a->hll[slot]) {
-        HG_TRY(hg_hll_new(a->lg_k, a->bits, &a->hll[slot], err));
-        size_t m = hg_hll_memory(a->hll[slot]);
-        enum hg_rc rc = hg_budget_take(s->budget, m, err);
-        if (rc != HG_OK) {
-            hg_hll_free(a->hll[slot]);
-            a->hll[slot] = NULL;
-            return hg_err_context(err, rc, "Resource limit exceeded: sketches");
-        }
-        s->counted += m;
-    }
-    *out = a->hll[slot];
+    enum hg_rc rc = hg_budget_take(s->budget, bytes, err);
+    if (rc != HG_OK) return hg_err_context(err, rc, "Resource limit exceeded: aggregate states");
+    s->counted += bytes;
     return HG_OK;
 }
 
-/* After a change: counts the growth. When it does not fit the sketch has it already; the query fails and frees it. */
-static enum hg_rc count_growth(struct hg_states *s, const struct hg_hll *h, size_t before, struct hg_err *err)
+/* After a change: counts the growth. When it does not fit the object goes, so that the books stay straight; the query fails. */
+static enum hg_rc count_growth(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, size_t before, struct hg_err *err)
 {
-    size_t after = hg_hll_memory(h);
-    if (after < before) {
+    size_t after = hg_object_memory(a->agg, a->obj[slot]);
+    if (after <= before) {
         hg_budget_give(s->budget, before - after);
         s->counted -= before - after;
-    } else if (after > before) {
-        enum hg_rc rc = hg_budget_take(s->budget, after - before, err);
-        if (rc != HG_OK) return hg_err_context(err, rc, "Resource limit exceeded: sketches");
-        s->counted += after - before;
+        return HG_OK;
     }
-    return HG_OK;
+    enum hg_rc rc = take(s, after - before, err);
+    if (rc == HG_OK) return HG_OK;
+    hg_object_free(a->agg, a->obj[slot]);
+    a->obj[slot] = NULL;
+    s->counted -= before;
+    hg_budget_give(s->budget, before);
+    return rc;
 }
 
-enum hg_rc hg_hll_state_coupon(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, uint32_t coupon, struct hg_err *err)
+static enum hg_rc sketch_of(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, struct hg_err *err)
 {
-    struct hg_hll *h = NULL;
-    HG_TRY(state_of(s, a, slot, &h, err));
-    size_t before = hg_hll_memory(h);
-    HG_TRY(hg_hll_add(h, coupon, err));
-    return count_growth(s, h, before, err);
+    if (a->obj[slot]) return HG_OK;
+    HG_TRY(hg_sketch_new(&a->agg->sketch, (struct hg_sketch **)&a->obj[slot], err));
+    return count_growth(s, a, slot, 0, err);
 }
 
-enum hg_rc hg_hll_state_bytes(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, struct hg_span bytes, struct hg_err *err)
+enum hg_rc hg_state_item(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, uint64_t item, struct hg_err *err)
 {
-    struct hg_hll *h = NULL;
-    HG_TRY(state_of(s, a, slot, &h, err));
-    size_t before = hg_hll_memory(h);
-    HG_TRY(hg_hll_union_bytes(h, bytes, err));
-    return count_growth(s, h, before, err);
+    if (item == HG_SKETCH_NO_ITEM) return HG_OK;
+    HG_TRY(sketch_of(s, a, slot, err));
+    size_t before = hg_object_memory(a->agg, a->obj[slot]);
+    HG_TRY(hg_sketch_add(&a->agg->sketch, a->obj[slot], item, err));
+    return count_growth(s, a, slot, before, err);
+}
+
+enum hg_rc hg_state_bytes(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, struct hg_span bytes, struct hg_err *err)
+{
+    HG_TRY(sketch_of(s, a, slot, err));
+    size_t before = hg_object_memory(a->agg, a->obj[slot]);
+    HG_TRY(hg_sketch_merge_bytes(&a->agg->sketch, a->obj[slot], bytes, err));
+    return count_growth(s, a, slot, before, err);
+}
+
+enum hg_rc hg_state_text(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, int64_t time, struct hg_str text, struct hg_err *err)
+{
+    struct hg_timed_text *o = a->obj[slot];
+    if (o && !hg_timed_wins(a->agg->kind, time, o->time)) return HG_OK;
+    size_t before = hg_object_memory(a->agg, o);
+    HG_TRY(hg_timed_text_set(a->agg, (struct hg_timed_text **)&a->obj[slot], time, text, err));
+    return count_growth(s, a, slot, before, err);
+}
+
+enum hg_rc hg_state_object(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, struct hg_partial *p, struct hg_state_col *c, uint64_t row, struct hg_err *err)
+{
+    size_t theirs = hg_object_memory(a->agg, c->obj[row]), ours = hg_object_memory(a->agg, a->obj[slot]);
+    HG_TRY(hg_object_merge(a->agg, &a->obj[slot], &c->obj[row], err));
+    hg_object_free(a->agg, c->obj[row]); /* what the merge left: nobody wants it any more */
+    c->obj[row] = NULL;
+    p->obj_bytes -= theirs;
+    hg_budget_give(p->budget, theirs);
+    return count_growth(s, a, slot, ours, err);
 }

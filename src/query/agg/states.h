@@ -8,11 +8,12 @@ struct hg_state_arr {
     enum hg_state kind;
     int64_t init_i; /* what an untouched slot holds: 0 for sums, the far end for min and max */
     double init_d;
-    int64_t *i;           /* COUNT, I64, MEAN */
-    double *d;            /* F64, MEAN */
-    uint8_t *seen;        /* I64, F64: a value went in */
-    struct hg_hll **hll;  /* HLL; owned */
-    uint32_t lg_k, bits;
+    int64_t *i;           /* COUNT, I64, MEAN; TIMED of integers */
+    double *d;            /* F64, MEAN; TIMED of floating numbers */
+    uint8_t *seen;        /* I64, F64: a value went in; TIMED: 1 a value, 2 a null */
+    int64_t *t;           /* TIMED */
+    void **obj;           /* SKETCH, TEXT (agg/object.h); owned */
+    const struct hg_agg *agg;
 };
 struct hg_states {
     struct hg_budget *budget;
@@ -32,8 +33,11 @@ void hg_states_move(struct hg_states *s, uint64_t from, struct hg_partial *p, ui
 
 /* Memory that grows, counted. old_n and new_n in items. */
 HG_MUST_USE enum hg_rc hg_counted_grow(struct hg_budget *b, size_t *counted, void **p, uint64_t old_n, uint64_t new_n, size_t size, const char *what, struct hg_err *err);
-/* Adds a sketch or a coupon to *acc (made at the first), counting what it grows by. */
-HG_MUST_USE enum hg_rc hg_hll_state_coupon(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, uint32_t coupon, struct hg_err *err);
-HG_MUST_USE enum hg_rc hg_hll_state_bytes(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, struct hg_span bytes, struct hg_err *err);
+/* Into the object of a slot (made at the first), counting what it grows by: an item or a whole sketch in bytes; a text with its time, if it wins. */
+HG_MUST_USE enum hg_rc hg_state_item(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, uint64_t item, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_state_bytes(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, struct hg_span bytes, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_state_text(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, int64_t time, struct hg_str text, struct hg_err *err);
+/* Moves the object of row `row` of a partial's column into a slot. */
+HG_MUST_USE enum hg_rc hg_state_object(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, struct hg_partial *p, struct hg_state_col *c, uint64_t row, struct hg_err *err);
 
 #endif

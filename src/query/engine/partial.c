@@ -6,9 +6,9 @@ static void drop_sketches(void *arg)
 {
     struct hg_partial *p = arg;
     for (uint32_t k = 0; k < p->n_aggs; k++)
-        if (p->aggs[k].hll)
-            for (uint64_t i = 0; i < p->cap_rows; i++) hg_hll_free(p->aggs[k].hll[i]);
-    hg_budget_give(p->budget, p->hll_bytes);
+        if (p->aggs[k].obj)
+            for (uint64_t i = 0; i < p->cap_rows; i++) hg_object_free(&p->plan_aggs[k], p->aggs[k].obj[i]);
+    hg_budget_give(p->budget, p->obj_bytes);
 }
 
 static enum hg_rc columns(const struct hg_plan *plan, struct hg_partial *p, uint64_t rows, struct hg_err *err)
@@ -31,10 +31,12 @@ static enum hg_rc columns(const struct hg_plan *plan, struct hg_partial *p, uint
     for (uint32_t k = 0; ok && k < plan->n_aggs; k++) {
         struct hg_state_col *c = &p->aggs[k];
         c->kind = plan->aggs[k].state;
-        if (c->kind == HG_STATE_COUNT || c->kind == HG_STATE_I64 || c->kind == HG_STATE_MEAN) ok = (c->i = hg_arena_array(a, n, sizeof *c->i)) != NULL;
-        if (ok && (c->kind == HG_STATE_F64 || c->kind == HG_STATE_MEAN)) ok = (c->d = hg_arena_array(a, n, sizeof *c->d)) != NULL;
-        if (ok && (c->kind == HG_STATE_I64 || c->kind == HG_STATE_F64)) ok = (c->nulls = hg_arena_array(a, n, 1)) != NULL;
-        if (ok && c->kind == HG_STATE_HLL) ok = (c->hll = hg_arena_array(a, n, sizeof *c->hll)) != NULL;
+        struct hg_state_parts has = hg_state_parts(&plan->aggs[k]);
+        if (has.i) ok = (c->i = hg_arena_array(a, n, sizeof *c->i)) != NULL;
+        if (ok && has.d) ok = (c->d = hg_arena_array(a, n, sizeof *c->d)) != NULL;
+        if (ok && has.seen) ok = (c->nulls = hg_arena_array(a, n, 1)) != NULL;
+        if (ok && has.timed) ok = (c->t = hg_arena_array(a, n, sizeof *c->t)) != NULL && (c->there = hg_arena_array(a, n, 1)) != NULL;
+        if (ok && has.obj) ok = (c->obj = hg_arena_array(a, n, sizeof *c->obj)) != NULL;
     }
     if (!ok) return hg_err_context(err, hg_arena_fail(a, "result rows", err), "Resource limit exceeded");
     p->n_aggs = plan->n_aggs; /* from here on drop_sketches looks at them */
@@ -52,6 +54,7 @@ enum hg_rc hg_partial_new(const struct hg_query *q, struct hg_exec *x, uint64_t 
         p->arena = a;
         p->budget = x->budget;
         p->type = q->type;
+        p->plan_aggs = q->plan->aggs;
         p->cap_rows = cap_rows;
         p->strings = hg_arena_array(a, (size_t)cap_strings + 1, sizeof *p->strings);
         p->n_strings = 1; /* [0]: null */

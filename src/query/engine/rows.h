@@ -4,8 +4,8 @@
 #define HG_QUERY_ENGINE_ROWS_H
 
 #include "base/mem.h"
+#include "query/agg/object.h"
 #include "query/plan/plan.h"
-#include "sketch/hll.h"
 
 struct hg_key_col {
     enum hg_type type;  /* of the dimension's output: STRING, LONG, DOUBLE, FLOAT */
@@ -16,15 +16,18 @@ struct hg_key_col {
 };
 struct hg_state_col {
     enum hg_state kind;
-    int64_t *i;            /* COUNT; I64; MEAN: how many values */
-    double *d;             /* F64; MEAN: their sum */
-    uint8_t *nulls;        /* I64, F64: 1 = null (no value was seen), the value is then 0 */
-    struct hg_hll **hll;   /* HLL: owned by the partial's arena (freed with it); NULL: empty */
+    int64_t *i;            /* COUNT; I64, TIMED of integers; MEAN: how many values */
+    double *d;             /* F64, TIMED of floating numbers; MEAN: their sum */
+    uint8_t *nulls;        /* I64, F64: 1 = null (no value was seen), the value is then 0. TIMED: the same, also of a value that is null */
+    int64_t *t;            /* TIMED: its time */
+    uint8_t *there;        /* TIMED: 1 = a value, which may be null, was seen */
+    void **obj;            /* SKETCH, TEXT: agg/object.h; owned by the partial's arena (freed with it); NULL: empty */
 };
 struct hg_partial {
     struct hg_arena *arena; /* owns all below, and this struct; sketches are freed with it */
     struct hg_budget *budget;
-    size_t hll_bytes;       /* what the sketches are counted with in the budget */
+    const struct hg_agg *plan_aggs; /* the plan's: they tell what objects are */
+    size_t obj_bytes;       /* what objects are counted with in the budget */
     uint64_t cap_rows;      /* room in the columns */
     enum hg_query_type type;
     uint64_t n_rows;
@@ -43,6 +46,21 @@ struct hg_partial {
     int64_t *buckets;
     uint64_t n_buckets;
 };
+
+/* Which columns the states of an aggregator have. */
+struct hg_state_parts { bool i, d, seen, timed, obj; };
+static inline struct hg_state_parts hg_state_parts(const struct hg_agg *a)
+{
+    enum hg_state s = a->state;
+    bool timed = s == HG_STATE_TIMED, whole = timed && a->type == HG_T_LONG;
+    return (struct hg_state_parts){
+        .i = s == HG_STATE_COUNT || s == HG_STATE_I64 || s == HG_STATE_MEAN || whole,
+        .d = s == HG_STATE_F64 || s == HG_STATE_MEAN || (timed && !whole),
+        .seen = s == HG_STATE_I64 || s == HG_STATE_F64 || timed,
+        .timed = timed,
+        .obj = hg_state_is_object(s),
+    };
+}
 
 /* An empty partial of q's shape: columns set up, room for cap_rows rows and cap_strings texts (n_rows 0; n_strings 1 with the null). */
 HG_MUST_USE enum hg_rc hg_partial_new(const struct hg_query *q, struct hg_exec *x, uint64_t cap_rows, uint32_t cap_strings, struct hg_partial **out, struct hg_err *err);

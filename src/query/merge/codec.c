@@ -40,6 +40,18 @@ static void put_i64(struct hg_buf *b, const int64_t *v, uint64_t n)
 }
 static void put_f64(struct hg_buf *b, const double *v, uint64_t n) { hg_buf_put(b, v, n * sizeof *v); }
 
+static enum hg_rc put_objects(struct hg_buf *out, const struct hg_agg *a, const struct hg_state_col *c, uint64_t n, struct hg_buf *one, struct hg_err *err)
+{
+    for (uint64_t r = 0; r < n; r++) {
+        hg_buf_clear(one);
+        if (c->obj[r]) HG_TRY(hg_object_write(a, c->obj[r], one, err));
+        if (one->failed) out->failed = out->nomem = true;
+        hg_buf_varint(out, one->len);
+        hg_buf_put(out, one->p, one->len);
+    }
+    return HG_OK;
+}
+
 enum hg_rc hg_partial_encode(const struct hg_partial *p, struct hg_buf *out, struct hg_err *err)
 {
     uint64_t n = p->n_rows;
@@ -67,24 +79,20 @@ enum hg_rc hg_partial_encode(const struct hg_partial *p, struct hg_buf *out, str
         else put_f64(out, c->d, n);
     }
     struct hg_buf one;
+    enum hg_rc rc = HG_OK;
     hg_buf_init(&one, SIZE_MAX);
-    for (uint32_t k = 0; k < p->n_aggs; k++) {
+    for (uint32_t k = 0; k < p->n_aggs && !rc; k++) {
         const struct hg_state_col *c = &p->aggs[k];
         hg_buf_u8(out, (uint8_t)c->kind);
-        if (c->kind == HG_STATE_I64 || c->kind == HG_STATE_F64) put_flags(out, c->nulls, n);
-        if (c->kind == HG_STATE_COUNT || c->kind == HG_STATE_I64 || c->kind == HG_STATE_MEAN) put_i64(out, c->i, n);
-        if (c->kind == HG_STATE_F64 || c->kind == HG_STATE_MEAN) put_f64(out, c->d, n);
-        if (c->kind != HG_STATE_HLL) continue;
-        for (uint64_t r = 0; r < n; r++) {
-            hg_buf_clear(&one);
-            if (c->hll[r]) hg_hll_write(c->hll[r], true, &one);
-            if (one.failed) out->failed = out->nomem = true;
-            hg_buf_varint(out, one.len);
-            hg_buf_put(out, one.p, one.len);
-        }
+        if (c->nulls) put_flags(out, c->nulls, n);
+        if (c->i) put_i64(out, c->i, n);
+        if (c->d) put_f64(out, c->d, n);
+        if (c->t) put_flags(out, c->there, n);
+        if (c->t) put_times(out, c->t, n);
+        if (c->obj) rc = put_objects(out, &p->plan_aggs[k], c, n, &one, err);
     }
     hg_buf_free(&one);
-    return hg_buf_check(out, "partial result", err);
+    return rc ? rc : hg_buf_check(out, "partial result", err);
 }
 
 /* ---- reading ---- */
@@ -159,22 +167,22 @@ static enum hg_rc get_keys(struct hg_rd *r, struct hg_partial *p, uint64_t n, st
     return HG_OK;
 }
 
-static enum hg_rc get_sketches(struct hg_rd *r, const struct hg_agg *a, struct hg_partial *p, struct hg_state_col *c, uint64_t n, struct hg_err *err)
+static enum hg_rc get_objects(struct hg_rd *r, const struct hg_agg *a, struct hg_partial *p, struct hg_state_col *c, uint64_t n, struct hg_err *err)
 {
     for (uint64_t i = 0; i < n; i++) {
         uint64_t len = hg_rd_varint(r);
-        if (r->bad || len > hg_rd_left(r)) return bad(err, "a sketch is cut off");
+        if (r->bad || len > hg_rd_left(r)) return bad(err, "a sketch or text is cut off");
         struct hg_span s = hg_rd_bytes(r, (size_t)len);
         if (!len) continue;
-        struct hg_hll *h;
-        HG_TRY(hg_hll_read(s, &h, err));
-        enum hg_rc rc = hg_hll_lg_k(h) <= a->lg_k ? hg_budget_take(p->budget, hg_hll_memory(h), err) : bad(err, "a sketch larger than the query's");
+        void *o;
+        HG_TRY(hg_object_read(a, s, &o, err));
+        enum hg_rc rc = hg_budget_take(p->budget, hg_object_memory(a, o), err);
         if (rc != HG_OK) {
-            hg_hll_free(h);
+            hg_object_free(a, o);
             return rc;
         }
-        p->hll_bytes += hg_hll_memory(h);
-        c->hll[i] = h;
+        p->obj_bytes += hg_object_memory(a, o);
+        c->obj[i] = o;
     }
     return HG_OK;
 }
@@ -187,7 +195,9 @@ static enum hg_rc get_states(struct hg_rd *r, const struct hg_plan *plan, struct
         if (c->nulls && !get_flags(r, c->nulls, n)) return bad(err, "the nulls of a state column");
         if (c->i) get_i64(r, c->i, c->nulls, n);
         if (c->d) get_f64(r, c->d, c->nulls, n);
-        if (c->hll) HG_TRY(get_sketches(r, &plan->aggs[k], p, c, n, err));
+        if (c->t && !get_flags(r, c->there, n)) return bad(err, "the flags of a state column");
+        if (c->t) get_times(r, c->t, n);
+        if (c->obj) HG_TRY(get_objects(r, &plan->aggs[k], p, c, n, err));
         if (r->bad) return bad(err, "a state column is cut off");
     }
     return HG_OK;

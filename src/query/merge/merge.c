@@ -71,46 +71,14 @@ static enum hg_rc open_table(struct hg_merge *m, struct hg_err *err)
 
 /* ---- states ---- */
 
-static enum hg_rc combine_hll(struct hg_merge *m, struct hg_state_arr *a, uint64_t slot, struct hg_partial *p, struct hg_hll **from, struct hg_err *err)
+static void combine_timed(const struct hg_agg *agg, struct hg_state_arr *a, uint64_t slot, const struct hg_state_col *c, uint64_t row)
 {
-    struct hg_hll *src = *from;
-    if (!src) return HG_OK;
-    if (!a->hll[slot]) { /* it changes hands, and its memory the account */
-        size_t bytes = hg_hll_memory(src);
-        if (p->budget != m->x->budget) {
-            HG_TRY(hg_budget_take(m->x->budget, bytes, err));
-            hg_budget_give(p->budget, bytes);
-        }
-        m->st.counted += bytes;
-        p->hll_bytes -= bytes;
-        a->hll[slot] = src;
-        *from = NULL;
-        return HG_OK;
-    }
-    size_t before = hg_hll_memory(a->hll[slot]);
-    if (hg_hll_bits(a->hll[slot]) != 8) { /* a union needs 8 bits */
-        struct hg_hll *wide;
-        HG_TRY(hg_hll_copy_as(a->hll[slot], 8, &wide, err));
-        hg_hll_free(a->hll[slot]);
-        a->hll[slot] = wide;
-    }
-    HG_TRY(hg_hll_union(a->hll[slot], src, err));
-    size_t after = hg_hll_memory(a->hll[slot]);
-    if (after > before) {
-        enum hg_rc rc = hg_budget_take(m->x->budget, after - before, err);
-        if (rc != HG_OK) { /* keep the books straight: what is there stays counted as before */
-            hg_hll_free(a->hll[slot]);
-            a->hll[slot] = NULL;
-            m->st.counted -= before;
-            hg_budget_give(m->x->budget, before);
-            return hg_err_context(err, rc, "Resource limit exceeded: sketches");
-        }
-        m->st.counted += after - before;
-    } else if (after < before) {
-        hg_budget_give(m->x->budget, before - after);
-        m->st.counted -= before - after;
-    }
-    return HG_OK;
+    if (!c->there[row]) return;
+    if (a->seen[slot] && (!hg_timed_wins(agg->kind, c->t[row], a->t[slot]) || c->t[row] == a->t[slot])) return; /* of equal times the one that was there stays */
+    a->t[slot] = c->t[row];
+    a->seen[slot] = c->nulls[row] ? 2 : 1;
+    if (a->i) a->i[slot] = c->i[row];
+    else a->d[slot] = c->d[row];
 }
 
 static enum hg_rc combine(struct hg_merge *m, uint32_t k, struct hg_partial *p, uint64_t row, uint64_t slot, struct hg_err *err)
@@ -124,7 +92,9 @@ static enum hg_rc combine(struct hg_merge *m, uint32_t k, struct hg_partial *p, 
         a->d[slot] += c->d[row];
         a->i[slot] = (int64_t)((uint64_t)a->i[slot] + (uint64_t)c->i[row]);
         return HG_OK;
-    case HG_STATE_HLL: return combine_hll(m, a, slot, p, &c->hll[row], err);
+    case HG_STATE_SKETCH:
+    case HG_STATE_TEXT: return hg_state_object(&m->st, a, slot, p, c, row, err);
+    case HG_STATE_TIMED: return combine_timed(agg, a, slot, c, row), HG_OK;
     case HG_STATE_I64: {
         if (c->nulls[row]) return HG_OK;
         int64_t v = c->i[row];

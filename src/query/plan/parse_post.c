@@ -5,13 +5,14 @@
 #include "query/plan/parse.h"
 
 static const char *const later[] = {
-    "expression", "javascript", "hyperUniqueCardinality", "HLLSketchToString", "thetaSketchEstimate", "thetaSketchSetOp", "thetaSketchConstant", "thetaSketchToString",
-    "quantilesDoublesSketchToQuantile", "quantilesDoublesSketchToQuantiles", "quantilesDoublesSketchToHistogram", "quantilesDoublesSketchToRank", "quantilesDoublesSketchToCDF",
-    "quantilesDoublesSketchToString", "quantile", "quantiles", "buckets", "customBuckets", "equalBuckets", "min", "max", "stddev", NULL,
+    "expression", "javascript", "HLLSketchToString", "thetaSketchConstant", "thetaSketchToString", "quantilesDoublesSketchToString", "quantile", "quantiles", "buckets", "customBuckets",
+    "equalBuckets", "min", "max", "stddev", NULL,
 };
 
 /* ---- what a post-aggregator gives ---- */
-enum gives { A_NUMBER, A_TEXT, A_SKETCH, A_LIST };
+enum gives { A_NUMBER, A_TEXT, A_LIST, A_HLL, A_THETA, A_QUANTILES, A_UNIQUE };
+
+static enum gives sketch_kind(enum hg_type t) { return t == HG_T_HLL ? A_HLL : t == HG_T_THETA ? A_THETA : t == HG_T_QUANTILES ? A_QUANTILES : A_UNIQUE; }
 
 static enum gives gives(const struct hg_plan *plan, const struct hg_post *post)
 {
@@ -20,10 +21,15 @@ static enum gives gives(const struct hg_plan *plan, const struct hg_post *post)
     case HG_POST_FINAL_FIELD:
         if (post->ref == HG_REF_POST) return gives(plan, &plan->posts[post->field]);
         if (post->ref == HG_REF_DIM) return plan->dims[post->field].type == HG_T_STRING ? A_TEXT : A_NUMBER;
-        if (plan->aggs[post->field].state != HG_STATE_HLL) return A_NUMBER;
-        return post->kind == HG_POST_FINAL_FIELD && plan->aggs[post->field].finalize ? A_NUMBER : A_SKETCH;
-    case HG_POST_HLL_UNION: return A_SKETCH;
-    case HG_POST_HLL_BOUNDS: return A_LIST;
+        if (plan->aggs[post->field].state == HG_STATE_TEXT) return A_TEXT;
+        if (plan->aggs[post->field].state != HG_STATE_SKETCH) return A_NUMBER;
+        return post->kind == HG_POST_FINAL_FIELD && plan->aggs[post->field].finalize ? A_NUMBER : sketch_kind(plan->aggs[post->field].type);
+    case HG_POST_HLL_UNION: return A_HLL;
+    case HG_POST_THETA_OP: return A_THETA;
+    case HG_POST_HLL_BOUNDS:
+    case HG_POST_CDF:
+    case HG_POST_HISTOGRAM: return A_LIST;
+    case HG_POST_QUANTILES: return post->single ? A_NUMBER : A_LIST;
     default: return A_NUMBER;
     }
 }
@@ -32,8 +38,11 @@ static enum hg_rc need(const struct hg_plan *plan, const struct hg_post *kid, en
 {
     enum gives g = gives(plan, kid);
     if (g == want) return HG_OK;
-    if (want == A_SKETCH) return hg_jfail(err, p, "expected a sketch: a fieldAccess of an HLLSketch aggregator, or an HLLSketchUnion");
-    if (g == A_SKETCH) return hg_jfail(err, p, "expected a number, got a sketch; HLLSketchEstimate or finalizingFieldAccess makes one of it");
+    if (want == A_HLL) return hg_jfail(err, p, "expected a sketch: a fieldAccess of an HLLSketch aggregator, or an HLLSketchUnion");
+    if (want == A_THETA) return hg_jfail(err, p, "expected a sketch: a fieldAccess of a thetaSketch aggregator, or a thetaSketchSetOp");
+    if (want == A_QUANTILES) return hg_jfail(err, p, "expected a sketch: a fieldAccess of a quantilesDoublesSketch aggregator");
+    if (g == A_UNIQUE) return HG_OK; /* Druid takes the estimate */
+    if (g >= A_HLL) return hg_jfail(err, p, "expected a number, got a sketch; finalizingFieldAccess or an estimate makes one of it");
     return hg_jfail(err, p, "expected a number, got %s", g == A_TEXT ? "text" : "a list");
 }
 
@@ -131,28 +140,34 @@ static enum hg_rc parse_constant(struct hg_parse *ps, const json_t *j, const str
     return HG_OK;
 }
 
-/* HLLSketchEstimate, HLLSketchEstimateWithBounds: one sketch, "field". */
-static enum hg_rc parse_estimate(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_post *out, struct hg_err *err)
+/* The one sketch "field". */
+static enum hg_rc parse_sketch(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, enum gives want, struct hg_post *out, struct hg_err *err)
 {
-    static const char *const known[] = {"type", "name", "field", "round", "numStdDev", NULL};
     json_t *field = NULL;
-    int64_t dev = 1;
-    HG_TRY(hg_parse_known(ps, j, p, known, err));
     HG_TRY(hg_jget_obj(j, "field", p, true, &field, err));
-    HG_TRY(hg_jget_bool(j, "round", p, false, &out->round, err));
-    HG_TRY(hg_jget_i64(j, "numStdDev", p, false, &dev, err));
-    if (dev < 1 || dev > 3) return hg_jfail(err, HG_JKEY(p, "numStdDev"), "expected 1, 2 or 3, got %" JSON_INTEGER_FORMAT, (json_int_t)dev);
     struct hg_post *kid = hg_arena_zalloc(ps->a, sizeof *kid);
     const struct hg_post **ptr = hg_arena_array(ps->a, 1, sizeof *ptr);
     if (!kid || !ptr) return hg_arena_fail(ps->a, "post-aggregator", err);
     HG_TRY(parse_post(ps, field, HG_JKEY(p, "field"), kid, err));
-    HG_TRY(need(ps->plan, kid, A_SKETCH, HG_JKEY(p, "field"), err));
+    HG_TRY(need(ps->plan, kid, want, HG_JKEY(p, "field"), err));
     ptr[0] = kid;
     out->kids = ptr;
     out->n_kids = 1;
     out->type = HG_T_DOUBLE;
-    out->std_devs = (uint32_t)dev;
     return HG_OK;
+}
+
+/* HLLSketchEstimate, HLLSketchEstimateWithBounds */
+static enum hg_rc parse_estimate(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_post *out, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "name", "field", "round", "numStdDev", NULL};
+    int64_t dev = 1;
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(hg_jget_bool(j, "round", p, false, &out->round, err));
+    HG_TRY(hg_jget_i64(j, "numStdDev", p, false, &dev, err));
+    if (dev < 1 || dev > 3) return hg_jfail(err, HG_JKEY(p, "numStdDev"), "expected 1, 2 or 3, got %" JSON_INTEGER_FORMAT, (json_int_t)dev);
+    out->std_devs = (uint32_t)dev;
+    return parse_sketch(ps, j, p, A_HLL, out, err);
 }
 
 static enum hg_rc parse_union(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_post *out, struct hg_err *err)
@@ -165,7 +180,140 @@ static enum hg_rc parse_union(struct hg_parse *ps, const json_t *j, const struct
     out->kind = HG_POST_HLL_UNION;
     out->type = HG_T_HLL;
     out->lg_k = (uint32_t)lg_k;
-    return parse_kids(ps, j, p, 1, A_SKETCH, out, err);
+    return parse_kids(ps, j, p, 1, A_HLL, out, err);
+}
+
+static enum hg_rc parse_theta_estimate(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_post *out, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "name", "field", "errorBoundsStdDev", NULL};
+    int64_t dev = 0;
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(hg_jget_i64(j, "errorBoundsStdDev", p, false, &dev, err));
+    if (dev < 0 || dev > 3) return hg_jfail(err, HG_JKEY(p, "errorBoundsStdDev"), "expected 1, 2 or 3, got %" JSON_INTEGER_FORMAT, (json_int_t)dev);
+    out->kind = HG_POST_THETA_ESTIMATE;
+    out->std_devs = (uint32_t)dev;
+    return parse_sketch(ps, j, p, A_THETA, out, err);
+}
+
+static enum hg_rc parse_theta_op(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_post *out, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "name", "func", "fields", "size", NULL};
+    static const char *const ops[] = {"UNION", "INTERSECT", "NOT"};
+    const char *func = NULL;
+    int64_t size = 1 << HG_THETA_DEFAULT_LG_K;
+    size_t k = 0;
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(hg_jget_str(j, "func", p, true, &func, err));
+    while (k < 3 && strcmp(func, ops[k]) != 0) k++;
+    if (k == 3) return hg_jfail(err, HG_JKEY(p, "func"), "unknown operation \"%s\"; known: UNION, INTERSECT, NOT", func);
+    HG_TRY(hg_jget_i64(j, "size", p, false, &size, err));
+    if (size < 1 << HG_THETA_MIN_LG_K || size > 1 << HG_THETA_MAX_LG_K || (size & (size - 1)))
+        return hg_jfail(err, HG_JKEY(p, "size"), "expected a power of two between %d and %d, got %" JSON_INTEGER_FORMAT, 1 << HG_THETA_MIN_LG_K, 1 << HG_THETA_MAX_LG_K, (json_int_t)size);
+    out->kind = HG_POST_THETA_OP;
+    out->type = HG_T_THETA;
+    out->set_op = (enum hg_set_op)k;
+    out->lg_k = (uint32_t)__builtin_ctzll((uint64_t)size);
+    return parse_kids(ps, j, p, 2, A_THETA, out, err);
+}
+
+/* A list of numbers; of fractions when they must lie between 0 and 1, of split points when they must ascend. */
+enum numbers { FRACTIONS, SPLITS };
+static enum hg_rc parse_numbers(struct hg_parse *ps, const json_t *list, const struct hg_jpath *p, enum numbers what, struct hg_post *out, struct hg_err *err)
+{
+    size_t n = json_array_size(list);
+    if (n > 100000) return hg_jfail(err, p, "%zu numbers; at most 100000", n);
+    double *v = hg_arena_array(ps->a, n, sizeof *v);
+    if (!v) return hg_arena_fail(ps->a, "post-aggregator", err);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *e = json_array_get(list, i);
+        if (!json_is_number(e)) return hg_jfail(err, HG_JAT(p, i), "expected a number");
+        v[i] = json_number_value(e);
+        if (what == FRACTIONS && !(v[i] >= 0 && v[i] <= 1)) return hg_jfail(err, HG_JAT(p, i), "expected a fraction between 0 and 1, got %g", v[i]);
+        if (what == SPLITS && i && v[i] <= v[i - 1]) return hg_jfail(err, HG_JAT(p, i), "split points must ascend, and %g does not exceed %g", v[i], v[i - 1]);
+    }
+    out->numbers = v;
+    out->n_numbers = (uint32_t)n;
+    return HG_OK;
+}
+
+static enum hg_rc parse_one_number(struct hg_parse *ps, const json_t *j, const char *key, const struct hg_jpath *p, struct hg_post *out, struct hg_err *err)
+{
+    const json_t *v = json_object_get(j, key);
+    if (!json_is_number(v)) return hg_jfail(err, HG_JKEY(p, key), "missing: a number");
+    double *one = hg_arena_array(ps->a, 1, sizeof *one);
+    if (!one) return hg_arena_fail(ps->a, "post-aggregator", err);
+    *one = json_number_value(v);
+    out->numbers = one;
+    out->n_numbers = 1;
+    return HG_OK;
+}
+
+static enum hg_rc parse_histogram(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_post *out, struct hg_err *err)
+{
+    json_t *list = NULL;
+    int64_t bins = 10;
+    HG_TRY(hg_jget_arr(j, "splitPoints", p, false, &list, err));
+    HG_TRY(hg_jget_i64(j, "numBins", p, false, &bins, err));
+    if (list && json_object_get(j, "numBins")) return hg_jfail(err, p, "either splitPoints or numBins, not both");
+    if (bins < 2 || bins > 100000) return hg_jfail(err, HG_JKEY(p, "numBins"), "expected 2 to 100000, got %" JSON_INTEGER_FORMAT, (json_int_t)bins);
+    out->n_bins = (uint32_t)bins;
+    return list ? parse_numbers(ps, list, HG_JKEY(p, "splitPoints"), SPLITS, out, err) : HG_OK;
+}
+
+/* quantilesDoublesSketchTo... */
+static enum hg_rc parse_quantiles(struct hg_parse *ps, const char *to, const json_t *j, const struct hg_jpath *p, struct hg_post *out, bool *is, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "name", "field", "fraction", "fractions", "value", "splitPoints", "numBins", NULL};
+    json_t *list = NULL;
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    *is = true;
+    if (strcmp(to, "Quantile") == 0) {
+        out->kind = HG_POST_QUANTILES;
+        out->single = true;
+        HG_TRY(parse_one_number(ps, j, "fraction", p, out, err));
+        if (!(out->numbers[0] >= 0 && out->numbers[0] <= 1)) return hg_jfail(err, HG_JKEY(p, "fraction"), "expected a fraction between 0 and 1, got %g", out->numbers[0]);
+    } else if (strcmp(to, "Quantiles") == 0) {
+        out->kind = HG_POST_QUANTILES;
+        HG_TRY(hg_jget_arr(j, "fractions", p, true, &list, err));
+        HG_TRY(parse_numbers(ps, list, HG_JKEY(p, "fractions"), FRACTIONS, out, err));
+    } else if (strcmp(to, "Rank") == 0) {
+        out->kind = HG_POST_RANK;
+        HG_TRY(parse_one_number(ps, j, "value", p, out, err));
+    } else if (strcmp(to, "CDF") == 0) {
+        out->kind = HG_POST_CDF;
+        HG_TRY(hg_jget_arr(j, "splitPoints", p, true, &list, err));
+        HG_TRY(parse_numbers(ps, list, HG_JKEY(p, "splitPoints"), SPLITS, out, err));
+    } else if (strcmp(to, "Histogram") == 0) {
+        out->kind = HG_POST_HISTOGRAM;
+        HG_TRY(parse_histogram(ps, j, p, out, err));
+    } else {
+        return *is = false, HG_OK;
+    }
+    return parse_sketch(ps, j, p, A_QUANTILES, out, err);
+}
+
+static enum hg_rc parse_unique(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_post *out, struct hg_err *err)
+{
+    HG_TRY(parse_field(ps, j, p, out, err));
+    if (out->ref != HG_REF_AGG || ps->plan->aggs[out->field].type != HG_T_HYPERUNIQUE)
+        return hg_jfail(err, HG_JKEY(p, "fieldName"), "expected the name of a hyperUnique or cardinality aggregator");
+    out->kind = HG_POST_UNIQUE;
+    out->type = HG_T_DOUBLE;
+    return HG_OK;
+}
+
+static enum hg_rc parse_sketch_kind(struct hg_parse *ps, const char *type, const json_t *j, const struct hg_jpath *p, struct hg_post *out, bool *is, struct hg_err *err)
+{
+    static const char quantiles[] = "quantilesDoublesSketchTo";
+    *is = true;
+    if (strcmp(type, "HLLSketchEstimate") == 0) return out->kind = HG_POST_HLL_ESTIMATE, parse_estimate(ps, j, p, out, err);
+    if (strcmp(type, "HLLSketchEstimateWithBounds") == 0) return out->kind = HG_POST_HLL_BOUNDS, parse_estimate(ps, j, p, out, err);
+    if (strcmp(type, "HLLSketchUnion") == 0) return parse_union(ps, j, p, out, err);
+    if (strcmp(type, "thetaSketchEstimate") == 0) return parse_theta_estimate(ps, j, p, out, err);
+    if (strcmp(type, "thetaSketchSetOp") == 0) return parse_theta_op(ps, j, p, out, err);
+    if (strcmp(type, "hyperUniqueCardinality") == 0) return parse_unique(ps, j, p, out, err);
+    *is = false;
+    return strncmp(type, quantiles, sizeof quantiles - 1) == 0 ? parse_quantiles(ps, type + sizeof quantiles - 1, j, p, out, is, err) : HG_OK;
 }
 
 static enum hg_rc parse_kind(struct hg_parse *ps, const char *type, const json_t *j, const struct hg_jpath *p, struct hg_post *out, struct hg_err *err)
@@ -187,14 +335,15 @@ static enum hg_rc parse_kind(struct hg_parse *ps, const char *type, const json_t
         HG_TRY(hg_parse_known(ps, j, p, known_extreme, err));
         return parse_kids(ps, j, p, 1, A_NUMBER, out, err);
     }
-    if (strcmp(type, "HLLSketchEstimate") == 0) return out->kind = HG_POST_HLL_ESTIMATE, parse_estimate(ps, j, p, out, err);
-    if (strcmp(type, "HLLSketchEstimateWithBounds") == 0) return out->kind = HG_POST_HLL_BOUNDS, parse_estimate(ps, j, p, out, err);
-    if (strcmp(type, "HLLSketchUnion") == 0) return parse_union(ps, j, p, out, err);
+    bool is;
+    HG_TRY(parse_sketch_kind(ps, type, j, p, out, &is, err));
+    if (is) return HG_OK;
     for (size_t i = 0; later[i]; i++)
         if (strcmp(type, later[i]) == 0) return hg_parse_unsupported(HG_JKEY(p, "type"), "post-aggregator", type, err);
     return hg_jfail(err, HG_JKEY(p, "type"),
                     "unknown post-aggregator \"%s\"; known: arithmetic, fieldAccess, finalizingFieldAccess, constant, doubleGreatest, doubleLeast, longGreatest, longLeast, "
-                    "HLLSketchEstimate, HLLSketchEstimateWithBounds, HLLSketchUnion",
+                    "HLLSketchEstimate, HLLSketchEstimateWithBounds, HLLSketchUnion, thetaSketchEstimate, thetaSketchSetOp, hyperUniqueCardinality, "
+                    "quantilesDoublesSketchTo- with Quantile, Quantiles, Rank, CDF or Histogram",
                     type);
 }
 

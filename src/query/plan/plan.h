@@ -10,6 +10,7 @@
 #include "query/plan/order.h"
 #include "query/query.h"
 #include "segment/source.h"
+#include "sketch/sketch.h"
 
 /* ---- filters ----
  * A filter is true, false or unknown of a row (SQL's three values); a row is selected when it is true. A leaf looks at one column. */
@@ -96,8 +97,13 @@ enum hg_agg_kind {
     HG_AGG_COUNT,     /* rows of the segment (after rollup) */
     HG_AGG_SUM, HG_AGG_MIN, HG_AGG_MAX,
     HG_AGG_MEAN,      /* doubleMean */
-    HG_AGG_HLL_BUILD, /* values of a column into a sketch */
-    HG_AGG_HLL_MERGE, /* sketches of a column */
+    HG_AGG_SKETCH_BUILD,  /* values of a column into a sketch */
+    HG_AGG_SKETCH_MERGE,  /* sketches of a column */
+    HG_AGG_SKETCH_EITHER, /* as the column is: values or sketches */
+    HG_AGG_CARDINALITY,   /* values of several columns into a sketch, or (by_row) the rows' combinations of them */
+    HG_AGG_FIRST, HG_AGG_LAST, /* the value at the least, greatest time */
+    HG_AGG_ANY,           /* the first value met */
+    HG_AGG_GROUPING,      /* groupBy: which of `fields` the row's grouping set leaves out, a bit each */
 };
 /* The form of an aggregate state, in memory and on the wire. */
 enum hg_state {
@@ -105,7 +111,9 @@ enum hg_state {
     HG_STATE_I64 = 2,   /* int64 or null; DECIMAL: micro-units */
     HG_STATE_F64 = 3,   /* double or null */
     HG_STATE_MEAN = 4,  /* double sum and int64 count */
-    HG_STATE_HLL = 5,   /* a sketch; NULL is the empty one */
+    HG_STATE_SKETCH = 5, /* a sketch; NULL is the empty one */
+    HG_STATE_TIMED = 6,  /* FIRST, LAST, ANY of numbers: a time and an int64 or double, which may be null; or nothing yet */
+    HG_STATE_TEXT = 7,   /* the same of text: a struct hg_timed_text, NULL: nothing yet */
 };
 struct hg_agg {
     enum hg_agg_kind kind;
@@ -114,9 +122,15 @@ struct hg_agg {
     enum hg_type type;               /* what is computed and printed: LONG, DOUBLE, FLOAT, DECIMAL; HLL */
     enum hg_state state;
     const struct hg_filter *filter;  /* filtered; NULL: every row */
-    uint32_t lg_k, hll_bits;         /* HLL: 4..21; 4, 6 or 8 */
-    bool round;                      /* HLL: the estimate is printed rounded, as an integer */
-    bool finalize;                   /* HLL: "shouldFinalize", default true; false: post-aggregators see and rows print the sketch */
+    struct hg_sketch_def sketch;
+    bool round;                      /* sketches: the estimate is printed rounded, as an integer */
+    bool finalize;                   /* sketches: "shouldFinalize", default true; false: post-aggregators see and rows print the sketch */
+    uint32_t std_devs;               /* theta: the finalised value has error bounds of that many; 0: it is the estimate alone */
+    const char *const *fields;       /* CARDINALITY: columns; GROUPING: dimensions */
+    uint32_t n_fields;
+    bool by_row;                     /* CARDINALITY */
+    const char *time_column;         /* FIRST, LAST: "__time", or another */
+    uint32_t max_bytes;              /* TEXT: text is cut to that many */
 };
 
 /* ---- post-aggregators ---- */
@@ -129,6 +143,13 @@ enum hg_post_kind {
     HG_POST_HLL_ESTIMATE,            /* HLLSketchEstimate of kids[0], a sketch */
     HG_POST_HLL_BOUNDS,              /* HLLSketchEstimateWithBounds: [estimate, lower, upper] at std_devs */
     HG_POST_HLL_UNION,               /* HLLSketchUnion: a sketch of lg_k */
+    HG_POST_THETA_ESTIMATE,          /* with std_devs: the estimate with its bounds */
+    HG_POST_THETA_OP,                /* thetaSketchSetOp over kids */
+    HG_POST_UNIQUE,                  /* hyperUniqueCardinality: the estimate of aggregator `field` */
+    HG_POST_QUANTILES,               /* of kids[0] at each of `numbers`; `single`: the one value, else a list */
+    HG_POST_RANK,                    /* of numbers[0] in kids[0] */
+    HG_POST_CDF,                     /* at each of `numbers`, and 1 */
+    HG_POST_HISTOGRAM,               /* how many items lie between each of `numbers`; without them in n_bins equal parts */
 };
 enum hg_arith { HG_ARITH_ADD, HG_ARITH_SUB, HG_ARITH_MUL, HG_ARITH_DIV, HG_ARITH_QUOTIENT, HG_ARITH_POW };
 struct hg_post {
@@ -138,7 +159,11 @@ struct hg_post {
     enum hg_arith fn;
     bool numeric_first; /* arithmetic "ordering": "numericFirst" */
     bool round;
-    uint32_t std_devs, lg_k; /* HLL_BOUNDS: 1, 2 or 3; HLL_UNION */
+    uint32_t std_devs, lg_k; /* HLL_BOUNDS, THETA_ESTIMATE: 1, 2 or 3; HLL_UNION, THETA_OP */
+    enum hg_set_op { HG_SET_UNION, HG_SET_INTERSECT, HG_SET_NOT } set_op;
+    const double *numbers;
+    uint32_t n_numbers, n_bins;
+    bool single;
     const struct hg_post *const *kids;
     uint32_t n_kids;
     enum { HG_REF_NONE, HG_REF_AGG, HG_REF_POST, HG_REF_DIM } ref; /* FIELD, FINAL_FIELD: what `field` counts in */

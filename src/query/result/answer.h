@@ -20,13 +20,15 @@ struct hg_answer {
     int64_t all_stamp;         /* granularity all: what rows are stamped with */
 
     /* the row loaded last */
+    uint32_t part;             /* its number: of the grouping set, under subtotals */
     struct hg_partial *p;
     uint64_t r;
     bool null_row;
     uint32_t n_posts;          /* of its post-aggregators that have been computed */
     struct hg_val *post;
-    struct hg_hll **made;      /* sketches that its post-aggregators made */
+    struct hg_made { const struct hg_sketch_def *def; void *p; } *made; /* what its post-aggregators made: sketches, and (def NULL) memory */
     uint32_t n_made, cap_made;
+    struct hg_val *timed;      /* by aggregator: values inside of HG_VAL_TIMED */
 };
 
 /* Parts stay the caller's. HG_E_LIMIT: more rows than can be numbered. */
@@ -44,6 +46,15 @@ void hg_answer_load(struct hg_answer *an, uint32_t row);
 int64_t hg_answer_stamp(const struct hg_answer *an); /* ms */
 void hg_answer_dim(const struct hg_answer *an, uint32_t k, struct hg_val *out);
 void hg_answer_agg(const struct hg_answer *an, uint32_t k, bool finalize, struct hg_val *out);
+/* What belongs to the loaded row and goes with it; taken also on failure. def NULL: memory of malloc. */
+HG_MUST_USE enum hg_rc hg_answer_keep(struct hg_answer *an, const struct hg_sketch_def *def, void *p, struct hg_err *err);
+/* result/posts.c */
+HG_MUST_USE enum hg_rc hg_post_eval(struct hg_answer *an, const struct hg_post *post, struct hg_val *out, struct hg_err *err);
+/* result/post_sketch.c: the post-aggregators over sketches. */
+HG_MUST_USE enum hg_rc hg_post_sketch(struct hg_answer *an, const struct hg_post *post, struct hg_val *out, struct hg_err *err);
+/* bounds and i of an HG_VAL_BOUNDS; sketch NULL: the empty one. */
+void hg_theta_bounds_of(const struct hg_sketch *sketch, uint32_t std_devs, struct hg_val *out);
+int64_t hg_java_round(double v); /* Math.round */
 /* Computes post-aggregators [0, n): an->post. */
 HG_MUST_USE enum hg_rc hg_answer_posts(struct hg_answer *an, uint32_t n, struct hg_err *err);
 

@@ -50,7 +50,7 @@ static void get(void *arg, const char *column, struct hg_fval *out)
         row->rc = rc;
         return;
     }
-    if (f.kind == HG_FIELD_AGG) out->type = row->an->plan->aggs[f.k].type == HG_T_LONG ? HG_T_LONG : HG_T_DOUBLE; /* the type of a null */
+    if (f.kind == HG_FIELD_AGG) out->type = row->an->plan->aggs[f.k].type == HG_T_STRING ? HG_T_STRING : row->an->plan->aggs[f.k].type == HG_T_LONG ? HG_T_LONG : HG_T_DOUBLE; /* the type of a null */
     else if (f.kind == HG_FIELD_DIM) out->type = row->an->plan->dims[f.k].type;
     else if (f.kind == HG_FIELD_POST) out->type = HG_T_DOUBLE;
     out->null = false;
@@ -61,12 +61,14 @@ static void get(void *arg, const char *column, struct hg_fval *out)
     case HG_VAL_F32: out->type = HG_T_FLOAT, out->d = (double)(float)v.d; return;
     case HG_VAL_STR: out->type = HG_T_STRING, out->s = v.s; return;
     case HG_VAL_MEAN:
-    case HG_VAL_HLL:
+    case HG_VAL_SKETCH:
+    case HG_VAL_BOUNDS:
+    case HG_VAL_TIMED:
         out->type = HG_T_DOUBLE;
         out->null = !hg_val_number(&v, &out->d);
         return;
     case HG_VAL_NULL:
-    case HG_VAL_BOUNDS: out->null = true; return;
+    case HG_VAL_LIST: out->null = true; return;
     }
 }
 

@@ -5,19 +5,19 @@
 
 #define PIECE 65536u
 
-static enum hg_rc copy_sketch(struct hg_partial *to, struct hg_state_col *c, uint64_t row, const struct hg_hll *from, struct hg_err *err)
+static enum hg_rc copy_object(const struct hg_agg *a, struct hg_partial *to, struct hg_state_col *c, uint64_t row, const void *from, struct hg_err *err)
 {
     if (!from) return HG_OK;
-    struct hg_hll *copy;
-    HG_TRY(hg_hll_copy_as(from, hg_hll_bits(from), &copy, err));
-    size_t bytes = hg_hll_memory(copy); /* merging gives back just this */
+    void *copy;
+    HG_TRY(hg_object_copy(a, from, &copy, err));
+    size_t bytes = hg_object_memory(a, copy); /* merging gives back just this */
     enum hg_rc rc = hg_budget_take(to->budget, bytes, err);
     if (rc != HG_OK) {
-        hg_hll_free(copy);
+        hg_object_free(a, copy);
         return hg_err_context(err, rc, "Resource limit exceeded: sketches");
     }
-    to->hll_bytes += bytes;
-    c->hll[row] = copy;
+    to->obj_bytes += bytes;
+    c->obj[row] = copy;
     return HG_OK;
 }
 
@@ -42,7 +42,8 @@ static enum hg_rc copy_row(const struct hg_partial *p, uint64_t from, const uint
         if (c->i) d->i[row] = c->i[from];
         if (c->d) d->d[row] = c->d[from];
         if (c->nulls) d->nulls[row] = c->nulls[from];
-        if (c->hll) HG_TRY(copy_sketch(to, d, row, c->hll[from], err));
+        if (c->t) d->t[row] = c->t[from], d->there[row] = c->there[from];
+        if (c->obj) HG_TRY(copy_object(&p->plan_aggs[k], to, d, row, c->obj[from], err));
     }
     return HG_OK;
 }

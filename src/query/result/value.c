@@ -4,7 +4,7 @@
 #include <string.h>
 #include "base/num.h"
 
-double hg_val_estimate(const struct hg_val *v) { return v->hll ? hg_hll_estimate(v->hll) : 0.0; }
+double hg_val_estimate(const struct hg_val *v) { return hg_sketch_estimate(v->def, v->sketch); }
 
 bool hg_val_number(const struct hg_val *v, double *out)
 {
@@ -14,10 +14,12 @@ bool hg_val_number(const struct hg_val *v, double *out)
     case HG_VAL_F32: return *out = v->d, true;
     case HG_VAL_DEC: return *out = (double)v->i / HG_DECIMAL_SCALE, true;
     case HG_VAL_MEAN: return *out = v->i ? v->d / (double)v->i : 0.0, true;
-    case HG_VAL_HLL: return *out = hg_val_estimate(v), true;
+    case HG_VAL_SKETCH: return *out = hg_val_estimate(v), true;
+    case HG_VAL_BOUNDS: return *out = v->bounds[0], true;
+    case HG_VAL_TIMED: return hg_val_number(v->inner, out);
     case HG_VAL_STR: return hg_parse_f64(v->s, out);
     case HG_VAL_NULL:
-    case HG_VAL_BOUNDS: break;
+    case HG_VAL_LIST: break;
     }
     return false;
 }
@@ -92,14 +94,14 @@ static void put_base64(struct hg_buf *b, const uint8_t *p, size_t n)
 static enum hg_rc put_sketch(struct hg_buf *b, const struct hg_val *v, struct hg_err *err)
 {
     struct hg_buf bytes;
-    struct hg_hll *empty = NULL;
-    if (!v->hll) HG_TRY(hg_hll_new(v->lg_k, v->bits, &empty, err));
+    struct hg_sketch *empty = NULL;
+    if (!v->sketch) HG_TRY(hg_sketch_new(v->def, &empty, err));
     hg_buf_init(&bytes, SIZE_MAX);
-    enum hg_rc rc = hg_hll_write_as(v->hll ? v->hll : empty, v->bits, true, &bytes, err);
+    enum hg_rc rc = hg_sketch_write(v->def, v->sketch ? v->sketch : empty, &bytes, err);
     if (rc == HG_OK) rc = hg_buf_check(&bytes, "sketch", err);
     if (rc == HG_OK) put_base64(b, bytes.p, bytes.len);
     hg_buf_free(&bytes);
-    hg_hll_free(empty);
+    hg_sketch_free(v->def, empty);
     return rc;
 }
 
@@ -114,6 +116,13 @@ static void put_mean(struct hg_buf *b, const struct hg_val *v)
     put_base64(b, bytes, sizeof bytes);
 }
 
+static void put_named(struct hg_jw *w, const char *key, double v, char open)
+{
+    if (open) hg_jw_open(w, open);
+    hg_jw_key(w, key);
+    hg_buf_json_f64(w->b, v);
+}
+
 enum hg_rc hg_val_write(struct hg_jw *w, const struct hg_val *v, struct hg_err *err)
 {
     struct hg_buf *b = w->b;
@@ -126,14 +135,30 @@ enum hg_rc hg_val_write(struct hg_jw *w, const struct hg_val *v, struct hg_err *
     case HG_VAL_F32: hg_buf_json_f32(b, (float)v->d); break;
     case HG_VAL_STR: hg_buf_json_str(b, v->s); break;
     case HG_VAL_MEAN: put_mean(b, v); break;
-    case HG_VAL_HLL: return put_sketch(b, v, err);
-    case HG_VAL_BOUNDS:
+    case HG_VAL_SKETCH: return put_sketch(b, v, err);
+    case HG_VAL_LIST:
         hg_jw_open(w, '[');
-        for (int k = 0; k < 3; k++) {
+        for (uint32_t k = 0; k < v->n_list; k++) {
             hg_jw_item(w);
-            hg_buf_json_f64(b, v->bounds[k]);
+            hg_buf_json_f64(b, v->list[k]);
         }
         hg_jw_close(w, ']');
+        break;
+    case HG_VAL_BOUNDS:
+        put_named(w, "\"estimate\"", v->bounds[0], '{');
+        put_named(w, "\"highBound\"", v->bounds[1], 0);
+        put_named(w, "\"lowBound\"", v->bounds[2], 0);
+        hg_jw_key(w, "\"numStdDev\"");
+        hg_buf_put(b, num, (size_t)hg_fmt_i64(v->i, num));
+        hg_jw_close(w, '}');
+        break;
+    case HG_VAL_TIMED:
+        hg_jw_open(w, '{');
+        hg_jw_key(w, "\"lhs\"");
+        hg_buf_put(b, num, (size_t)hg_fmt_i64(v->i, num));
+        hg_jw_key(w, "\"rhs\"");
+        HG_TRY(hg_val_write(w, v->inner, err));
+        hg_jw_close(w, '}');
         break;
     }
     return HG_OK;

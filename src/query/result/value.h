@@ -4,7 +4,6 @@
 
 #include "query/plan/plan.h"
 #include "query/result/json.h"
-#include "sketch/hll.h"
 
 enum hg_val_kind {
     HG_VAL_NULL,
@@ -14,17 +13,22 @@ enum hg_val_kind {
     HG_VAL_DEC,    /* i micro-units */
     HG_VAL_STR,
     HG_VAL_MEAN,   /* not finalised: sum d over i values */
-    HG_VAL_HLL,    /* a sketch; hll NULL is the empty one */
-    HG_VAL_BOUNDS, /* bounds[3] */
+    HG_VAL_SKETCH, /* sketch NULL is the empty one */
+    HG_VAL_LIST,   /* list[n_list] */
+    HG_VAL_BOUNDS, /* theta: bounds[3] (estimate, high, low) at i standard deviations */
+    HG_VAL_TIMED,  /* not finalised first or last: at time i the value `inner` */
 };
 struct hg_val {
     enum hg_val_kind kind;
-    uint32_t bits, lg_k; /* HLL: as it is printed */
     int64_t i;
     double d;
     struct hg_str s;
-    const struct hg_hll *hll;
+    const struct hg_sketch *sketch;
+    const struct hg_sketch_def *def; /* of the sketch */
+    const double *list;
+    uint32_t n_list;
     double bounds[3];
+    const struct hg_val *inner;
 };
 
 double hg_val_estimate(const struct hg_val *v); /* of a sketch */

@@ -99,7 +99,17 @@ static inline char *rows_text(const struct hg_query *q, const struct hg_partial 
                 else hg_buf_printf(&b, "%.17g", c->d[r]);
                 break;
             case HG_STATE_MEAN: hg_buf_printf(&b, "%.17g/%" PRId64, c->d[r], c->i[r]); break;
-            case HG_STATE_HLL: hg_buf_printf(&b, "~%.0f", c->hll[r] ? hg_hll_estimate(c->hll[r]) : 0.0); break;
+            case HG_STATE_SKETCH: hg_buf_printf(&b, "~%.0f", hg_sketch_estimate(&p->plan_aggs[k].sketch, c->obj[r])); break;
+            case HG_STATE_TIMED:
+                if (!c->there[r] || c->nulls[r]) hg_buf_puts(&b, c->there[r] ? "null" : "none");
+                else if (c->i) hg_buf_printf(&b, "%" PRId64, c->i[r]);
+                else hg_buf_printf(&b, "%.17g", c->d[r]);
+                break;
+            case HG_STATE_TEXT: {
+                const struct hg_timed_text *t = c->obj[r];
+                hg_buf_printf(&b, "%.*s", t ? (int)t->len : 4, t ? t->s : "none");
+                break;
+            }
             }
         }
         hg_buf_u8(&b, 0);

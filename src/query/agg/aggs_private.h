@@ -1,0 +1,64 @@
+/* Inside of bound aggregators; shared by aggs*.c. */
+#ifndef HG_QUERY_AGG_AGGS_PRIVATE_H
+#define HG_QUERY_AGG_AGGS_PRIVATE_H
+
+#include "query/agg/aggs.h"
+#include "query/filter/sieve.h"
+
+/* A column read as one type of numbers. Aggregators that want the same share it. Of a string column, each id's number is found once. */
+struct input {
+    const struct hg_column *col;
+    struct hg_colread *rd;
+    enum hg_type as;     /* LONG, DOUBLE, FLOAT, DECIMAL; complex: items of a sketch, or blobs; STRING: ids or numbers, of which texts are made */
+    enum hg_agg_kind op; /* string columns: a text that is no number counts as the operation's neutral value */
+    bool loaded;
+    bool has_nulls;      /* of the batch as read */
+    int64_t *i;
+    double *d;
+    uint8_t *nulls;
+    uint32_t *ids;       /* single strings */
+    const uint32_t *ends, *mids; /* multi strings, of the batch */
+    int64_t *id_i;       /* string columns: of each id */
+    double *id_d;
+    struct hg_sketch_def sketch;
+    uint64_t *item;      /* sketches over strings: of each id */
+};
+
+struct bound {
+    const struct hg_agg *agg;
+    struct input *in;       /* NULL: COUNT */
+    struct input *time;     /* FIRST, LAST */
+    struct input **fields;  /* CARDINALITY: those of its columns that there are */
+    uint32_t n_fields;
+    bool out;               /* no column: left out */
+    struct hg_sieve *sieve; /* filtered */
+    bool masked;            /* mask is the batch's */
+    uint8_t *mask;
+};
+
+struct hg_aggs {
+    const struct hg_source *src;
+    struct hg_arena *a;
+    struct hg_exec *x;
+    struct bound *v;
+    uint32_t n;
+    struct input **in;
+    uint32_t n_in;
+    uint32_t row, rows;
+    struct hg_sel *sel;     /* scratch of filtered aggregators */
+    uint16_t *pos;
+    uint32_t *slot;
+    struct hg_buf text, row_text; /* scratch */
+};
+
+/* aggs.c */
+HG_MUST_USE enum hg_rc hg_aggs_load(struct hg_aggs *g, struct input *in, struct hg_err *err);
+/* aggs_object.c: states that are sketches, texts or timed values. */
+HG_MUST_USE enum hg_rc hg_aggs_sketch(struct hg_aggs *g, struct bound *b, struct hg_states *s, struct hg_state_arr *st, const uint16_t *pos, const uint32_t *slot, uint32_t one, uint32_t m,
+                                      struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_aggs_cardinality(struct hg_aggs *g, struct bound *b, struct hg_states *s, struct hg_state_arr *st, const uint16_t *pos, const uint32_t *slot, uint32_t one, uint32_t m,
+                                           struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_aggs_timed(struct hg_aggs *g, struct bound *b, struct hg_states *s, struct hg_state_arr *st, const uint16_t *pos, const uint32_t *slot, uint32_t one, uint32_t m,
+                                     struct hg_err *err);
+
+#endif
