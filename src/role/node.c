@@ -143,11 +143,9 @@ static void no_such_path(void *arg, struct hg_http_req *rq)
     hg_http_reply_ops_error(rq, &err);
 }
 
-static enum hg_rc start_network(struct node *n, struct hg_err *err)
+static enum hg_rc start_http(struct node *n, struct hg_err *err)
 {
     char host[256], service[160];
-    HG_TRY(hg_loop_new("loop", &n->loop, err));
-    if (*cfg_str(n, "http.auth.file")) HG_TRY(hg_auth_open(cfg_str(n, "http.auth.file"), 0, &n->auth, err));
     HG_TRY(hg_http_listen(n->loop, cfg_str(n, "http.host"), (int)cfg_int(n, "http.port"), (size_t)cfg_int(n, "http.max_body"), &n->http, err));
     snprintf(n->http_address, sizeof n->http_address, "%s:%d", advertised(n, cfg_str(n, "http.host"), host, sizeof host), hg_http_port(n->http));
     snprintf(n->http_url, sizeof n->http_url, "http://%s", n->http_address);
@@ -156,6 +154,29 @@ static enum hg_rc start_network(struct node *n, struct hg_err *err)
     if (n->auth) hg_http_guard(n->http, hg_auth_guard, n->auth);
     hg_http_add_common(n->http, &(struct hg_http_common){.service = service, .version = HENGE_VERSION, .ready = is_ready, .arg = n});
     hg_http_route(n->http, HG_GET | HG_POST | HG_DELETE | HG_PUT, "/druid/*", no_such_path, n);
+    return HG_OK;
+}
+
+struct opening {
+    struct node *n;
+    struct hg_err *err;
+    enum hg_rc rc;
+};
+static void open_on_loop(void *arg)
+{
+    struct opening *o = arg;
+    o->rc = start_http(o->n, o->err);
+}
+
+static enum hg_rc start_network(struct node *n, struct hg_err *err)
+{
+    char host[256];
+    HG_TRY(hg_loop_new("loop", &n->loop, err));
+    if (*cfg_str(n, "http.auth.file")) HG_TRY(hg_auth_open(cfg_str(n, "http.auth.file"), 0, &n->auth, err));
+    /* In one go on the loop: the first request that comes finds the guard and the routes, and is not told that there is no such path. */
+    struct opening o = {n, err, HG_OK};
+    hg_loop_call(n->loop, open_on_loop, &o);
+    HG_TRY(o.rc);
     if (*cfg_str(n, "server.name")) snprintf(n->name, sizeof n->name, "%s", cfg_str(n, "server.name"));
     else snprintf(n->name, sizeof n->name, "%s", n->http_address);
     HG_TRY(hg_wire_client_new(n->loop, n->name, cfg_str(n, "cluster.secret"), &n->client, err));
