@@ -128,6 +128,16 @@ static enum hg_rc divide_by_hash(struct hg_dividing *d, struct hg_err *err)
 
 /* ---- both ---- */
 
+/* Whether a value tells the partition of the rows that have it (hg_shard.single). */
+static bool single_texts(const struct hg_dividing *d)
+{
+    for (uint32_t i = 0; i < d->spec->n_partition_dims; i++) {
+        const struct hg_column *c = hg_source_column(d->src, d->spec->partition_dims[i]);
+        if (!c || c->type != HG_T_STRING || c->multi) return false;
+    }
+    return d->spec->n_partition_dims > 0;
+}
+
 /* The rows of each partition, by counting. */
 static enum hg_rc collect(struct hg_dividing *d, struct hg_partition **out, struct hg_err *err)
 {
@@ -135,6 +145,7 @@ static enum hg_rc collect(struct hg_dividing *d, struct hg_partition **out, stru
     struct hg_partition *p = hg_arena_array(d->keep, d->n, sizeof *p);
     uint32_t *rows = hg_arena_array(d->keep, (size_t)n_rows + 1, sizeof *rows), *at = hg_arena_array(d->tmp, (size_t)d->n + 1, sizeof *at);
     if (!p || !rows || !at) return hg_arena_fail(d->keep, "partitions", err);
+    bool single = single_texts(d);
     for (uint32_t r = 0; r < n_rows; r++) p[d->of[r]].n_rows++;
     for (uint32_t i = 0, from = 0; i < d->n; from += p[i++].n_rows) {
         at[i] = from;
@@ -142,6 +153,7 @@ static enum hg_rc collect(struct hg_dividing *d, struct hg_partition **out, stru
         p[i].shard = d->shards[i];
         p[i].shard.partition = i;
         p[i].shard.core_partitions = d->n;
+        p[i].shard.single = single;
     }
     for (uint32_t r = 0; r < n_rows; r++) rows[at[d->of[r]]++] = r;
     *out = p;
