@@ -5,6 +5,7 @@
 
 #include "base/num.h"
 #include "ingest/json_event.h"
+#include "query/filter/eval.h"
 
 #define MAX_EVENT ((size_t)16 << 20)
 #define BATCH_MEMORY ((int64_t)1 << 30)
@@ -19,6 +20,8 @@ struct hg_event_parser {
     const char **names;     /* fields wanted from the root, without duplicates */
     uint32_t n_names;
     uint32_t time_at, *dim_at, *metric_at; /* where values stand; UINT32_MAX: nowhere (count) */
+    struct { const char *column; uint32_t at; } *filter_at; /* fields that the filter asks for */
+    uint32_t n_filter;
     struct hg_value *values;
     uint32_t *column_at;    /* CSV, TSV: column -> index into names, UINT32_MAX: not wanted */
     uint32_t n_columns;
@@ -62,10 +65,28 @@ static enum hg_rc map_columns(struct hg_event_parser *p, const char *const *colu
     return HG_OK;
 }
 
+static size_t count_leaves(const struct hg_filter *f)
+{
+    size_t n = f && f->column;
+    for (uint32_t i = 0; f && i < f->n_kids; i++) n += count_leaves(f->kids[i]);
+    return n;
+}
+
+static void want_filter(struct hg_event_parser *p, const struct hg_filter *f)
+{
+    if (f->column && strcmp(f->column, "__time") != 0) {
+        p->filter_at[p->n_filter].column = f->column;
+        p->filter_at[p->n_filter++].at = want(p, f->column);
+    }
+    for (uint32_t i = 0; i < f->n_kids; i++) want_filter(p, f->kids[i]);
+}
+
 static enum hg_rc prepare(struct hg_event_parser *p, struct hg_err *err)
 {
     const struct hg_schema *s = p->data->schema;
-    size_t max = (size_t)s->n_dims + s->n_metrics + 1;
+    size_t leaves = count_leaves(p->data->filter), max = (size_t)s->n_dims + s->n_metrics + 1 + leaves;
+    p->filter_at = hg_arena_array(p->keep, leaves + 1, sizeof *p->filter_at);
+    if (!p->filter_at) return hg_arena_fail(p->keep, "event parser", err);
     p->names = hg_arena_array(p->keep, max, sizeof *p->names);
     p->dim_at = hg_arena_array(p->keep, max, sizeof *p->dim_at);
     p->metric_at = hg_arena_array(p->keep, max, sizeof *p->metric_at);
@@ -74,6 +95,8 @@ static enum hg_rc prepare(struct hg_event_parser *p, struct hg_err *err)
     p->time_at = want(p, p->data->time.column);
     for (uint32_t i = 0; i < s->n_dims; i++) p->dim_at[i] = want(p, s->dims[i].name);
     for (uint32_t i = 0; i < s->n_metrics; i++) p->metric_at[i] = s->metrics[i].field ? want(p, s->metrics[i].field) : UINT32_MAX;
+    if (p->data->filter) want_filter(p, p->data->filter);
+    for (uint32_t i = 0; i < p->n_filter; i++) p->filter_at[i].at = settle(p, p->filter_at[i].at);
     p->time_at = settle(p, p->time_at);
     for (uint32_t i = 0; i < s->n_dims; i++) p->dim_at[i] = settle(p, p->dim_at[i]);
     for (uint32_t i = 0; i < s->n_metrics; i++) p->metric_at[i] = settle(p, p->metric_at[i]);
@@ -273,6 +296,38 @@ static enum hg_bad_event read_time(struct hg_event_parser *p, int64_t *out, char
     return HG_EV_BAD_TIME;
 }
 
+/* ---- the filter ---- */
+
+struct asked {
+    const struct hg_event_parser *p;
+    int64_t time;
+};
+
+static void field_of(void *arg, const char *column, struct hg_fval *out)
+{
+    const struct asked *q = arg;
+    *out = (struct hg_fval){.null = true, .type = HG_T_STRING};
+    if (strcmp(column, "__time") == 0) {
+        *out = (struct hg_fval){.type = HG_T_LONG, .i = q->time};
+        return;
+    }
+    uint32_t k = 0;
+    while (k < q->p->n_filter && strcmp(q->p->filter_at[k].column, column) != 0) k++;
+    if (k == q->p->n_filter) return;
+    const struct hg_value *v = &q->p->values[q->p->filter_at[k].at];
+    switch (v->kind) {
+    case HG_V_STR: out->null = !v->u.s.p, out->s = v->u.s; break;
+    case HG_V_LONG: *out = (struct hg_fval){.type = HG_T_LONG, .i = v->u.i}; break;
+    case HG_V_DOUBLE: *out = (struct hg_fval){.type = HG_T_DOUBLE, .d = v->u.d}; break;
+    case HG_V_LIST:
+        out->null = v->u.list.n == 0;
+        out->list = v->u.list.n ? v->u.list.v : NULL;
+        out->n_list = v->u.list.n;
+        break;
+    default: break;
+    }
+}
+
 /* ---- one event ---- */
 
 static struct hg_value *gather(struct hg_event_parser *p, const uint32_t *at, uint32_t n)
@@ -297,6 +352,7 @@ enum hg_bad_event hg_event_parse(struct hg_event_parser *p, struct hg_span bytes
     if (!ok) return HG_EV_MALFORMED;
     enum hg_bad_event bad = read_time(p, &row->time, why, why_cap);
     if (bad) return bad;
+    if (p->data->filter && hg_filter_eval(p->data->filter, field_of, &(struct asked){p, row->time}) != HG_TRUE) return HG_EV_FILTERED;
     const struct hg_schema *s = p->data->schema;
     row->dims = gather(p, p->dim_at, s->n_dims);
     row->metrics = gather(p, p->metric_at, s->n_metrics);

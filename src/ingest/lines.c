@@ -1,6 +1,7 @@
 #include "ingest/lines.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <zlib.h>
 
@@ -8,7 +9,8 @@
 #define MAX_RECORD ((size_t)16 << 20)
 
 struct hg_lines {
-    gzFile gz;        /* reads plain files as they are */
+    int fd;           /* a plain file, or a pipe, which must not be waited on until a buffer is full; -1 else */
+    gzFile gz;        /* or a compressed one */
     char *path;
     const char *text; /* instead of a file */
     size_t text_left;
@@ -23,6 +25,7 @@ static enum hg_rc lines_new(bool quotes, const char *name, struct hg_lines **out
     struct hg_lines *l = calloc(1, sizeof *l);
     if (l) {
         l->quotes = quotes;
+        l->fd = -1;
         l->path = strdup(name);
         l->cap = CHUNK;
         l->buf = malloc(l->cap);
@@ -32,17 +35,28 @@ static enum hg_rc lines_new(bool quotes, const char *name, struct hg_lines **out
     return hg_fail(err, HG_E_NOMEM, "reading %s", name);
 }
 
+/* A file that begins as gzip does is read through zlib. */
+static enum hg_rc unpack(struct hg_lines *l, struct hg_err *err)
+{
+    uint8_t magic[2];
+    if (pread(l->fd, magic, 2, 0) != 2 || magic[0] != 0x1f || magic[1] != 0x8b) return HG_OK; /* pipes cannot be looked into */
+    l->gz = gzdopen(l->fd, "rb");
+    if (!l->gz) return hg_fail(err, HG_E_NOMEM, "reading %s", l->path);
+    l->fd = -1; /* closed with gz */
+    gzbuffer(l->gz, (unsigned)CHUNK);
+    return HG_OK;
+}
+
 enum hg_rc hg_lines_open(const char *path, bool quotes, struct hg_lines **out, struct hg_err *err)
 {
     struct hg_lines *l;
     HG_TRY(lines_new(quotes, path, &l, err));
-    l->gz = gzopen(path, "rb");
-    if (!l->gz) {
-        enum hg_rc rc = hg_fail_errno(err, errno == ENOENT ? HG_E_NOTFOUND : HG_E_IO, "open %s", path);
+    l->fd = open(path, O_RDONLY | O_CLOEXEC);
+    enum hg_rc rc = l->fd < 0 ? hg_fail_errno(err, errno == ENOENT ? HG_E_NOTFOUND : HG_E_IO, "open %s", path) : unpack(l, err);
+    if (rc) {
         hg_lines_close(l);
         return rc;
     }
-    gzbuffer(l->gz, (unsigned)CHUNK);
     *out = l;
     return HG_OK;
 }
@@ -59,6 +73,7 @@ void hg_lines_close(struct hg_lines *l)
 {
     if (!l) return;
     if (l->gz) gzclose(l->gz);
+    if (l->fd >= 0) close(l->fd);
     free(l->buf);
     free(l->path);
     free(l);
@@ -79,6 +94,15 @@ static enum hg_rc fill(struct hg_lines *l, struct hg_err *err)
         l->cap *= 2;
     }
     size_t room = l->cap - l->len;
+    if (l->fd >= 0) {
+        ssize_t n;
+        do n = read(l->fd, l->buf + l->len, room);
+        while (n < 0 && errno == EINTR);
+        if (n < 0) return hg_fail_errno(err, HG_E_IO, "%s: after record %lld", l->path, (long long)l->number);
+        l->len += (size_t)n;
+        l->eof = n == 0;
+        return HG_OK;
+    }
     if (!l->gz) {
         size_t n = l->text_left < room ? l->text_left : room;
         memcpy(l->buf + l->len, l->text, n);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/gran_json.h"
+#include "query/plan/parse.h"
 #include "timeline/segid.h"
 
 #define DEFAULT_ROWS_IN_MEMORY 150000
@@ -104,6 +105,20 @@ static enum hg_rc parse_intervals(struct hg_arena *a, const json_t *g, const str
     return HG_OK;
 }
 
+/* Only the filter: rows are not computed from others. */
+static enum hg_rc parse_transform(struct hg_arena *a, const json_t *ds, const struct hg_jpath *p, struct hg_data_schema *d, struct hg_err *err)
+{
+    json_t *o = NULL, *transforms = NULL, *filter = NULL;
+    HG_TRY(hg_jget_obj(ds, "transformSpec", p, false, &o, err));
+    if (!o) return HG_OK;
+    const struct hg_jpath *tp = HG_JKEY(p, "transformSpec");
+    HG_TRY(hg_jget_arr(o, "transforms", tp, false, &transforms, err));
+    if (json_array_size(transforms)) return hg_jfail(err, HG_JAT(HG_JKEY(tp, "transforms"), 0), "transforms are not supported; only transformSpec.filter is");
+    HG_TRY(hg_jget_obj(o, "filter", tp, false, &filter, err));
+    struct hg_parse ps = {.a = a};
+    return filter ? hg_parse_filter(&ps, filter, HG_JKEY(tp, "filter"), &d->filter, err) : HG_OK;
+}
+
 static enum hg_rc parse_data_schema(struct hg_arena *a, const json_t *o, const struct hg_jpath *p, struct hg_data_schema *d, struct hg_err *err)
 {
     const char *name = NULL, *ns = "";
@@ -116,6 +131,7 @@ static enum hg_rc parse_data_schema(struct hg_arena *a, const json_t *o, const s
     HG_TRY(copy_text(a, name, &d->datasource, err));
     HG_TRY(copy_text(a, ns, &d->ns, err));
     HG_TRY(parse_time_spec(a, o, p, &d->time, err));
+    HG_TRY(parse_transform(a, o, p, d, err));
     HG_TRY(hg_schema_parse(a, o, p, &d->schema, err));
     if (!d->schema->n_dims) return hg_jfail(err, HG_JKEY(HG_JKEY(p, "dimensionsSpec"), "dimensions"), "dimensions must be declared");
     HG_TRY(hg_gran_of_name(HG_STR("day"), &d->segment_gran, err));

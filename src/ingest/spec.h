@@ -5,6 +5,8 @@
 
 #include "segment/schema.h"
 
+struct hg_filter; /* query/plan/plan.h */
+
 /* One step of a path into nested JSON: a member, or an index. */
 struct hg_path_step { const char *key; int64_t index; /* key NULL */ };
 struct hg_field_path { /* flattenSpec field: type "path" ($.a.b[0]), "root" or "jq"-free */
@@ -43,6 +45,7 @@ struct hg_data_schema {
     struct hg_gran segment_gran;    /* default DAY */
     const struct hg_interval *intervals; /* batch: granularitySpec.intervals; n 0: from the data */
     uint32_t n_intervals;
+    const struct hg_filter *filter; /* transformSpec.filter, on the fields of events; NULL: none */
 };
 
 enum hg_partitioning { HG_PART_DYNAMIC, HG_PART_HASHED, HG_PART_RANGE };
