@@ -138,7 +138,7 @@ static void part_main(void *arg)
     struct hg_err err;
     enum hg_rc rc = build_part(p, &err);
     if (rc) hg_index_fail(b->run, rc, &err);
-    if (--p->slab->parts_left == 0) slab_close(p->slab);
+    if (atomic_fetch_sub(&p->slab->parts_left, 1) == 1) slab_close(p->slab);
     done(b);
 }
 
@@ -195,7 +195,7 @@ static enum hg_rc divide(struct slab_job *j, struct hg_err *err)
         if (!rc) continue;
         /* Those that are under way close it, unless there is none. */
         hg_index_fail(r, rc, err);
-        if ((j->parts_left -= n - i) == 0) slab_close(j);
+        if (atomic_fetch_sub(&j->parts_left, n - i) == n - i) slab_close(j);
         break;
     }
     return HG_OK;
