@@ -268,8 +268,9 @@ static enum hg_rc integer_leaf(struct build *b, const struct hg_filter *f, struc
 {
     bool dec = n->col->type == HG_T_DECIMAL;
     if (f->kind == HG_F_IN) {
-        const int64_t *v = dec ? f->u.in.dec : f->u.in.i;
-        uint32_t cnt = dec ? f->u.in.n_dec : f->u.in.n_i;
+        const struct hg_number_set *set = hg_filter_numbers(f);
+        const int64_t *v = dec ? set->dec : set->i;
+        uint32_t cnt = dec ? set->n_dec : set->n_i;
         if (cnt > 4 && (uint64_t)v[cnt - 1] - (uint64_t)v[0] < 1u << 20) { /* close together: a bit each */
             n->base = v[0];
             n->span = (uint64_t)v[cnt - 1] - (uint64_t)v[0] + 1;
@@ -301,8 +302,9 @@ static enum hg_rc floating_leaf(struct build *b, const struct hg_filter *f, stru
     bool f32 = n->col->type == HG_T_FLOAT;
     n->nan_in = (f32 ? hg_leaf_f32(f, NAN) : hg_leaf_f64(f, NAN)) == HG_TRUE;
     if (f->kind == HG_F_IN) {
-        n->set = f32 ? f->u.in.f : f->u.in.d;
-        n->n_set = f32 ? f->u.in.n_f : f->u.in.n_d;
+        const struct hg_number_set *set = hg_filter_numbers(f);
+        n->set = f32 ? set->f : set->d;
+        n->n_set = f32 ? set->n_f : set->n_d;
         return HG_OK;
     }
     uint32_t cnt = f->kind == HG_F_INTERVAL ? f->u.interval.n : 1;

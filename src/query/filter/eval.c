@@ -176,8 +176,9 @@ static enum hg_tri typed_str(const struct hg_filter *f, struct hg_str s)
         if (e.is_int) return tri(in_edges_i64(&f->u.range.lo, &f->u.range.hi, e.i));
         return tri(in_edges_f64(&f->u.range.lo, &f->u.range.hi, e.d, false));
     }
-    if (e.is_int && has_i64(f->u.in.i, f->u.in.n_i, e.i)) return HG_TRUE;
-    return tri(has_f64(f->u.in.d, f->u.in.n_d, e.d));
+    const struct hg_number_set *set = hg_filter_numbers(f);
+    if (e.is_int && has_i64(set->i, set->n_i, e.i)) return HG_TRUE;
+    return tri(has_f64(set->d, set->n_d, e.d));
 }
 
 enum hg_tri hg_leaf_str(const struct hg_filter *f, struct hg_str s)
@@ -216,7 +217,7 @@ enum hg_tri hg_leaf_i64(const struct hg_filter *f, int64_t v)
     }
     switch (f->kind) {
     case HG_F_NULL: return HG_FALSE;
-    case HG_F_IN: return tri(has_i64(f->u.in.i, f->u.in.n_i, v));
+    case HG_F_IN: return tri(has_i64(hg_filter_numbers(f)->i, hg_filter_numbers(f)->n_i, v));
     case HG_F_BOUND: return tri(in_edges_i64(&f->u.bound.lo, &f->u.bound.hi, v));
     case HG_F_RANGE: return tri(in_edges_i64(&f->u.range.lo, &f->u.range.hi, v));
     case HG_F_INTERVAL: return tri(in_intervals(f, v));
@@ -231,7 +232,7 @@ enum hg_tri hg_leaf_dec(const struct hg_filter *f, int64_t micros)
         int n = hg_fmt_decimal(micros, num);
         return hg_leaf_str(f, (struct hg_str){num, (size_t)n});
     }
-    if (f->kind == HG_F_IN) return tri(has_i64(f->u.in.dec, f->u.in.n_dec, micros));
+    if (f->kind == HG_F_IN) return tri(has_i64(hg_filter_numbers(f)->dec, hg_filter_numbers(f)->n_dec, micros));
     if (f->kind == HG_F_INTERVAL) return tri(micros % HG_DECIMAL_SCALE == 0 && in_intervals(f, micros / HG_DECIMAL_SCALE));
     return hg_leaf_f64(f, (double)micros / HG_DECIMAL_SCALE);
 }
@@ -245,7 +246,10 @@ static enum hg_tri leaf_floating(const struct hg_filter *f, double v, bool as_fl
     }
     switch (f->kind) {
     case HG_F_NULL: return HG_FALSE;
-    case HG_F_IN: return tri(as_float ? has_f64(f->u.in.f, f->u.in.n_f, v) : has_f64(f->u.in.d, f->u.in.n_d, v));
+    case HG_F_IN: {
+        const struct hg_number_set *set = hg_filter_numbers(f);
+        return tri(as_float ? has_f64(set->f, set->n_f, v) : has_f64(set->d, set->n_d, v));
+    }
     case HG_F_BOUND: return tri(in_edges_f64(&f->u.bound.lo, &f->u.bound.hi, v, as_float));
     case HG_F_RANGE: return tri(in_edges_f64(&f->u.range.lo, &f->u.range.hi, v, as_float));
     case HG_F_INTERVAL: {

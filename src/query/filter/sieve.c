@@ -14,19 +14,26 @@ void hg_sel_list(struct hg_sel *s)
 bool hg_sieve_is_all(const struct hg_sieve *s) { return s->root->kind == NODE_ALL; }
 bool hg_sieve_is_none(const struct hg_sieve *s) { return s->root->kind == NODE_NONE; }
 
+/* The first range that ends at or after v. */
+static uint32_t first_range(const struct node *n, int64_t v)
+{
+    uint32_t lo = 0, hi = n->n_ri;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (n->ri[mid].hi < v) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo;
+}
+
 bool hg_node_i64_in(const struct node *n, int64_t v)
 {
     if (n->span) {
         uint64_t k = (uint64_t)v - (uint64_t)n->base;
         return k < n->span && id_in(n->bits, (uint32_t)k);
     }
-    uint32_t lo = 0, hi = n->n_ri;
-    while (lo < hi) { /* first that ends at or after v */
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (n->ri[mid].hi < v) lo = mid + 1;
-        else hi = mid;
-    }
-    return lo < n->n_ri && n->ri[lo].lo <= v;
+    uint32_t k = first_range(n, v);
+    return k < n->n_ri && n->ri[k].lo <= v;
 }
 
 static bool range_has(const struct range_f64 *r, double v)
@@ -57,12 +64,9 @@ static enum hg_cover flip(enum hg_cover c) { return c == HG_COVER_SOME ? c : c =
 /* What values between min and max answer. */
 static enum hg_cover cover_i64(const struct node *n, int64_t min, int64_t max)
 {
-    for (uint32_t k = 0; k < n->n_ri; k++) {
-        if (n->ri[k].hi < min) continue;
-        if (n->ri[k].lo > max) break;
-        return n->ri[k].lo <= min && max <= n->ri[k].hi ? HG_COVER_ALL : HG_COVER_SOME;
-    }
-    return HG_COVER_NONE;
+    uint32_t k = first_range(n, min);
+    if (k == n->n_ri || n->ri[k].lo > max) return HG_COVER_NONE;
+    return n->ri[k].lo <= min && max <= n->ri[k].hi ? HG_COVER_ALL : HG_COVER_SOME;
 }
 static enum hg_cover cover_f64(const struct node *n, double min, double max)
 {

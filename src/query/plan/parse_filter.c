@@ -54,64 +54,6 @@ static enum hg_rc parse_column(struct hg_parse *ps, const json_t *j, const char 
 
 /* ---- sets of values ---- */
 
-static int cmp_str(const void *a, const void *b) { return hg_str_cmp(*(const struct hg_str *)a, *(const struct hg_str *)b); }
-static int cmp_i64(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-static int cmp_f64(const void *a, const void *b) /* no NaN here; -0.0 before 0.0 */
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    if (x != y) return x < y ? -1 : 1;
-    return (signbit(y) != 0) - (signbit(x) != 0);
-}
-static uint32_t sort_unique(void *v, uint32_t n, size_t size, int (*cmp)(const void *, const void *))
-{
-    if (n == 0) return 0;
-    qsort(v, n, size, cmp);
-    uint32_t m = 1;
-    char *b = v;
-    for (uint32_t i = 1; i < n; i++)
-        if (cmp(b + (size_t)(m - 1) * size, b + (size_t)i * size) != 0) {
-            if (m != i) memcpy(b + (size_t)m * size, b + (size_t)i * size, size);
-            m++;
-        }
-    return m;
-}
-
-enum hg_rc hg_filter_set_values(struct hg_arena *a, struct hg_filter *f, struct hg_str *texts, uint32_t n, struct hg_err *err)
-{
-    int64_t *i64 = hg_arena_array(a, n, sizeof *i64), *dec = hg_arena_array(a, n, sizeof *dec);
-    double *f64 = hg_arena_array(a, n, sizeof *f64), *f32 = hg_arena_array(a, n, sizeof *f32);
-    if (!i64 || !dec || !f64 || !f32) return hg_arena_fail(a, "filter values", err);
-    uint32_t ns = 0, ni = 0, nd = 0, nc = 0;
-    f->u.in.null = false;
-    for (uint32_t k = 0; k < n; k++) {
-        if (!texts[k].p) {
-            f->u.in.null = true;
-            continue;
-        }
-        struct hg_edge e = {.there = true, .s = texts[k]};
-        hg_edge_numbers(&e);
-        texts[ns++] = texts[k];
-        if (e.is_int) i64[ni++] = e.i;
-        if (!e.is_num) continue;
-        f64[nd] = e.d;
-        f32[nd++] = (double)(float)e.d;
-        int64_t micros;
-        if (hg_parse_decimal(e.s, &micros) && fabs(e.d * HG_DECIMAL_SCALE - (double)micros) < 1e-3) dec[nc++] = micros;
-    }
-    f->kind = HG_F_IN;
-    f->u.in.n_s = sort_unique(texts, ns, sizeof *texts, cmp_str);
-    f->u.in.n_i = sort_unique(i64, ni, sizeof *i64, cmp_i64);
-    f->u.in.n_d = sort_unique(f64, nd, sizeof *f64, cmp_f64);
-    f->u.in.n_f = sort_unique(f32, nd, sizeof *f32, cmp_f64);
-    f->u.in.n_dec = sort_unique(dec, nc, sizeof *dec, cmp_i64);
-    f->u.in.s = texts, f->u.in.i = i64, f->u.in.d = f64, f->u.in.f = f32, f->u.in.dec = dec;
-    return HG_OK;
-}
-
 static enum hg_rc parse_selector(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
 {
     static const char *const known[] = {"type", "dimension", "value", "extractionFn", "filterTuning", NULL};

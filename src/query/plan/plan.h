@@ -51,17 +51,10 @@ struct hg_filter {
     uint32_t n_kids;
     const char *column; /* leaves */
     union {
-        struct { /* a set of values in each form that a column may need, each ascending without repetition */
+        struct { /* a set of values, ascending without repetition */
             const struct hg_str *s;
             uint32_t n_s;
-            const int64_t *i; /* those that are integers, and fit */
-            uint32_t n_i;
-            const double *d;  /* those that are numbers; -0.0 is not 0.0, as in Java */
-            uint32_t n_d;
-            const double *f;  /* rounded to float */
-            uint32_t n_f;
-            const int64_t *dec; /* as micro-units, where exact */
-            uint32_t n_dec;
+            struct hg_in_numbers *numbers; /* the same for columns of numbers: hg_filter_numbers */
             bool null;        /* null is among the values: then it is known for null rows */
             bool typed;       /* the values are numbers: a text is in the set when it reads as one of them */
         } in;
@@ -77,6 +70,17 @@ struct hg_filter {
         struct { const struct hg_interval *v; uint32_t n; } interval; /* ascending, disjoint */
     } u;
 };
+/* The values of an HG_F_IN in each form that a column of numbers may need, each ascending without repetition. */
+struct hg_number_set {
+    const int64_t *i; /* those that are integers, and fit */
+    const double *d;  /* those that are numbers; -0.0 is not 0.0, as in Java */
+    const double *f;  /* rounded to float */
+    const int64_t *dec; /* as micro-units, where exact */
+    uint32_t n_i, n_d, n_f, n_dec;
+};
+/* Made when a column first needs it, for reading and sorting numbers takes longer than all else of a list; any thread. plan/value_set.c */
+const struct hg_number_set *hg_filter_numbers(const struct hg_filter *in);
+
 struct hg_like_part { /* one element of a LIKE pattern */
     enum { HG_LIKE_TEXT, HG_LIKE_ONE, HG_LIKE_MANY } kind; /* _ is one code point, % any number */
     struct hg_str text;
