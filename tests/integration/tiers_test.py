@@ -36,6 +36,9 @@ def test_hot(env):
     load(server, events)
     wait_until("exact sums", lambda: totals(server) == wanted(sums), 30, process=server.process)
     check(server.metric("henge_resident_bytes") > 0, "bytes are locked")
+    # What the coordinator reckons with is what is locked, not the size of the files.
+    wait_until("what is announced to be what is locked",
+               lambda: server.get("/druid/coordinator/v1/servers?simple")[0]["currSize"] == server.metric("henge_resident_bytes"), 10, process=server.process)
     server.terminate()
     server.start()
     wait_until("exact sums after a restart", lambda: totals(server) == wanted(sums), 30, process=server.process)
