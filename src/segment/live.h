@@ -45,6 +45,12 @@ void hg_live_freeze(struct hg_live *l);
 void hg_live_acquire(struct hg_live *l, const struct hg_source **out);
 void hg_live_release(struct hg_live *l);
 
+/* Calls fn for each value that the row has in dimension dim of the schema (STRING or LONG) once it is in an index: after conversion, null included. */
+struct hg_entity_key;
+void hg_live_entities(const struct hg_schema *schema, uint32_t dim, const struct hg_row *row, void (*fn)(void *arg, const struct hg_entity_key *k), void *arg);
+/* The time that the row gets. */
+int64_t hg_live_time(const struct hg_schema *schema, int64_t min_time, int64_t t);
+
 struct hg_live_stats {
     uint64_t rows_in;    /* rows taken */
     uint32_t rows;       /* rows kept */

@@ -2,6 +2,7 @@
  * and "12.0" but makes null of "12.7", while a longSum takes it as 12; a metric's text may have blanks around it, a plus and thousands commas. */
 #include <math.h>
 #include "base/num.h"
+#include "segment/entity.h"
 #include "segment/live_private.h"
 
 /* Java's (long) cast. */
@@ -175,4 +176,35 @@ bool hg_live_base64(struct hg_str s, uint8_t *out, size_t *n)
     }
     *n = len;
     return true;
+}
+
+/* As a row's key is made (live_row.c): what cannot be converted is null. */
+void hg_live_entities(const struct hg_schema *schema, uint32_t dim, const struct hg_row *row, void (*fn)(void *arg, const struct hg_entity_key *k), void *arg)
+{
+    const struct hg_value *v = &row->dims[dim];
+    const char *why;
+    struct hg_entity_key k = {.null = true};
+    if (schema->dims[dim].type == HG_T_STRING && v->kind == HG_V_LIST) {
+        for (uint32_t i = 0; i < v->u.list.n; i++) {
+            struct hg_entity_key item = hg_entity_key_of(v->u.list.v[i]);
+            fn(arg, &item);
+        }
+        if (v->u.list.n == 0) fn(arg, &k);
+        return;
+    }
+    if (schema->dims[dim].type == HG_T_STRING) {
+        char digits[HG_NUM_TEXT];
+        struct hg_str s;
+        if (hg_live_text(v, digits, &s, &why)) k = hg_entity_key_of(s);
+    } else {
+        struct live_value x;
+        if (hg_live_dim_number(v, schema->dims[dim].type, &x, &why) && !x.null) k = hg_entity_key_of_i64(x.i);
+    }
+    fn(arg, &k);
+}
+
+int64_t hg_live_time(const struct hg_schema *schema, int64_t min_time, int64_t t)
+{
+    if (schema->query_gran.kind != HG_GRAN_NONE) t = hg_gran_bucket(&schema->query_gran, t).start;
+    return t < min_time ? min_time : t;
 }

@@ -35,6 +35,8 @@ static void on_inventory(void *arg, struct hg_wire_stream *st, const struct hg_w
     hg_wire_fail(st, err.rc == HG_E_NOMEM ? HG_E_NOMEM : HG_E_UNAVAILABLE, err.msg);
 }
 
+static void on_entities(void *arg, struct hg_wire_stream *st, const struct hg_wire_request *rq) { hg_run_entities(arg, st, rq); }
+
 enum hg_rc hg_dataserver_new(struct hg_wire_server *wire, struct hg_loop *loop, const struct hg_dataserver_options *o, struct hg_dataserver **out, struct hg_err *err)
 {
     (void)loop;
@@ -54,12 +56,14 @@ enum hg_rc hg_dataserver_new(struct hg_wire_server *wire, struct hg_loop *loop, 
     unsigned threads = o->threads ? o->threads : (unsigned)(cores > 0 ? cores : 1);
     enum hg_rc rc = hg_pool_new("scan", threads, o->max_queued, &d->pool, err);
     if (!rc) rc = hg_pool_new("inventory", 1, 4096, &d->inventory, err);
+    if (!rc) rc = hg_pool_new("confirm", 1, 4096, &d->confirm, err);
     if (rc) {
         hg_dataserver_free(d);
         return rc;
     }
     hg_wire_handle(wire, HG_WIRE_QUERY, (struct hg_wire_handler){on_query, d});
     hg_wire_handle(wire, HG_WIRE_INVENTORY, (struct hg_wire_handler){on_inventory, d});
+    hg_wire_handle(wire, HG_WIRE_ENTITIES, (struct hg_wire_handler){on_entities, d});
     *out = d;
     return HG_OK;
 }
@@ -80,6 +84,7 @@ void hg_dataserver_drain(struct hg_dataserver *d, int64_t grace_ms)
 void hg_dataserver_free(struct hg_dataserver *d)
 {
     if (!d) return;
+    hg_pool_close(d->confirm);
     hg_pool_close(d->inventory);
     hg_pool_close(d->pool); /* runs what is queued: each answers its stream */
     hg_registry_free(d->reg);

@@ -59,6 +59,14 @@ struct hg_entry *hg_registry_get(struct hg_registry *r, struct hg_str id)
     return e;
 }
 
+bool hg_registry_sealed(struct hg_registry *r, const struct hg_entry *e)
+{
+    pthread_mutex_lock(&r->mu);
+    bool sealed = e->served.state == HG_SEG_SEALED;
+    pthread_mutex_unlock(&r->mu);
+    return sealed;
+}
+
 /* ---- telling ---- */
 
 static void put_add(struct hg_buf *b, const struct hg_entry *e)

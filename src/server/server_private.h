@@ -1,4 +1,5 @@
-/* The two halves of a data server: the registry of what is served, with its inventory streams (registry.c), and the running of queries (run.c). */
+/* The parts of a data server: the registry of what is served, with its inventory streams (registry.c), the running of queries (run.c), and what brokers are told of entities
+ * (entities.c, follow.c). */
 #ifndef HG_SERVER_PRIVATE_H
 #define HG_SERVER_PRIVATE_H
 
@@ -8,6 +9,7 @@
 #include "base/hash.h"
 #include "base/pool.h"
 #include "server/dataserver.h"
+#include "server/follow.h"
 
 struct hg_entry { /* something served; lives until removed and unused */
     _Atomic int refs;
@@ -24,10 +26,15 @@ struct hg_entry *hg_registry_get(struct hg_registry *r, struct hg_str id); /* re
 void hg_entry_release(struct hg_entry *e);
 void hg_registry_subscribe(struct hg_registry *r, struct hg_wire_stream *st); /* writes the whole list: not on a loop. Takes st */
 
+/* Whether what is served under e's id is sealed: then its rows never change. */
+bool hg_registry_sealed(struct hg_registry *r, const struct hg_entry *e);
+
 struct hg_dataserver {
     struct hg_registry *reg;
+    struct hg_follow *follow;  /* live entities; NULL: none are told */
     struct hg_pool *pool;      /* scans */
     struct hg_pool *inventory; /* one thread: whole lists are written there, and never wait for scans */
+    struct hg_pool *confirm;   /* one thread: brokers' confirmations, which must not wait for whole lists either */
     struct hg_dataserver_options opt;
     pthread_mutex_t mu; /* guards running */
     pthread_cond_t idle;
@@ -37,5 +44,8 @@ struct hg_dataserver {
 
 /* A query request: runs on the pool, answers on st. On the loop's thread. */
 void hg_run_query(struct hg_dataserver *d, struct hg_wire_stream *st, const struct hg_wire_request *rq);
+
+/* A request for entities: answered on a pool. On the loop's thread. */
+void hg_run_entities(struct hg_dataserver *d, struct hg_wire_stream *st, const struct hg_wire_request *rq);
 
 #endif

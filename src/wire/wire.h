@@ -14,6 +14,7 @@ enum hg_wire_kind {
     HG_WIRE_INVENTORY = 2, /* anyone -> data server: what it serves, whole and then changes, for as long as the stream lives */
     HG_WIRE_ASSIGN = 3,    /* coordinator -> historical: load and drop */
     HG_WIRE_CANCEL = 4,    /* broker -> data server: stop a query by id */
+    HG_WIRE_ENTITIES = 5,  /* broker -> data server: which entities are in its segments and live rows (cluster/entities.h) */
 };
 
 /* ---- server side ---- */
