@@ -133,14 +133,35 @@ static void put_profile(struct hg_buf *b, const struct hg_scatter_result *res)
                   (long long)res->cpu_us);
 }
 
+/* Which entities are known to have nothing: callers need not ask for them again so soon. */
+static void put_entities(struct hg_buf *b, const struct hg_scatter_result *res)
+{
+    hg_buf_printf(b, "%s\"entities\":{\"asked\":%u,\"empty\":%u}", res->short_circuit ? "\"shortCircuit\":true," : "", res->entities, res->empty);
+}
+
+static void put_comma(struct hg_buf *b)
+{
+    if (b->len > 1) hg_buf_putc(b, ',');
+}
+
+/* Per client: who was let in, or who he says he is. */
+static void count_entities(const struct hg_running *r, const struct hg_query *q, const struct hg_scatter_result *res)
+{
+    const char *user = hg_http_user(r->rq), *client = user ? user : q->ctx.client ? q->ctx.client : "unknown";
+    if (res->short_circuit) hg_metric_add(HG_M_query_entity_short, client, 1);
+    if (!res->entities) return;
+    hg_metric_add(HG_M_query_entities_asked, client, res->entities);
+    hg_metric_add(HG_M_query_entities_empty, client, res->empty);
+}
+
 static void set_context_header(struct hg_running *r, const struct hg_query *q, const struct hg_scatter_result *res)
 {
     struct hg_buf b;
     hg_buf_init(&b, 8192);
     hg_buf_putc(&b, '{');
-    if (q->ctx.profile) put_profile(&b, res);
-    if (q->ctx.profile && res->n_missing) hg_buf_putc(&b, ',');
-    if (res->n_missing) put_missing(&b, res);
+    if (res->entities) put_entities(&b, res);
+    if (q->ctx.profile) put_comma(&b), put_profile(&b, res);
+    if (res->n_missing) put_comma(&b), put_missing(&b, res);
     hg_buf_putc(&b, '}');
     hg_buf_u8(&b, 0);
     if (!b.failed) hg_http_set_header(r->rq, "X-Druid-Response-Context", (const char *)b.p);
@@ -156,6 +177,7 @@ static enum hg_rc answer(struct hg_running *r, const struct hg_query *q, struct 
     hg_partial_free(res.merged);
     if (!rc) rc = hg_buf_check(out, "answer", err);
     if (!rc) set_context_header(r, q, &res);
+    if (!rc) count_entities(r, q, &res);
     return rc;
 }
 
@@ -279,6 +301,10 @@ enum hg_rc hg_broker_new(struct hg_view *view, struct hg_wire_client *wire, stru
     b->picker = hg_picker_new(&(struct hg_picker_options){o->hedge, o->hedge_percentile, o->hedge_floor_ms, o->hedge_share * 10});
     b->spans = hg_spans_new(MAX_SPANS);
     enum hg_rc rc = b->picker && b->spans ? hg_pool_new("broker", o->threads, o->max_queued, &b->pool, err) : hg_fail(err, HG_E_NOMEM, "broker");
+    if (!rc && o->entities_bytes) {
+        rc = hg_entities_start(view, wire, o->entities_bytes, o->process, &b->entities, err);
+        if (rc) hg_pool_close(b->pool);
+    }
     if (rc) {
         hg_picker_free(b->picker);
         hg_spans_free(b->spans);
@@ -318,6 +344,8 @@ void hg_broker_free(struct hg_broker *b)
 {
     if (!b) return;
     hg_pool_close(b->pool);
+    hg_entities_stop(b->entities);
+    hg_entities_free(b->entities);
     hg_picker_free(b->picker);
     hg_spans_free(b->spans);
     pthread_cond_destroy(&b->idle);

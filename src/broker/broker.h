@@ -16,6 +16,7 @@ struct hg_broker_options {
     int hedge_percentile, hedge_share; /* percent */
     int64_t hedge_floor_ms;
     int64_t entity_batch;        /* values of a filter's list that are asked at once; 0: never split */
+    int64_t entities_bytes;      /* of the entity store; 0: none */
     struct hg_budget *process;   /* may be NULL */
     struct hg_loop *loop;        /* the HTTP server's */
 };

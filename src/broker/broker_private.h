@@ -7,6 +7,7 @@
 
 #include "base/pool.h"
 #include "broker/broker.h"
+#include "broker/entities.h"
 #include "broker/early_id.h"
 #include "broker/picker.h"
 #include "broker/spans.h"
@@ -19,6 +20,7 @@ struct hg_broker {
     struct hg_broker_options opt;
     struct hg_picker *picker;  /* NULL: replicas by chance, no hedging */
     struct hg_spans *spans;    /* NULL: nothing is remembered */
+    struct hg_entities *entities; /* NULL: none are known */
     pthread_mutex_t mu;        /* guards the list of queries at work, and draining */
     pthread_cond_t idle;
     struct hg_running *first;
@@ -52,6 +54,8 @@ struct hg_scatter_result {
     size_t n_missing;
     int64_t rows_scanned, cpu_us;
     uint32_t considered, by_shard, by_entity; /* segments before pruning, and what it took out */
+    uint32_t entities, empty;                 /* values asked for on entity dimensions; those that nothing can have */
+    bool short_circuit;                       /* no segment was left to ask, thanks to the entity store */
     uint32_t segments, servers;               /* asked for; answers merged */
     uint32_t requests, hedged, batches;
 };

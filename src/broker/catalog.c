@@ -276,6 +276,14 @@ ROUTE(ds_candidates)
     return candidates_of(k, t, n, out, err);
 }
 
+/* ?datasource=; what the entity store holds. */
+ROUTE(entities)
+{
+    const char *ds = hg_http_query(k->rq, "datasource");
+    if (!k->b->entities) return hg_fail(err, HG_E_NOTFOUND, "there is no entity store here: broker.entities.bytes is 0");
+    return hg_entities_status(k->b->entities, ds && *ds ? ds : NULL, out, err);
+}
+
 static void loadstatus(void *arg, struct hg_http_req *rq)
 {
     struct hg_broker *b = arg;
@@ -296,6 +304,7 @@ void hg_catalog_routes(struct hg_broker *b, struct hg_http *http)
     hg_http_route(http, HG_GET, "/druid/v2/datasources/:ds/metrics", metrics, b);
     hg_http_route(http, HG_GET, "/druid/v2/datasources/:ds/candidates", ds_candidates, b);
     hg_http_route(http, HG_POST, "/druid/v2/candidates", candidates, b);
+    hg_http_route(http, HG_GET, "/henge/v1/entities", entities, b);
     hg_http_route(http, HG_GET, "/druid/broker/v1/loadstatus", loadstatus, b);
     hg_http_route(http, HG_GET, "/druid/broker/v1/readiness", readiness, b);
 }

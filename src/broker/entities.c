@@ -20,6 +20,7 @@ struct demand { /* a conjunct, made ready */
     struct hg_entity_key *keys; /* a value each */
     uint64_t *left, *now;       /* bits: values that some target may have; of the target at hand */
     bool unknown;               /* of the target at hand: any of the values */
+    bool known;                 /* of some target: not so */
 };
 struct hg_entity_ask {
     struct hg_entities *e;
@@ -105,6 +106,7 @@ static bool may_have(const struct place *p, const struct hg_entity_key *k)
 static bool look_up(const struct hg_entity_ask *k, struct demand *d, const struct place *p)
 {
     bool any = false;
+    if (p->sum || p->live) d->known = true;
     for (uint32_t v = 0; v < d->c->n; v++) {
         if (!may_have(p, &d->keys[v])) continue;
         any = true;
@@ -218,6 +220,8 @@ enum hg_rc hg_entity_ask_of(struct hg_entity_ask *k, const struct hg_target *t, 
     if (!rc && out->may_match) note_target(k);
     return rc;
 }
+
+bool hg_entity_ask_knows(const struct hg_entity_ask *k, uint32_t i) { return k->d[i].known; }
 
 enum hg_rc hg_entity_ask_left(const struct hg_entity_ask *k, uint32_t i, const struct hg_str **values, uint32_t *n, struct hg_err *err)
 {

@@ -30,6 +30,8 @@ struct hg_entity_answer {
     bool exact;                      /* they are known, and the gaps between them as well */
 };
 HG_MUST_USE enum hg_rc hg_entity_ask_of(struct hg_entity_ask *k, const struct hg_target *t, struct hg_entity_answer *out, struct hg_err *err);
+/* Whether any target so far knew of conjunct i's dimension. */
+bool hg_entity_ask_knows(const struct hg_entity_ask *k, uint32_t i);
 /* Of the values of conjunct i those that some target asked about may have. In its order, in the ask's arena. *n may be 0. */
 HG_MUST_USE enum hg_rc hg_entity_ask_left(const struct hg_entity_ask *k, uint32_t i, const struct hg_str **values, uint32_t *n, struct hg_err *err);
 

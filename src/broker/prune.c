@@ -7,7 +7,7 @@
 
 /* Whether an answer tells which times the data covers, rows selected or not. Of other types it is not known that rows which are not selected cannot be seen: they are never pruned. */
 static bool shows_times(const struct hg_query *q) { return q->type == HG_Q_TIMESERIES || q->type == HG_Q_TOPN; }
-static bool prunable(const struct hg_query *q) { return q->type == HG_Q_GROUPBY || shows_times(q); }
+static bool prunable(const struct hg_query *q) { return !q->ctx.by_segment && (q->type == HG_Q_GROUPBY || shows_times(q)); }
 
 struct times {
     struct hg_interval *v;
@@ -62,6 +62,8 @@ struct look {
     const struct hg_conjunct *c;
     uint32_t n;
     struct hg_shard_pruner *shards;
+    struct hg_entity_ask *entities; /* NULL: there is no store */
+    struct hg_entity_answer e;      /* of the target at hand, when it is BY_ENTITY */
 };
 
 static enum hg_rc judge(struct look *l, const struct hg_target *t, enum verdict *out, struct hg_err *err)
@@ -70,35 +72,68 @@ static enum hg_rc judge(struct look *l, const struct hg_target *t, enum verdict 
     *out = KEEP;
     HG_TRY(hg_shard_may_match(l->shards, &t->shard, &may, err));
     if (!may) return *out = BY_SHARD, HG_OK;
-    /* Here the entity store is asked: of each of l->c[0..n) on a dimension that it knows, whether t may hold any of the values. */
+    if (l->entities) HG_TRY(hg_entity_ask_of(l->entities, t, &l->e, err));
+    if (l->entities && !l->e.may_match) *out = BY_ENTITY;
     return HG_OK;
 }
 
-enum hg_rc hg_prune(const struct hg_query *q, struct hg_spans *spans, struct hg_arena *a, struct hg_target *t, size_t *n, struct hg_pruning *out, struct hg_err *err)
+/* The times of the dropped target's rows that show in the answer. *known: they are known. */
+static enum hg_rc drop_times(struct times *w, const struct hg_query *q, const struct look *l, enum verdict v, struct hg_spans *spans, const struct hg_target *t, struct hg_arena *a, bool *known,
+                             struct hg_err *err)
+{
+    struct hg_interval rows;
+    *known = true;
+    if (!shows_times(q)) return HG_OK;
+    if (v == BY_ENTITY && l->e.exact) {
+        for (uint32_t k = 0; k < l->e.n_times; k++) HG_TRY(note_times(w, q, t, l->e.times[k], a, err));
+        return HG_OK;
+    }
+    *known = spans && t->published && hg_spans_get(spans, t->text, &rows);
+    return *known ? note_times(w, q, t, rows, a, err) : HG_OK;
+}
+
+/* Cuts the lists to what the segments that are left may have, and counts. */
+static enum hg_rc narrow(const struct look *l, struct hg_arena *a, bool any_left, struct hg_pruning *out, struct hg_err *err)
+{
+    for (uint32_t i = 0; i < l->n; i++) {
+        const struct hg_str *values;
+        uint32_t n;
+        if (!hg_entity_ask_knows(l->entities, i)) continue;
+        HG_TRY(hg_entity_ask_left(l->entities, i, &values, &n, err));
+        if (!any_left) n = 0;
+        out->entities += l->c[i].n;
+        out->empty += l->c[i].n - n;
+        if (n && n < l->c[i].n) HG_TRY(hg_query_narrow(out->query, a, l->c[i].dim, values, n, &out->query, err));
+    }
+    return HG_OK;
+}
+
+enum hg_rc hg_prune(const struct hg_query *q, struct hg_spans *spans, struct hg_entities *entities, struct hg_arena *a, struct hg_target *t, size_t *n, struct hg_pruning *out,
+                    struct hg_err *err)
 {
     struct look l = {0};
     struct times w = {0};
     size_t kept = 0;
-    *out = (struct hg_pruning){.considered = (uint32_t)*n};
+    *out = (struct hg_pruning){.considered = (uint32_t)*n, .query = q};
     if (!prunable(q)) return HG_OK;
     HG_TRY(hg_query_conjuncts(q, a, &l.c, &l.n, err));
     if (!l.n) return HG_OK;
     HG_TRY(hg_shard_pruner_new(l.c, l.n, a, &l.shards, err));
+    if (entities) HG_TRY(hg_entity_ask_new(entities, a, l.c, l.n, *n, &l.entities, err));
     for (size_t i = 0; i < *n; i++) {
         enum verdict v;
-        struct hg_interval rows = {0, 0};
+        bool known = true;
         HG_TRY(judge(&l, &t[i], &v, err));
-        if (v != KEEP && shows_times(q) && !(spans && t[i].published && hg_spans_get(spans, t[i].text, &rows))) v = KEEP;
-        if (v == KEEP) {
+        if (v != KEEP) HG_TRY(drop_times(&w, q, &l, v, spans, &t[i], a, &known, err));
+        if (v == KEEP || !known) {
             t[kept++] = t[i];
             continue;
         }
-        if (shows_times(q)) HG_TRY(note_times(&w, q, &t[i], rows, a, err));
         out->by_shard += v == BY_SHARD;
         out->by_entity += v == BY_ENTITY;
     }
     *n = kept;
     out->n_times = join(&w);
     out->times = w.v;
-    return HG_OK;
+    return l.entities ? narrow(&l, a, kept > 0, out, err) : HG_OK;
 }

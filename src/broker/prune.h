@@ -6,6 +6,7 @@
 #ifndef HG_BROKER_PRUNE_H
 #define HG_BROKER_PRUNE_H
 
+#include "broker/entities.h"
 #include "broker/spans.h"
 #include "cluster/view.h"
 #include "query/conjuncts.h"
@@ -14,9 +15,12 @@ struct hg_pruning {
     uint32_t considered, by_shard, by_entity;
     const struct hg_interval *times; /* of rows that were dropped, cut to the query's intervals; ascending, disjoint. See hg_query_empty */
     uint32_t n_times;
+    const struct hg_query *query;    /* the query, or the same with shorter lists: without the values that none of the segments left can have */
+    uint32_t entities, empty;        /* values asked for in dimensions that the entity store knows; those of them that nothing can have */
 };
-/* Takes out of t[0..*n) what cannot match, keeping the order of the rest. spans may be NULL: nothing is known of rows' times. */
-HG_MUST_USE enum hg_rc hg_prune(const struct hg_query *q, struct hg_spans *spans, struct hg_arena *a, struct hg_target *t, size_t *n, struct hg_pruning *out, struct hg_err *err);
+/* Takes out of t[0..*n) what cannot match, keeping the order of the rest. spans may be NULL: nothing is known of rows' times. entities may be NULL. */
+HG_MUST_USE enum hg_rc hg_prune(const struct hg_query *q, struct hg_spans *spans, struct hg_entities *entities, struct hg_arena *a, struct hg_target *t, size_t *n, struct hg_pruning *out,
+                                struct hg_err *err);
 
 /* The part of it that looks at shard specs: false is certain. */
 struct hg_shard_pruner;

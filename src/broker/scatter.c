@@ -42,11 +42,15 @@ static enum hg_rc find_targets(struct scatter *s, struct hg_err *err)
     bool known;
     HG_TRY(hg_snapshot_targets(s->snap, s->run->arena, q->datasource, q->ctx.namespaces, q->ctx.n_namespaces, q->intervals, q->n_intervals, &s->t, &s->n, &known, err));
     if (s->n > UINT32_MAX / 2) return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: the query covers %zu segments", s->n);
-    HG_TRY(hg_prune(q, s->run->b->spans, s->run->arena, s->t, &s->n, &p, err));
+    HG_TRY(hg_prune(q, s->run->b->spans, s->run->b->entities, s->run->arena, s->t, &s->n, &p, err));
+    s->q = q = p.query;
     s->out->segments = (uint32_t)s->n;
     s->out->considered = p.considered;
     s->out->by_shard = p.by_shard;
     s->out->by_entity = p.by_entity;
+    s->out->entities = p.entities;
+    s->out->empty = p.empty;
+    s->out->short_circuit = p.by_entity > 0 && s->n == 0;
     hg_metric_add(HG_M_query_segments_considered, NULL, p.considered);
     if (p.by_shard) hg_metric_add(HG_M_query_segments_pruned, "shard", p.by_shard);
     if (p.by_entity) hg_metric_add(HG_M_query_segments_pruned, "entity", p.by_entity);
@@ -138,7 +142,8 @@ static enum hg_rc gather_some(struct scatter *s, const struct hg_query *part, st
         struct hg_target *all = hg_arena_array(a, n, sizeof *all);
         if (!all) return hg_arena_fail(a, "segments of a query", err);
         if (n) memcpy(all, t, n * sizeof *all);
-        HG_TRY(hg_prune(part, s->run->b->spans, a, t, &n, &p, err));
+        HG_TRY(hg_prune(part, s->run->b->spans, s->run->b->entities, a, t, &n, &p, err));
+        part = p.query;
         for (size_t i = 0; i < before && k < n; i++)
             if (all[i].text == t[k].text) at[k++] = at[i];
         if (p.n_times) {

@@ -148,7 +148,7 @@ static enum hg_rc open_sink(struct hg_gen *g, struct hg_slot *s, const char *id,
     const struct hg_kafka_spec *spec = g->base->spec;
     snprintf(s->dir, sizeof s->dir, "%s/sink-%" PRIu64, g->env->opt.dir, (uint64_t)atomic_fetch_add(&g->env->sinks, 1));
     struct hg_sink_options o = {.schema = spec->data.schema, .id = id, .dir = s->dir, .min_time = s->iv.start, .max_rows_in_memory = spec->max_rows_in_memory, .budget = &g->base->budget};
-    return hg_live_sink_new(g->base, &o, &s->sink, err);
+    return hg_live_sink_new(g->base, g->env->follow, &o, &s->sink, err);
 }
 
 /* A sink with its id, announced before its first row. */
@@ -189,10 +189,31 @@ static enum hg_rc new_slot(struct hg_gen *g, struct hg_gen_chunk *c, struct hg_e
     return HG_OK;
 }
 
+/* The times of a sink's sources, for answers that name the buckets which data covers. */
+static enum hg_rc tell_times(struct hg_live_sink *s, struct hg_err *err)
+{
+    if (!s->entities) return HG_OK;
+    struct hg_arena *a = hg_arena_new(NULL);
+    if (!a) return hg_fail(err, HG_E_NOMEM, "times of a sink");
+    const struct hg_source *const *srcs;
+    size_t n, k = 0;
+    void *handle;
+    enum hg_rc rc = hg_sink_acquire(s->sink, a, &srcs, &n, &handle, err);
+    if (!rc) {
+        struct hg_interval *v = hg_arena_array(a, n + 1, sizeof *v);
+        for (size_t i = 0; v && i < n; i++)
+            if (srcs[i]->n_rows) v[k++] = srcs[i]->times;
+        hg_sink_release(s->sink, handle);
+        if (v) hg_live_set_times(s->entities, v, k);
+        else rc = hg_arena_fail(a, "times of a sink", err);
+    }
+    hg_arena_free(a);
+    return rc;
+}
+
 static enum hg_rc flush_chunk(struct hg_gen *g, struct hg_gen_chunk *c, struct hg_err *err)
 {
-    while (c->done < c->n) {
-        if (!c->slot || hg_sink_rows(c->slot->sink->sink) >= g->base->spec->max_rows_per_segment) HG_TRY(new_slot(g, c, err));
+    if (c->done < c->n) {
         size_t took;
         enum hg_rc rc = hg_sink_add(c->slot->sink->sink, c->rows + c->done, c->n - c->done, &took, err);
         c->done += took;
@@ -201,11 +222,25 @@ static enum hg_rc flush_chunk(struct hg_gen *g, struct hg_gen_chunk *c, struct h
         if (rc) return rc;
     }
     c->n = c->done = 0;
+    return tell_times(c->slot->sink, err);
+}
+
+/* Whatever is new in the rows of all chunks is told at once, and waited for once. The number is the generation's: rows that were offered and then could not be added, for a chunk
+ * after theirs had no slot, are not new when they are offered again. */
+static enum hg_rc offer_rows(struct hg_gen *g, struct hg_err *err)
+{
+    for (struct hg_gen_chunk *c = g->first; c; c = c->next) {
+        if (!c->n) continue;
+        if (!c->slot || (c->done < c->n && hg_sink_rows(c->slot->sink->sink) >= g->base->spec->max_rows_per_segment)) HG_TRY(new_slot(g, c, err));
+        hg_live_set_offer(c->slot->sink->entities, c->rows + c->done, c->n - c->done, &g->entities);
+    }
+    hg_follow_wait(g->env->follow, g->entities);
     return HG_OK;
 }
 
 enum hg_rc hg_gen_flush(struct hg_gen *g, struct hg_err *err)
 {
+    HG_TRY(offer_rows(g, err));
     for (struct hg_gen_chunk *c = g->first; c; c = c->next)
         if (c->n) HG_TRY(flush_chunk(g, c, err));
     return HG_OK;

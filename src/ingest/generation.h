@@ -14,6 +14,7 @@ struct hg_stream_env {
     struct hg_pool *pool;          /* seals and pushes */
     struct hg_budget live;         /* of all streams' rows */
     struct hg_handoff *handoff;
+    struct hg_follow *follow;      /* brokers that are told of new entities */
     _Atomic uint64_t persist_round; /* raised when memory is short: every stream writes its rows to disk */
     _Atomic uint64_t sinks;        /* names given */
 };
@@ -52,6 +53,7 @@ struct hg_gen {
     struct hg_map *chunks;
     struct hg_gen_chunk *first, *recent;
     int64_t rows;                  /* given to the sinks */
+    uint64_t entities;             /* what must be shown (server/follow.h) before rows collected so far may be */
     _Atomic int64_t letters;       /* under way */
 };
 

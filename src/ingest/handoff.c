@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "ingest/publish.h"
 
+#define MAX_ENTITIES 10000000u /* of a dimension of a sink; with more, brokers are told that any may be there */
 #define LOOK_MS 250 /* between two looks when nothing wakes us */
 #define ASK_MS 1000 /* between two questions for the visible number */
 
@@ -78,12 +79,14 @@ void hg_stream_base_unref(struct hg_stream_base *b)
     free(b);
 }
 
-enum hg_rc hg_live_sink_new(struct hg_stream_base *base, const struct hg_sink_options *o, struct hg_live_sink **out, struct hg_err *err)
+enum hg_rc hg_live_sink_new(struct hg_stream_base *base, struct hg_follow *follow, const struct hg_sink_options *o, struct hg_live_sink **out, struct hg_err *err)
 {
     struct hg_live_sink *s = calloc(1, sizeof *s);
     if (!s) return hg_fail(err, HG_E_NOMEM, "sink %s", o->id);
     enum hg_rc rc = hg_sink_new(o, &s->sink, err);
+    if (!rc) rc = hg_live_set_new(follow, o->schema, o->min_time, MAX_ENTITIES, &s->entities, err);
     if (rc) {
+        hg_sink_free(s->sink);
         free(s);
         return rc;
     }
@@ -96,6 +99,7 @@ enum hg_rc hg_live_sink_new(struct hg_stream_base *base, const struct hg_sink_op
 void hg_live_sink_unref(struct hg_live_sink *s)
 {
     if (!s || atomic_fetch_sub(&s->refs, 1) != 1) return;
+    hg_live_set_free(s->entities);
     hg_sink_free(s->sink);
     hg_stream_base_unref(s->base);
     free(s);
@@ -149,7 +153,11 @@ enum hg_rc hg_claim_new(struct hg_handoff *h, struct hg_live_sink *s, const stru
         };
         c->sink = s;
         atomic_fetch_add(&s->refs, 1);
-        rc = hg_dataserver_add(h->opt.dataserver, &v, err);
+        rc = hg_live_set_name(s->entities, c->text, err); /* brokers know what is in it when they hear of it */
+        if (!rc) {
+            rc = hg_dataserver_add(h->opt.dataserver, &v, err);
+            if (rc) hg_live_set_unname(s->entities, c->text, false);
+        }
         if (rc) hg_live_sink_unref(s);
     }
     if (rc) {
@@ -171,6 +179,7 @@ void hg_claim_withdraw(struct hg_claim *c, int64_t visible_seq)
 {
     if (!c) return;
     hg_dataserver_remove_own(c->h->opt.dataserver, &c->id, c, visible_seq);
+    hg_live_set_unname(c->sink->entities, c->text, !visible_seq); /* not published: another server may serve other rows under the id */
     claim_unref(c);
 }
 

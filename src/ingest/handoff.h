@@ -10,6 +10,7 @@
 #include "ingest/sink.h"
 #include "ingest/spec.h"
 #include "server/dataserver.h"
+#include "server/follow.h"
 
 /* What a stream's sinks need as long as anyone reads them, and so may outlive the stream. */
 struct hg_stream_base {
@@ -29,8 +30,10 @@ struct hg_live_sink {
     _Atomic int refs;             /* its maker's, and one a claim */
     struct hg_stream_base *base;
     struct hg_sink *sink;
+    struct hg_live_set *entities; /* NULL: none are declared */
 };
-HG_MUST_USE enum hg_rc hg_live_sink_new(struct hg_stream_base *base, const struct hg_sink_options *o, struct hg_live_sink **out, struct hg_err *err);
+/* follow: NULL: nobody is told of entities. */
+HG_MUST_USE enum hg_rc hg_live_sink_new(struct hg_stream_base *base, struct hg_follow *follow, const struct hg_sink_options *o, struct hg_live_sink **out, struct hg_err *err);
 void hg_live_sink_unref(struct hg_live_sink *s);
 
 struct hg_handoff;

@@ -21,6 +21,8 @@ static enum hg_rc start(struct hg_ingest *g, const struct hg_ingest_options *o, 
     HG_TRY(hg_dir_remove_all(g->dir, err));
     HG_TRY(hg_dir_make(g->dir, err));
     HG_TRY(hg_pool_new("ingest", o->threads ? o->threads : 1, POOL_QUEUE, &g->env.pool, err));
+    HG_TRY(hg_follow_new(HG_ENTITY_LEASE_MS, &g->env.follow, err));
+    hg_dataserver_follow(o->dataserver, g->env.follow);
     struct hg_handoff_options ho = {.dataserver = o->dataserver, .view = o->view, .meta = o->meta, .warn_ms = o->handoff_warn_ms ? o->handoff_warn_ms : 600000};
     HG_TRY(hg_handoff_start(&ho, &g->env.handoff, err));
     struct hg_kafka_defaults d = {.seal_ms = o->seal_ms, .persist_ms = o->persist_ms, .max_rows_in_memory = o->live_max_rows, .max_rows_per_segment = o->segment_max_rows,
@@ -91,6 +93,7 @@ void hg_ingest_stop(struct hg_ingest *g)
     if (!g) return;
     hg_supervisor_api_free(g->api);
     g->api = NULL;
+    hg_follow_shut(g->env.follow); /* before others may have our streams */
     hg_supervisors_stop(g->supervisors);
     hg_handoff_stop(g->env.handoff);
     hg_pool_close(g->env.pool);
@@ -102,6 +105,7 @@ void hg_ingest_free(struct hg_ingest *g)
     if (!g) return;
     hg_supervisors_free(g->supervisors);
     hg_handoff_free(g->env.handoff);
+    hg_follow_free(g->env.follow);
     struct hg_err err;
     if (g->dir && hg_dir_remove_all(g->dir, &err)) hg_log(HG_LOG_WARN, "ingest", "local files stay", "error", HG_LS(err.msg), NULL);
     free(g->self);

@@ -68,6 +68,8 @@ enum hg_rc hg_dataserver_new(struct hg_wire_server *wire, struct hg_loop *loop, 
     return HG_OK;
 }
 
+void hg_dataserver_follow(struct hg_dataserver *d, struct hg_follow *f) { d->follow = f; }
+
 void hg_dataserver_drain(struct hg_dataserver *d, int64_t grace_ms)
 {
     struct timespec until;

@@ -20,6 +20,10 @@ HG_MUST_USE enum hg_rc hg_dataserver_new(struct hg_wire_server *wire, struct hg_
 void hg_dataserver_drain(struct hg_dataserver *d, int64_t grace_ms); /* refuses new queries (HG_E_UNAVAILABLE) and waits for those that run */
 void hg_dataserver_free(struct hg_dataserver *d); /* after the wire server is closed; drops what is served */
 
+/* Brokers may follow the live entities of f from now on (server/follow.h); f outlives the data server. */
+struct hg_follow;
+void hg_dataserver_follow(struct hg_dataserver *d, struct hg_follow *f);
+
 /* Something served. acquire gives the sources that together are the segment's rows now (a sealed segment: one; a live sink: its parts), consistent with each other, until
  * release(self, handle). Both may be called from many threads at once. self stays valid until drop(self), which is called once the entry is removed and no query uses it any more. */
 struct hg_served {

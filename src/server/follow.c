@@ -276,6 +276,7 @@ void hg_follow_confirm(struct hg_follow *f, uint64_t follower, uint64_t sequence
 static void wait_shown(struct hg_follow *f, uint64_t number)
 {
     int64_t at, begin = hg_clock_mono_ms();
+    if (hg_leases_show(f->leases, number, begin, &at)) return;
     while (!hg_leases_show(f->leases, number, hg_clock_mono_ms(), &at)) {
         struct timespec until = {at / 1000, at % 1000 * 1000000};
         pthread_cond_timedwait(&f->confirmed, &f->mu, &until);

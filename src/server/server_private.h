@@ -31,7 +31,7 @@ bool hg_registry_sealed(struct hg_registry *r, const struct hg_entry *e);
 
 struct hg_dataserver {
     struct hg_registry *reg;
-    struct hg_follow *follow;  /* live entities; NULL: none are told */
+    _Atomic(struct hg_follow *) follow; /* live entities; NULL: none are told */
     struct hg_pool *pool;      /* scans */
     struct hg_pool *inventory; /* one thread: whole lists are written there, and never wait for scans */
     struct hg_pool *confirm;   /* one thread: brokers' confirmations, which must not wait for whole lists either */
