@@ -9,7 +9,7 @@ static void reads_and_publishes(void **state)
     struct hg_stream *s = stream_start("", "");
     UNTIL(sum_of("events") == 3000);
     assert_int_equal(sum_of("v"), g_sum);
-    assert_int_equal(counts(s).parsed, 3000);
+    UNTIL(counts(s).parsed == 3000);
     assert_int_equal(n_published(), 0);
 
     hg_stream_seal(s);
@@ -69,7 +69,7 @@ static void starts_again(void **state)
     produce(300, 2, 4);
     s = stream_start("", "");
     UNTIL(sum_of("events") == 1300);
-    assert_int_equal(counts(s).parsed, 300);
+    UNTIL(counts(s).parsed == 300); /* counted after the batch, whose rows show before */
     assert_int_equal(sum_of("v"), g_sum);
     hg_stream_free(s, true);
 }
