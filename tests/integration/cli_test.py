@@ -333,7 +333,7 @@ def test_bad_specs(env):
         (schema + ("dimensionsSpec", "dimensions"), [], "$.spec.dataSchema.dimensionsSpec.dimensions: list at least one"),
         (schema + ("dimensionsSpec", "dimensions"), ["a", "a"], "$.spec.dataSchema.dimensionsSpec.dimensions[1]: "),
         (schema + ("dimensionsSpec", "dimensions"), ["a", 1], "$.spec.dataSchema.dimensionsSpec.dimensions[1]: "),
-        (schema + ("metricsSpec", 1), {"type": "thetaSketch", "name": "u", "fieldName": "u"}, "$.spec.dataSchema.metricsSpec[1].type: "),
+        (schema + ("metricsSpec", 1), {"type": "longFirst", "name": "u", "fieldName": "u"}, "$.spec.dataSchema.metricsSpec[1].type: "),
         (schema + ("metricsSpec", 1), {"type": "longSum", "name": "u"}, "$.spec.dataSchema.metricsSpec[1].fieldName: "),
         (schema + ("granularitySpec", "segmentGranularity"), "FORTNIGHT", "$.spec.dataSchema.granularitySpec.segmentGranularity: "),
         (schema + ("granularitySpec", "segmentGranularity"), "NONE", "a segment per millisecond is not possible"),

@@ -66,16 +66,17 @@ static void put_utf16(struct hg_buf *b, struct hg_str s)
     }
 }
 
-static void put_text(struct hg_aggs *g, const struct input *in, uint32_t id)
+static bool put_text(struct hg_aggs *g, const struct input *in, uint32_t id)
 {
     if (id == 0) hg_buf_u16(&g->row_text, 0); /* null, to Druid */
     else put_utf16(&g->row_text, hg_dict_get(in->col->dict, id, &g->text));
+    return id != 0;
 }
 
-static void put_number(struct hg_aggs *g, const struct input *in, uint32_t i)
+static bool put_number(struct hg_aggs *g, const struct input *in, uint32_t i)
 {
     struct hg_buf *b = &g->row_text;
-    if (in->has_nulls && in->nulls[i]) return;
+    if (in->has_nulls && in->nulls[i]) return false;
     if (in->col->type == HG_T_LONG) {
         hg_buf_i64(b, in->i[i]);
     } else if (in->col->type == HG_T_FLOAT) {
@@ -86,30 +87,32 @@ static void put_number(struct hg_aggs *g, const struct input *in, uint32_t i)
     } else {
         hg_buf_f64(b, in->col->type == HG_T_DECIMAL ? (double)in->i[i] / HG_DECIMAL_SCALE : in->d[i]);
     }
+    return true;
 }
 
-static void put_field(struct hg_aggs *g, const struct input *in, uint32_t i)
+/* Whether there was any value but null. */
+static bool put_field(struct hg_aggs *g, const struct input *in, uint32_t i)
 {
-    if (!in) {
-        hg_buf_u16(&g->row_text, 0);
-    } else if (in->col->type != HG_T_STRING) {
-        put_number(g, in, i);
-    } else if (!in->col->multi) {
-        put_text(g, in, in->ids[i]);
-    } else {
-        uint32_t from = i ? in->ends[i - 1] : 0;
-        for (uint32_t v = from; v < in->ends[i]; v++) {
-            if (v > from) hg_buf_u16(&g->row_text, 1);
-            put_text(g, in, in->mids[v]);
-        }
+    if (!in) return hg_buf_u16(&g->row_text, 0), false;
+    if (in->col->type != HG_T_STRING) return put_number(g, in, i);
+    if (!in->col->multi) return put_text(g, in, in->ids[i]);
+    uint32_t from = i ? in->ends[i - 1] : 0;
+    bool some = false;
+    for (uint32_t v = from; v < in->ends[i]; v++) {
+        if (v > from) hg_buf_u16(&g->row_text, 1);
+        some = put_text(g, in, in->mids[v]) || some;
     }
+    return some;
 }
 
 static enum hg_rc row_item(struct hg_aggs *g, struct bound *b, uint32_t i, uint64_t *item, struct hg_err *err)
 {
     uint64_t h[2];
+    bool some = false;
     hg_buf_clear(&g->row_text);
-    for (uint32_t f = 0; f < b->n_fields; f++) put_field(g, b->fields[f], i);
+    for (uint32_t f = 0; f < b->n_fields; f++) some = put_field(g, b->fields[f], i) || some;
+    *item = HG_SKETCH_NO_ITEM;
+    if (!some) return HG_OK; /* a row of nulls is no item */
     HG_TRY(hg_buf_check(&g->row_text, "values of a row", err));
     hg_murmur3_128(g->row_text.p, g->row_text.len, 0, h);
     *item = hg_hyperunique_of_hash(h);

@@ -145,18 +145,18 @@ enum hg_rc hg_val_write(struct hg_jw *w, const struct hg_val *v, struct hg_err *
         hg_jw_close(w, ']');
         break;
     case HG_VAL_BOUNDS:
-        put_named(w, "\"estimate\"", v->bounds[0], '{');
-        put_named(w, "\"highBound\"", v->bounds[1], 0);
-        put_named(w, "\"lowBound\"", v->bounds[2], 0);
-        hg_jw_key(w, "\"numStdDev\"");
+        put_named(w, "\"estimate\":", v->bounds[0], '{');
+        put_named(w, "\"highBound\":", v->bounds[1], 0);
+        put_named(w, "\"lowBound\":", v->bounds[2], 0);
+        hg_jw_key(w, "\"numStdDev\":");
         hg_buf_put(b, num, (size_t)hg_fmt_i64(v->i, num));
         hg_jw_close(w, '}');
         break;
     case HG_VAL_TIMED:
         hg_jw_open(w, '{');
-        hg_jw_key(w, "\"lhs\"");
+        hg_jw_key(w, "\"lhs\":");
         hg_buf_put(b, num, (size_t)hg_fmt_i64(v->i, num));
-        hg_jw_key(w, "\"rhs\"");
+        hg_jw_key(w, "\"rhs\":");
         HG_TRY(hg_val_write(w, v->inner, err));
         hg_jw_close(w, '}');
         break;

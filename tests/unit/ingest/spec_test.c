@@ -69,7 +69,7 @@ static const struct bad both[] = {
     {"spec/dataSchema/timestampSpec/format", "'ruby'", "$.spec.dataSchema.timestampSpec.format: unknown time format \"ruby\"; known: auto, iso, millis, posix, micro, nano"},
     {"spec/dataSchema/timestampSpec/missingValue", "'soon'", "$.spec.dataSchema.timestampSpec.missingValue: \"soon\" is no ISO time"},
     {"spec/dataSchema/dimensionsSpec", NULL, "$.spec.dataSchema.dimensionsSpec: required, and missing: expected an object"},
-    {"spec/dataSchema/metricsSpec/0/type", "'thetaSketch'", "$.spec.dataSchema.metricsSpec[0].type: aggregator \"thetaSketch\" cannot be used at ingestion"},
+    {"spec/dataSchema/metricsSpec/0/type", "'longFirst'", "$.spec.dataSchema.metricsSpec[0].type: aggregator \"longFirst\" cannot be used at ingestion"},
     {"spec/dataSchema/granularitySpec/segmentGranularity", "'NONE'", "$.spec.dataSchema.granularitySpec.segmentGranularity: a segment per millisecond is not possible"},
     {"spec/ioConfig/inputFormat", NULL, "$.spec.ioConfig.inputFormat: required, and missing: expected an object"},
     {"spec/ioConfig/inputFormat/type", "'orc'", "$.spec.ioConfig.inputFormat.type: unsupported input format \"orc\"; known: json, csv, tsv"},
