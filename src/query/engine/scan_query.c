@@ -1,6 +1,7 @@
 /* One query over one source: the query type's own way. */
 #include "query/engine/group.h"
 #include "query/engine/timeseries.h"
+#include "query/expr/derived.h"
 
 static enum hg_rc run(const struct hg_query *q, const struct hg_source *src, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_exec *x, struct hg_arena *a, struct hg_partial **out,
                       struct hg_err *err)
@@ -19,7 +20,9 @@ enum hg_rc hg_query_scan(const struct hg_query *q, const struct hg_source *src, 
     (void)seg_interval; /* buckets are those of the rows' time range, which lies in it */
     struct hg_arena *a = hg_arena_new(x->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "scan");
-    enum hg_rc rc = run(q, src, ivs, n_ivs, x, a, out, err);
+    enum hg_rc rc = HG_OK;
+    if (q->plan->n_virtuals) rc = hg_derived_new(q->plan->virtuals, q->plan->n_virtuals, src, ivs, n_ivs, x, a, &src, err);
+    if (rc == HG_OK) rc = run(q, src, ivs, n_ivs, x, a, out, err);
     hg_arena_free(a);
     if (rc == HG_E_IO || rc == HG_E_CORRUPT) return hg_err_context(err, rc, "%s", src->id ? src->id : "source");
     return rc;

@@ -53,4 +53,9 @@ HG_MUST_USE enum hg_rc hg_expr_eval(const struct hg_expr *e, struct hg_expr_run 
  * gives. A mapped row without values counts as one null. out may be e itself. */
 HG_MUST_USE enum hg_rc hg_expr_map(const struct hg_expr *e, const bool *multi, struct hg_arena *a, const struct hg_expr **out, bool *mapped, struct hg_err *err);
 
+/* Whether its values may be arrays. */
+bool hg_expr_gives_arrays(const struct hg_expr *e);
+/* e with `by` in the place of input number `input`. HG_E_INVALID: too deep. */
+HG_MUST_USE enum hg_rc hg_expr_inline(const struct hg_expr *e, uint32_t input, const struct hg_expr *by, struct hg_arena *a, const struct hg_expr **out, struct hg_err *err);
+
 #endif

@@ -127,6 +127,7 @@ enum hg_xtype hg_x_type(const struct hg_xnode *n, const enum hg_xtype *inputs, e
 enum hg_xtype hg_xtype_function(enum hg_xtype a, enum hg_xtype b);
 enum hg_xtype hg_xtype_common(enum hg_xtype a, enum hg_xtype b); /* least restrictive */
 
+bool hg_x_gives_arrays(const struct hg_xnode *n);
 bool hg_x_extracts_double(const struct hg_xnode *n);
 
 /* ---- the functions, by file ---- */

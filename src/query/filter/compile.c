@@ -407,6 +407,7 @@ static enum hg_rc compile(struct build *b, const struct hg_filter *f, bool neg, 
     case HG_F_NOT: return compile(b, f->kids[0], !neg, !unk, out, err);
     case HG_F_IS_TRUE: return compile(b, f->kids[0], neg, false, out, err);
     case HG_F_IS_FALSE: return compile(b, f->kids[0], !neg, true, out, err);
+    case HG_F_EXPR: return compile(b, f->u.expr.leaf, neg, unk, out, err);
     default: break;
     }
     const struct hg_column *c = hg_source_column(b->src, f->column);

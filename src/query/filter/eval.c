@@ -306,6 +306,7 @@ enum hg_tri hg_filter_eval(const struct hg_filter *f, hg_filter_get *get, void *
     }
     case HG_F_IS_TRUE: return tri(hg_filter_eval(f->kids[0], get, arg) == HG_TRUE);
     case HG_F_IS_FALSE: return tri(hg_filter_eval(f->kids[0], get, arg) == HG_FALSE);
+    case HG_F_EXPR: return hg_filter_expr_eval(f->u.expr.e, get, arg);
     default: break;
     }
     struct hg_fval v = {.null = true, .type = HG_T_STRING};

@@ -20,6 +20,8 @@ struct hg_fval {
 /* Sets *out to the row's value of a column. */
 typedef void hg_filter_get(void *arg, const char *column, struct hg_fval *out);
 
+/* filter/expr.c: an expression filter; one that cannot be evaluated is unknown */
+enum hg_tri hg_filter_expr_eval(const struct hg_expr *e, hg_filter_get *get, void *arg);
 enum hg_tri hg_filter_eval(const struct hg_filter *f, hg_filter_get *get, void *arg);
 /* A leaf and one value. */
 enum hg_tri hg_leaf_null(const struct hg_filter *leaf, enum hg_type column); /* the value null in a column of this type */

@@ -281,15 +281,7 @@ static enum hg_rc parse_body(struct hg_parse *ps, const json_t *q, struct hg_que
     HG_TRY(parse_intervals(ps, q, out, err));
     HG_TRY(parse_granularity(ps, q, out, err));
 
-    json_t *virt = NULL;
-    HG_TRY(hg_jget_arr(q, "virtualColumns", root, false, &virt, err));
-    if (virt && json_array_size(virt)) {
-        const struct hg_jpath *p = HG_JAT(HG_JKEY(root, "virtualColumns"), 0);
-        HG_TRY(hg_jneed_obj(json_array_get(virt, 0), p, err));
-        const char *type = NULL;
-        HG_TRY(hg_jget_str(json_array_get(virt, 0), "type", p, true, &type, err));
-        return hg_parse_unsupported(HG_JKEY(p, "type"), "virtual column", type, err);
-    }
+    HG_TRY(hg_parse_virtuals(ps, q, root, err));
     const json_t *f = json_object_get(q, "filter");
     if (f && !json_is_null(f)) HG_TRY(hg_parse_filter(ps, f, HG_JKEY(root, "filter"), &plan->filter, err));
 
@@ -337,7 +329,8 @@ static enum hg_rc parse_doc(struct hg_parse *ps, const json_t *q, struct hg_quer
     HG_TRY(parse_context(ps, q, out, err));
     ps->strict = out->ctx.strict;
     HG_TRY(hg_parse_known(ps, q, &hg_jroot, known, err));
-    return parse_body(ps, q, out, err);
+    HG_TRY(parse_body(ps, q, out, err));
+    return hg_parse_virtuals_end(ps, q, err);
 }
 
 enum hg_rc hg_query_parse(struct hg_arena *a, struct hg_str text, const struct hg_query **out, struct hg_err *err)

@@ -11,6 +11,8 @@ struct hg_parse {
     bool strict;       /* fields that nothing reads are refused */
     enum hg_query_type type;
     struct hg_plan *plan; /* being filled: dims and aggs are there before posts, posts before metric, having and limitSpec */
+    const struct hg_vcol **virtuals; /* virtual columns: those that the query names, then hidden ones */
+    uint32_t n_virtual, cap_virtual, n_named;
     int depth;         /* of nested filters, having and post-aggregators; hg_parse_enter refuses past HG_PARSE_DEPTH */
 };
 #define HG_PARSE_DEPTH 200
@@ -25,6 +27,22 @@ HG_MUST_USE enum hg_rc hg_parse_dup(struct hg_parse *ps, const char *z, const ch
 HG_MUST_USE enum hg_rc hg_parse_text(struct hg_parse *ps, const json_t *v, const struct hg_jpath *p, struct hg_str *out, struct hg_err *err);
 /* HG_E_UNSUPPORTED: "$.x: unsupported <what> \"name\"" */
 enum hg_rc hg_parse_unsupported(const struct hg_jpath *p, const char *what, const char *name, struct hg_err *err);
+
+/* plan/parse_virtual.c: "virtualColumns"; when all is read, plan->virtuals */
+HG_MUST_USE enum hg_rc hg_parse_virtuals(struct hg_parse *ps, const json_t *query, const struct hg_jpath *p, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_parse_virtuals_end(struct hg_parse *ps, const json_t *query, struct hg_err *err);
+/* The expression o[key]; errors name the path and the place in the text. */
+HG_MUST_USE enum hg_rc hg_parse_expr(struct hg_parse *ps, const json_t *o, const char *key, const struct hg_jpath *p, const struct hg_expr **out, struct hg_err *err);
+/* A hidden virtual column; *name is what it is called. */
+HG_MUST_USE enum hg_rc hg_parse_hidden(struct hg_parse *ps, struct hg_vcol def, const char **name, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_parse_xtype(const char *name, const struct hg_jpath *p, enum hg_type *type, enum hg_xtype *xtype, struct hg_err *err);
+/* What is made of expressions: filters, arrayContainsElement, equals of arrays (j's matchValueType is `type`), an aggregator's input (out->type is set;
+ * sets out->column), a dimension whose output is an array (dim->column is set) */
+HG_MUST_USE enum hg_rc hg_parse_filter_expr(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_parse_filter_array(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_parse_filter_array_equals(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, const char *type, struct hg_filter *f, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_parse_agg_expr(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_agg *out, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_parse_dim_array(struct hg_parse *ps, const char *type, const struct hg_jpath *p, struct hg_dim *dim, struct hg_err *err);
 
 /* plan/parse_filter.c; j is not null */
 HG_MUST_USE enum hg_rc hg_parse_filter(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, const struct hg_filter **out, struct hg_err *err);

@@ -198,7 +198,7 @@ static enum hg_rc parse_agg(struct hg_parse *ps, const json_t *j, const struct h
     if (d->kind != HG_AGG_COUNT && d->kind != HG_AGG_CARDINALITY && d->kind != HG_AGG_GROUPING) { /* clients send a fieldName with count */
         HG_TRY(hg_jget_str(j, "fieldName", p, false, &field, err));
         if (expr && !json_is_null(expr))
-            return field ? hg_jfail(err, p, "either fieldName or expression, not both") : hg_parse_unsupported(HG_JKEY(p, "expression"), "aggregator over", "an expression", err);
+            return field ? hg_jfail(err, p, "either fieldName or expression, not both") : hg_parse_agg_expr(ps, j, p, out, err);
         if (!field) return hg_jfail(err, HG_JKEY(p, "fieldName"), "missing: the column to aggregate");
         HG_TRY(hg_parse_known(ps, j, p, known, err));
         HG_TRY(hg_parse_dup(ps, field, &out->column, err));

@@ -13,7 +13,8 @@ static enum hg_rc output_type(const json_t *j, const struct hg_jpath *p, enum hg
     if (!name) return HG_OK;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcasecmp(name, known[i].name) == 0) return *out = known[i].type, HG_OK;
-    if (strncasecmp(name, "ARRAY", 5) == 0 || strncasecmp(name, "COMPLEX", 7) == 0) return hg_parse_unsupported(HG_JKEY(p, "outputType"), "output type", name, err);
+    if (strncasecmp(name, "ARRAY", 5) == 0) return HG_OK; /* see hg_parse_dim_array */
+    if (strncasecmp(name, "COMPLEX", 7) == 0) return hg_parse_unsupported(HG_JKEY(p, "outputType"), "output type", name, err);
     return hg_jfail(err, HG_JKEY(p, "outputType"), "unknown type \"%s\"; known: STRING, LONG, FLOAT, DOUBLE", name);
 }
 
@@ -39,7 +40,9 @@ enum hg_rc hg_parse_dim(struct hg_parse *ps, const json_t *j, const struct hg_jp
     HG_TRY(hg_jget_str(j, "outputName", p, false, &name, err));
     HG_TRY(output_type(j, p, &out->type, err));
     HG_TRY(hg_parse_dup(ps, column, &out->column, err));
-    if (name) return hg_parse_dup(ps, name, &out->name, err);
     out->name = out->column;
-    return HG_OK;
+    if (name) HG_TRY(hg_parse_dup(ps, name, &out->name, err));
+    const char *array = NULL;
+    HG_TRY(hg_jget_str(j, "outputType", p, false, &array, err));
+    return array && strncasecmp(array, "ARRAY", 5) == 0 ? hg_parse_dim_array(ps, array, HG_JKEY(p, "outputType"), out, err) : HG_OK;
 }

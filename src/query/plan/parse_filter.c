@@ -274,7 +274,7 @@ static enum hg_rc parse_null(struct hg_parse *ps, const json_t *j, const struct 
 
 static enum hg_rc parse_typed(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
 {
-    static const char *const later[] = {"search", "columnComparison", "expression", "extraction", "arrayContainsElement", "javascript", "spatial", "bloom", NULL};
+    static const char *const later[] = {"search", "columnComparison", "extraction", "javascript", "spatial", "bloom", NULL};
     const char *t = NULL;
     HG_TRY(hg_jget_str(j, "type", p, true, &t, err));
     if (strcmp(t, "and") == 0 || strcmp(t, "or") == 0) return f->kind = *t == 'a' ? HG_F_AND : HG_F_OR, parse_kids(ps, j, p, f, err);
@@ -284,6 +284,9 @@ static enum hg_rc parse_typed(struct hg_parse *ps, const json_t *j, const struct
     if (strcmp(t, "true") == 0) return f->kind = HG_F_TRUE, HG_OK;
     if (strcmp(t, "false") == 0) return f->kind = HG_F_FALSE, HG_OK;
     if (strcmp(t, "selector") == 0) return parse_selector(ps, j, p, f, err);
+    const char *match = NULL;
+    if (strcmp(t, "equals") == 0) HG_TRY(hg_jget_str(j, "matchValueType", p, false, &match, err));
+    if (match && strncasecmp(match, "ARRAY", 5) == 0) return hg_parse_filter_array_equals(ps, j, p, match, f, err);
     if (strcmp(t, "in") == 0 || strcmp(t, "inType") == 0 || strcmp(t, "equals") == 0) return parse_in(ps, j, p, t, f, err);
     if (strcmp(t, "bound") == 0) return parse_bound(ps, j, p, f, err);
     if (strcmp(t, "range") == 0) return parse_range(ps, j, p, f, err);
@@ -291,10 +294,12 @@ static enum hg_rc parse_typed(struct hg_parse *ps, const json_t *j, const struct
     if (strcmp(t, "like") == 0) return parse_like(ps, j, p, f, err);
     if (strcmp(t, "regex") == 0) return parse_regex(ps, j, p, f, err);
     if (strcmp(t, "interval") == 0) return parse_interval(ps, j, p, f, err);
+    if (strcmp(t, "expression") == 0) return hg_parse_filter_expr(ps, j, p, f, err);
+    if (strcmp(t, "arrayContainsElement") == 0) return hg_parse_filter_array(ps, j, p, f, err);
     for (size_t i = 0; later[i]; i++)
         if (strcmp(t, later[i]) == 0) return hg_parse_unsupported(HG_JKEY(p, "type"), "filter", t, err);
     return hg_jfail(err, HG_JKEY(p, "type"),
-                    "unknown filter \"%s\"; known: and, or, not, istrue, isfalse, true, false, selector, in, inType, equals, bound, range, null, like, regex, interval", t);
+                    "unknown filter \"%s\"; known: and, or, not, istrue, isfalse, true, false, selector, in, inType, equals, bound, range, null, like, regex, interval, expression, arrayContainsElement", t);
 }
 
 enum hg_rc hg_parse_filter(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, const struct hg_filter **out, struct hg_err *err)

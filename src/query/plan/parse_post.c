@@ -5,7 +5,7 @@
 #include "query/plan/parse.h"
 
 static const char *const later[] = {
-    "expression", "javascript", "HLLSketchToString", "thetaSketchConstant", "thetaSketchToString", "quantilesDoublesSketchToString", "quantile", "quantiles", "buckets", "customBuckets",
+    "javascript", "HLLSketchToString", "thetaSketchConstant", "thetaSketchToString", "quantilesDoublesSketchToString", "quantile", "quantiles", "buckets", "customBuckets",
     "equalBuckets", "min", "max", "stddev", NULL,
 };
 
@@ -316,6 +316,29 @@ static enum hg_rc parse_sketch_kind(struct hg_parse *ps, const char *type, const
     return strncmp(type, quantiles, sizeof quantiles - 1) == 0 ? parse_quantiles(ps, type + sizeof quantiles - 1, j, p, out, is, err) : HG_OK;
 }
 
+/* expression: its names are resolved as fieldAccess resolves them, and finalised. */
+static enum hg_rc parse_expression(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_post *out, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "name", "expression", "ordering", "outputType", NULL};
+    const char *ordering = NULL;
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(hg_jget_str(j, "ordering", p, false, &ordering, err));
+    if (ordering && strcmp(ordering, "numericFirst") != 0) return hg_jfail(err, HG_JKEY(p, "ordering"), "unknown ordering \"%s\"; known: numericFirst", ordering);
+    out->kind = HG_POST_EXPR;
+    out->type = HG_T_DOUBLE;
+    out->numeric_first = ordering != NULL;
+    HG_TRY(hg_parse_expr(ps, j, "expression", p, &out->expr, err));
+    struct hg_post *args = hg_arena_array(ps->a, out->expr->n_inputs, sizeof *args);
+    if (!args) return hg_arena_fail(ps->a, "post-aggregator", err);
+    for (uint32_t k = 0; k < out->expr->n_inputs; k++) {
+        args[k].kind = HG_POST_FINAL_FIELD;
+        if (!find(ps->plan, out->expr->inputs[k].name, &args[k]))
+            return hg_jfail(err, HG_JKEY(p, "expression"), "no aggregator, dimension or earlier post-aggregator is called \"%s\"", out->expr->inputs[k].name);
+    }
+    out->args = args;
+    return HG_OK;
+}
+
 static enum hg_rc parse_kind(struct hg_parse *ps, const char *type, const json_t *j, const struct hg_jpath *p, struct hg_post *out, struct hg_err *err)
 {
     static const struct { const char *name; enum hg_post_kind kind; enum hg_type type; } extremes[] = {
@@ -324,6 +347,7 @@ static enum hg_rc parse_kind(struct hg_parse *ps, const char *type, const json_t
     static const char *const known_extreme[] = {"type", "name", "fields", NULL};
     if (strcmp(type, "arithmetic") == 0) return parse_arithmetic(ps, j, p, out, err);
     if (strcmp(type, "constant") == 0) return parse_constant(ps, j, p, out, err);
+    if (strcmp(type, "expression") == 0) return parse_expression(ps, j, p, out, err);
     if (strcmp(type, "fieldAccess") == 0 || strcmp(type, "finalizingFieldAccess") == 0) {
         out->kind = strcmp(type, "fieldAccess") == 0 ? HG_POST_FIELD : HG_POST_FINAL_FIELD;
         return parse_field(ps, j, p, out, err);
@@ -341,7 +365,7 @@ static enum hg_rc parse_kind(struct hg_parse *ps, const char *type, const json_t
     for (size_t i = 0; later[i]; i++)
         if (strcmp(type, later[i]) == 0) return hg_parse_unsupported(HG_JKEY(p, "type"), "post-aggregator", type, err);
     return hg_jfail(err, HG_JKEY(p, "type"),
-                    "unknown post-aggregator \"%s\"; known: arithmetic, fieldAccess, finalizingFieldAccess, constant, doubleGreatest, doubleLeast, longGreatest, longLeast, "
+                    "unknown post-aggregator \"%s\"; known: arithmetic, fieldAccess, finalizingFieldAccess, constant, expression, doubleGreatest, doubleLeast, longGreatest, longLeast, "
                     "HLLSketchEstimate, HLLSketchEstimateWithBounds, HLLSketchUnion, thetaSketchEstimate, thetaSketchSetOp, hyperUniqueCardinality, "
                     "quantilesDoublesSketchTo- with Quantile, Quantiles, Rank, CDF or Histogram",
                     type);

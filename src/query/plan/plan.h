@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/time.h"
 #include "query/plan/order.h"
+#include "query/expr/vcol.h"
 #include "query/query.h"
 #include "segment/source.h"
 #include "sketch/sketch.h"
@@ -29,6 +30,7 @@ enum hg_filter_kind {
     HG_F_RANGE,    /* u.range: typed; null is unknown */
     HG_F_LIKE,     /* u.like */
     HG_F_REGEX,    /* u.regex: the pattern is found somewhere in the value */
+    HG_F_EXPR,     /* u.expr: no column of its own; a leaf over a hidden virtual column stands for it in scans */
     HG_F_INTERVAL, /* u.interval: the value as ms lies in one of the intervals */
 };
 
@@ -67,6 +69,7 @@ struct hg_filter {
             bool exact;           /* no wildcards: prefix is the value */
         } like;
         struct { const struct hg_pcre *re; const char *pattern; } regex;
+        struct { const struct hg_expr *e; const struct hg_filter *leaf; } expr;
         struct { const struct hg_interval *v; uint32_t n; } interval; /* ascending, disjoint */
     } u;
 };
@@ -94,6 +97,7 @@ struct hg_dim {
     const char *column;
     const char *name;   /* of the output */
     enum hg_type type;  /* of the output: STRING, LONG, DOUBLE or FLOAT */
+    enum hg_xtype array; /* not NONE: the output is this array, and its text a key of it (hg_x_key) */
 };
 
 /* ---- aggregators ---- */
@@ -144,6 +148,7 @@ enum hg_post_kind {
     HG_POST_CONST,
     HG_POST_ARITH,
     HG_POST_GREATEST, HG_POST_LEAST, /* doubleGreatest, longGreatest, ...: `type` says which; nulls are skipped */
+    HG_POST_EXPR,                    /* expression: expr over the fields `args` */
     HG_POST_HLL_ESTIMATE,            /* HLLSketchEstimate of kids[0], a sketch */
     HG_POST_HLL_BOUNDS,              /* HLLSketchEstimateWithBounds: [estimate, lower, upper] at std_devs */
     HG_POST_HLL_UNION,               /* HLLSketchUnion: a sketch of lg_k */
@@ -173,6 +178,8 @@ struct hg_post {
     enum { HG_REF_NONE, HG_REF_AGG, HG_REF_POST, HG_REF_DIM } ref; /* FIELD, FINAL_FIELD: what `field` counts in */
     uint32_t field;
     struct { bool null, is_int; int64_t i; double d; } value; /* CONST */
+    const struct hg_expr *expr; /* EXPR */
+    const struct hg_post *args; /* EXPR: FINAL_FIELD each, one an input of expr */
 };
 
 /* ---- having (groupBy) ---- */
@@ -223,6 +230,8 @@ struct hg_subtotal { /* one grouping set of groupBy: numbers of dimensions */
 
 struct hg_plan {
     const struct hg_filter *filter; /* NULL: every row */
+    const struct hg_vcol *const *virtuals; /* each after those that it looks at; only what the query mentions */
+    uint32_t n_virtuals;
     const struct hg_dim *dims;      /* timeseries: none; topN: one */
     uint32_t n_dims;
     const struct hg_agg *aggs;

@@ -57,12 +57,15 @@ void hg_answer_close(struct hg_answer *an)
 {
     drop_made(an);
     free(an->made);
+    hg_arena_free(an->texts);
+    an->texts = NULL;
     an->made = NULL;
 }
 
 void hg_answer_load(struct hg_answer *an, uint32_t row)
 {
     if (an->n_made) drop_made(an);
+    if (an->texts) hg_arena_reset(an->texts);
     an->n_posts = 0;
     an->null_row = row == HG_NULL_ROW;
     if (an->null_row) return;
@@ -80,7 +83,8 @@ void hg_answer_dim(const struct hg_answer *an, uint32_t k, struct hg_val *out)
     *out = (struct hg_val){.kind = HG_VAL_NULL};
     if (c->type == HG_T_STRING) {
         out->s = an->p->strings[c->ids[an->r]];
-        if (out->s.p) out->kind = HG_VAL_STR;
+        if (out->s.p) out->kind = an->plan->dims[k].array ? HG_VAL_ARRAY : HG_VAL_STR;
+        out->i = an->plan->dims[k].array;
     } else if (!c->nulls[an->r]) {
         if (c->type == HG_T_LONG) {
             out->kind = HG_VAL_I64;

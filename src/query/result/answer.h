@@ -26,6 +26,7 @@ struct hg_answer {
     bool null_row;
     uint32_t n_posts;          /* of its post-aggregators that have been computed */
     struct hg_val *post;
+    struct hg_arena *texts;    /* of its expressions; NULL: none yet */
     struct hg_made { const struct hg_sketch_def *def; void *p; } *made; /* what its post-aggregators made: sketches, and (def NULL) memory */
     uint32_t n_made, cap_made;
     struct hg_val *timed;      /* by aggregator: values inside of HG_VAL_TIMED */
@@ -63,6 +64,9 @@ struct hg_field { enum { HG_FIELD_NONE, HG_FIELD_DIM, HG_FIELD_AGG, HG_FIELD_POS
 struct hg_field hg_answer_find(const struct hg_answer *an, const char *name);
 /* The finalised value of a field of the loaded row (NONE: null). */
 HG_MUST_USE enum hg_rc hg_answer_get(struct hg_answer *an, struct hg_field f, struct hg_val *out, struct hg_err *err);
+
+/* result/post_expr.c: a post-aggregator that is an expression; those before it are computed */
+HG_MUST_USE enum hg_rc hg_answer_expr(struct hg_answer *an, const struct hg_post *post, struct hg_val *out, struct hg_err *err);
 
 /* result/having.c */
 HG_MUST_USE enum hg_rc hg_having_holds(struct hg_answer *an, const struct hg_having *h, bool *out, struct hg_err *err);

@@ -68,6 +68,7 @@ static void get(void *arg, const char *column, struct hg_fval *out)
         out->null = !hg_val_number(&v, &out->d);
         return;
     case HG_VAL_NULL:
+    case HG_VAL_ARRAY:
     case HG_VAL_LIST: out->null = true; return;
     }
 }

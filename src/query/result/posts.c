@@ -71,6 +71,7 @@ enum hg_rc hg_post_eval(struct hg_answer *an, const struct hg_post *post, struct
         else if (post->ref == HG_REF_POST) *out = an->post[post->field]; /* an earlier one */
         else hg_answer_dim(an, post->field, out);
         return HG_OK;
+    case HG_POST_EXPR: return hg_answer_expr(an, post, out, err);
     case HG_POST_CONST:
         *out = (struct hg_val){.kind = post->value.is_int ? HG_VAL_I64 : HG_VAL_F64, .i = post->value.i, .d = post->value.d};
         return HG_OK;

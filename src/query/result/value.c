@@ -19,6 +19,7 @@ bool hg_val_number(const struct hg_val *v, double *out)
     case HG_VAL_TIMED: return hg_val_number(v->inner, out);
     case HG_VAL_STR: return hg_parse_f64(v->s, out);
     case HG_VAL_NULL:
+    case HG_VAL_ARRAY:
     case HG_VAL_LIST: break;
     }
     return false;
@@ -116,6 +117,17 @@ static void put_mean(struct hg_buf *b, const struct hg_val *v)
     put_base64(b, bytes, sizeof bytes);
 }
 
+static enum hg_rc put_array(struct hg_buf *b, const struct hg_val *v, struct hg_err *err)
+{
+    struct hg_arena *a = hg_arena_new(NULL);
+    struct hg_xval x;
+    if (!a) return hg_fail(err, HG_E_NOMEM, "array");
+    enum hg_rc rc = hg_x_of_key(v->s, (enum hg_xtype)v->i, a, &x, err);
+    if (rc == HG_OK) hg_x_json(&x, b);
+    hg_arena_free(a);
+    return rc;
+}
+
 static void put_named(struct hg_jw *w, const char *key, double v, char open)
 {
     if (open) hg_jw_open(w, open);
@@ -135,6 +147,7 @@ enum hg_rc hg_val_write(struct hg_jw *w, const struct hg_val *v, struct hg_err *
     case HG_VAL_F32: hg_buf_json_f32(b, (float)v->d); break;
     case HG_VAL_STR: hg_buf_json_str(b, v->s); break;
     case HG_VAL_MEAN: put_mean(b, v); break;
+    case HG_VAL_ARRAY: return put_array(b, v, err);
     case HG_VAL_SKETCH: return put_sketch(b, v, err);
     case HG_VAL_LIST:
         hg_jw_open(w, '[');

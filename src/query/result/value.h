@@ -17,6 +17,7 @@ enum hg_val_kind {
     HG_VAL_LIST,   /* list[n_list] */
     HG_VAL_BOUNDS, /* theta: bounds[3] (estimate, high, low) at i standard deviations */
     HG_VAL_TIMED,  /* not finalised first or last: at time i the value `inner` */
+    HG_VAL_ARRAY,  /* s is the key (hg_x_key) of an array of hg_xtype i */
 };
 struct hg_val {
     enum hg_val_kind kind;

@@ -1,0 +1,23 @@
+/* An expression over the rows of a source: reads its columns a batch at a time and evaluates row by row. */
+#ifndef HG_QUERY_EXPR_ROWS_H
+#define HG_QUERY_EXPR_ROWS_H
+
+#include "query/expr/expr.h"
+
+struct hg_xcolumn { /* one input of an expression over a source */
+    const struct hg_column *col; /* NULL: not there */
+    enum hg_xtype type;
+};
+struct hg_xrows_in;
+struct hg_xrows {
+    const struct hg_expr *e;
+    struct hg_expr_run run;
+    struct hg_arena *scratch; /* one row's values */
+    struct hg_xrows_in *in;
+};
+HG_MUST_USE enum hg_rc hg_xrows_open(struct hg_xrows *r, const struct hg_expr *e, const struct hg_xcolumn *cols, struct hg_budget *budget, struct hg_arena *a, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_xrows_load(struct hg_xrows *r, uint32_t row, uint32_t n, struct hg_err *err);
+/* The value of the k-th row loaded; good until the next call. */
+HG_MUST_USE enum hg_rc hg_xrows_eval(struct hg_xrows *r, uint32_t k, struct hg_xval *out, struct hg_err *err);
+
+#endif

@@ -1,0 +1,33 @@
+/* Virtual columns of a plan: what a column that the data has not is computed from. Besides those that the query names there are hidden ones, made for
+ * expression filters, for aggregators over an expression and for array dimensions; their names cannot be written in a query. */
+#ifndef HG_QUERY_EXPR_VCOL_H
+#define HG_QUERY_EXPR_VCOL_H
+
+#include "query/expr/expr.h"
+
+struct hg_pcre;
+enum hg_vcol_kind {
+    HG_V_EXPR,    /* a virtual column: typed as Druid infers it */
+    HG_V_NUMBER,  /* hidden: the expression as a number of `type`; what is none is null */
+    HG_V_BOOL,    /* hidden: the expression as LONG 1, 0 or null */
+    HG_V_KEY,     /* hidden: the array as a key (hg_x_key) */
+    HG_V_VALUES,  /* mv-filtered: of a column, the values among `values` (or not among them) */
+    HG_V_REGEX,   /* regex-filtered: those that the pattern matches as a whole */
+    HG_V_PREFIX,  /* prefix-filtered */
+};
+struct hg_vcol {
+    enum hg_vcol_kind kind;
+    const char *name;
+    const struct hg_expr *expr;
+    bool has_type;           /* "outputType" was given */
+    enum hg_type type;       /* numbers and STRING; NUMBER */
+    enum hg_xtype xtype;     /* has_type: the same, or an array; KEY: of the array */
+    const char *column;      /* VALUES, REGEX, PREFIX */
+    const struct hg_str *values; /* ascending */
+    uint32_t n_values;
+    bool deny;               /* VALUES: all but these */
+    struct hg_str prefix;
+    const struct hg_pcre *re;
+};
+
+#endif
