@@ -71,7 +71,7 @@ static struct server *find(struct hg_picker *p, const char *name) /* NULL: no me
 
 static double faded(const struct server *s, int64_t now_us)
 {
-    return s->cost_us && now_us > s->asked_us ? s->cost_us * exp(-(double)(now_us - s->asked_us) / FADE_US) : s->cost_us;
+    return now_us > s->asked_us ? s->cost_us * exp(-(double)(now_us - s->asked_us) / FADE_US) : s->cost_us;
 }
 
 struct hg_load hg_picker_load(struct hg_picker *p, const char *server, int64_t now_us)

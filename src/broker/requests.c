@@ -96,7 +96,7 @@ static void begin(struct hg_gather *g, struct hg_request *r)
     if (!p) return;
     r->counted = true;
     hg_picker_began(p, r->server, r->n_items);
-    r->class = hg_picker_class(g->q->type, g->q->datasource, r->n_items);
+    r->class = hg_picker_class((int)g->q->type, g->q->datasource, r->n_items);
     if (r->slow) return; /* a hedge is not hedged again */
     int64_t late = g->q->ctx.no_hedge ? INT64_MAX : hg_picker_late_us(p, r->class);
     if (late < INT64_MAX) r->late_us = r->sent_us + late;
