@@ -18,9 +18,9 @@ import time
 import harness
 from harness import check, check_equal, wait_until
 from model import add, Chunk, Model, OF, Query, ZERO
-from trouble import Frozen, Killed, Nothing
+from trouble import Both, Frozen, Killed, Nothing
 from watch import Asker, Watch
-from world import Age, Revert, Rewrite, Stream, Week, World
+from world import Age, Drain, Revert, Rewrite, Stream, Week, World
 
 DAYS = [f"2024-03-{d:02}" for d in range(1, 31)]
 EVENTS_A_DAY = {"delivery": 200, "conversions": 80}
@@ -149,10 +149,11 @@ def bring_up(env, seed):
 
 class Trouble:
     """One kind of trouble: what is struck, for how long, whether queries may fail by it, and during what it is worth having. moment: waited for before the
-    strike, where a certain one is the worst."""
+    strike, where a certain one is the worst. through: what goes on must be done before the trouble ends, by those who are left."""
 
-    def __init__(self, name, pick, hold_s, errors, during, moment=None):
-        self.name, self.pick, self.hold_s, self.errors, self.during, self.moment = name, pick, hold_s, errors, during, moment
+    def __init__(self, name, pick, hold_s, errors, during, moment=None, through=False):
+        self.name, self.pick, self.hold_s, self.errors, self.during = name, pick, hold_s, errors, during
+        self.moment, self.through = moment, through
 
 
 def moving(world):
@@ -162,16 +163,17 @@ def moving(world):
 
 def handing_off(world):
     """Segments are published, and no historical has them yet."""
-    return sum(i.metric("henge_ingest_handoff_waiting") for i in world.ingests) > 0
+    waiting = [line for i in world.ingests for line in i.get("/metrics").splitlines() if line.startswith("henge_ingest_handoff_waiting{")]
+    return any(not line.endswith(" 0") for line in waiting)
 
 
-ANY = (Stream, Rewrite, Week, Revert, Age)
+ANY = (Stream, Rewrite, Week, Revert, Age, Drain)
 MAY_FAIL, MUST_ANSWER, OWN_CLIENTS = "may fail", "must answer", "own clients"
 TROUBLES = [
     Trouble("nothing", lambda w, rng: Nothing(), (0, 1), MUST_ANSWER, ANY),
-    Trouble("leader killed", lambda w, rng: Killed(w.leader()[0]), (1, 4), MUST_ANSWER, (Week, Stream, Rewrite)),
+    Trouble("leader killed", lambda w, rng: Killed(w.leader()[0]), (1, 4), MUST_ANSWER, (Week, Stream, Drain)),
     Trouble("leader killed between load and drop", lambda w, rng: Killed(w.leader()[0]), (1, 3), MUST_ANSWER, (Age,), moving),
-    Trouble("leader frozen", lambda w, rng: Frozen(w.leader()[0]), (2, 8), MUST_ANSWER, (Rewrite, Revert, Age)),
+    Trouble("leader frozen", lambda w, rng: Frozen(w.leader()[0]), (0, 1), MUST_ANSWER, (Rewrite, Revert, Age), through=True),
     Trouble("coordinators restarted", lambda w, rng: Killed(*w.coordinators), (1, 4), MUST_ANSWER, (Age, Revert)),
     Trouble("hot killed", lambda w, rng: Killed(rng.choice(w.hot)), (1, 6), MUST_ANSWER, (Rewrite, Age, Stream)),
     Trouble("hot frozen", lambda w, rng: Frozen(rng.choice(w.hot)), (3, 8), MUST_ANSWER, (Rewrite, Stream)),
@@ -186,33 +188,50 @@ TROUBLES = [
 ]
 
 
-def play(env, world, watch, rng, number, trouble):
+def second(world, rng, trouble, struck):
+    """Another trouble at the same time, with other servers; then queries may fail, but for the two that fail none."""
+    others = [t for t in TROUBLES if t.name != "nothing" and not t.moment and not t.through]
+    while True:
+        other = rng.choice(others)
+        also = other.pick(world, rng)
+        if not set(also.servers) & set(struck.servers):
+            return other, also
+
+
+def play(env, world, watch, rng, number, trouble, twice=False):
     """One round: something goes on, trouble comes at a seeded moment and lasts a seeded while, and in the end everything is as it should be."""
     form = rng.choice(trouble.during)
     if form is Revert and not any(world.model.now[k] is not c for k, c in world.model.states[0].items()):
         form = Rewrite
     if trouble.errors == MUST_ANSWER and "hot" in trouble.name:
         world.placed(strict=False)  # two replicas, or one may be missed
-    what, struck = form(world, rng), trouble.pick(world, rng)
+    what, struck, errors = form(world, rng), trouble.pick(world, rng), trouble.errors
+    name = trouble.name
+    if twice and struck.servers and not trouble.through:
+        other, also = second(world, rng, trouble, struck)
+        name, struck, errors = f"{name}, {other.name}", Both(struck, also), MAY_FAIL
     delay, hold = rng.uniform(0, 0.8), rng.uniform(*trouble.hold_s)
-    broker = struck.servers[0].name if trouble.errors == OWN_CLIENTS else None
+    broker = struck.servers[0].name if errors == OWN_CLIENTS else None
     began = time.monotonic()
     pause = threading.Event()
-    with contextlib.nullcontext() if trouble.errors == MUST_ANSWER else watch.errors_taken(broker):
+    with contextlib.nullcontext() if errors == MUST_ANSWER else watch.errors_taken(broker):
         what.begin()
         if trouble.moment:
-            wait_until(f"the moment for: {trouble.name}", lambda: trouble.moment(world), 30)
+            wait_until(f"the moment for: {name}", lambda: trouble.moment(world), 30)
         else:
             pause.wait(delay)
         after = time.monotonic() - began
         struck.strike()
         pause.wait(hold)
+        if trouble.through:
+            what.finish()
         struck.heal()
-        what.finish()
+        if not trouble.through:
+            what.finish()
         for a in world.askers:
             a.settled()
-    watch.check(f"round {number} ({what}; {trouble.name}: {struck})")
-    env.say(f"round {number}: {what}; {trouble.name}: {struck} after {after:.1f} s for {hold:.1f} s; settled after {time.monotonic() - began:.1f} s")
+    watch.check(f"round {number} ({what}; {name}: {struck})")
+    env.say(f"round {number}: {what}; {name}: {struck} after {after:.1f} s for {hold:.1f} s; settled after {time.monotonic() - began:.1f} s")
 
 
 def test_cluster(env):
@@ -225,7 +244,7 @@ def test_cluster(env):
     while len(plan) < rounds:
         plan += rng.sample(TROUBLES, len(TROUBLES))
     for number, trouble in enumerate(plan[:rounds], 1):
-        play(env, world, watch, rng, number, trouble)
+        play(env, world, watch, rng, number, trouble, twice=number > len(TROUBLES))
     world.placed()
     watch.stop()
     watch.check("at the end")

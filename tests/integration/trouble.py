@@ -38,8 +38,8 @@ def is_stopped(pid):
 class Killed:
     """Processes that are killed with -9, and started again by heal()."""
 
-    def __init__(self, *servers, errors_of=()):
-        self.servers, self.errors_of = servers, errors_of
+    def __init__(self, *servers):
+        self.servers = servers
 
     def strike(self):
         for s in self.servers:
@@ -47,14 +47,10 @@ class Killed:
 
     def heal(self):
         for s in self.servers:
-            if hasattr(s, "wait_healthy"):
-                s.start(healthy=False)
+            if hasattr(s, "wait_ready"):
+                s.start(healthy=False)  # they start beside each other, and may need what is healed next
             else:
                 s.start()
-        for s in self.servers:
-            if hasattr(s, "wait_healthy"):
-                s.wait_healthy(60)
-                s.wait_ready(60)
 
     def __str__(self):
         return "killed " + " and ".join(s.name for s in self.servers)
@@ -79,7 +75,27 @@ class Frozen:
         return "froze " + " and ".join(s.name for s in self.servers)
 
 
+class Both:
+    """Two troubles at once."""
+
+    def __init__(self, one, other):
+        self.one, self.other, self.servers = one, other, [*one.servers, *other.servers]
+
+    def strike(self):
+        self.one.strike()
+        self.other.strike()
+
+    def heal(self):
+        self.other.heal()
+        self.one.heal()
+
+    def __str__(self):
+        return f"{self.one} and {self.other}"
+
+
 class Nothing:
+    servers = ()
+
     def strike(self):
         pass
 

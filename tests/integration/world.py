@@ -18,6 +18,7 @@ RULES = [{"type": "loadByPeriod", "period": f"P{HOT_DAYS}D", "tieredReplicants":
          {"type": "loadByPeriod", "period": f"P{COLD_DAYS}D", "tieredReplicants": {"cold": 1}},
          {"type": "loadForever", "tieredReplicants": {"icy": 1}}]
 DAY_MS = 86400000
+ASK_S = 3  # one that does not answer may be frozen: then another one is asked
 
 
 def day_ms(day):
@@ -72,7 +73,7 @@ class World:
         def once():
             for s in servers:
                 try:
-                    status, _, answer = s.request("POST", path, body, timeout=20)
+                    status, _, answer = s.request("POST", path, body, timeout=10)
                 except OSError:
                     continue
                 if status == 200:
@@ -178,7 +179,7 @@ class World:
         """The version that a namespace shows on a day."""
         for c in self.coordinators:
             try:
-                shown = [v["version"] for v in c.get(f"{API}/datasources/{DATASOURCE}/versions?namespace={ns}&interval={day}/P1D", 20) if v["visible"]]
+                shown = [v["version"] for v in c.get(f"{API}/datasources/{DATASOURCE}/versions?namespace={ns}&interval={day}/P1D", ASK_S) if v["visible"]]
             except (OSError, Failure):
                 continue
             check(len(shown) == 1, f"{ns} {day} shows versions {shown}")
@@ -194,7 +195,7 @@ class World:
         def once():
             for c in self.coordinators:
                 try:
-                    state = c.get(f"{API}/datasources/{DATASOURCE}/revert/{publish}", 20)["state"]
+                    state = c.get(f"{API}/datasources/{DATASOURCE}/revert/{publish}", ASK_S)["state"]
                 except (OSError, Failure):
                     continue
                 return state if state != "WAITING" else None
@@ -294,6 +295,34 @@ class Revert:
 
     def __str__(self):
         return f"{self.ns} goes back on {', '.join(self.days)}"
+
+
+class Drain:
+    """One of the two hot servers is emptied, and takes segments again."""
+    name = "drain"
+
+    def __init__(self, world, rng):
+        self.world, self.server = world, rng.choice(world.hot)
+        self.path = f"{API}/servers/{self.server.name}/drain"
+
+    def begin(self):
+        self.world.post_anywhere(self.world.coordinators, self.path, {"drain": True})
+
+    def left(self):
+        for c in self.world.coordinators:
+            try:
+                return c.get(self.path, ASK_S)
+            except (OSError, Failure):
+                continue
+        raise Failure("no coordinator tells how far the drain is")
+
+    def finish(self):
+        wait_until(f"{self.server.name} to be empty", lambda: self.left()["segments"] == 0, 60, every_s=0.1)
+        self.world.post_anywhere(self.world.coordinators, self.path, {"drain": False})
+        self.world.placed(strict=False)
+
+    def __str__(self):
+        return f"{self.server.name} is drained and taken back"
 
 
 class Age:
