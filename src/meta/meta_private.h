@@ -99,7 +99,7 @@ struct hg_db_ops {
     enum hg_rc (*now)(struct hg_tx *tx, int64_t *ms, struct hg_err *err);
     enum hg_rc (*lock_schema)(struct hg_tx *tx, struct hg_err *err);     /* until the transaction ends */
     enum hg_rc (*notify)(struct hg_tx *tx, enum hg_topic t, struct hg_err *err); /* before commit; NULL: hg_db_wake after it is enough */
-    enum hg_rc (*listen)(void *impl, struct hg_err *err);                /* NULL: there is nobody else */
+    enum hg_rc (*listen)(void *impl, struct hg_err *err);                /* so that changes of other processes wake watchers too */
     /* Leadership: a lock that the system frees when its holder is gone. */
     enum hg_rc (*lead)(void *impl, const char *what, void **session, struct hg_err *err); /* *session NULL: another has it */
     bool (*leading)(void *session);

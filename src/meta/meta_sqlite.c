@@ -1,11 +1,10 @@
 /* SQLite: the metadata of one machine, in one file (WAL: readers and the writer do not wait for each other). Commits are synced: what was published stays so over a
  * power cut. Leadership is an flock on a file beside it, which the kernel frees when its holder dies. */
-#include "meta/meta_private.h"
+#include "meta/meta_sqlite_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -14,14 +13,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 
-#define PATH_LEN_MAX 3000
+#define PATH_LEN_MAX HG_LITE_PATH_MAX
 #define BUSY_MS 15000
 
-struct impl {
-    char path[PATH_LEN_MAX];
-};
 struct conn {
-    struct impl *im;
+    struct hg_lite *im;
     sqlite3 *db;
     bool broken;
 };
@@ -50,21 +46,34 @@ static enum hg_rc sql_fail(struct conn *c, int s, struct hg_err *err)
 
 static enum hg_rc lite_open(struct hg_db *db, const char *url, void **impl, struct hg_err *err)
 {
-    (void)db;
     const char *path = url + strlen("sqlite://");
     if (path[0] != '/' || path[1] == 0) return hg_fail(err, HG_E_INVALID, "metadata store \"%s\": expected sqlite:///absolute/path/file.db", url);
-    struct impl *im = calloc(1, sizeof *im);
+    struct hg_lite *im = calloc(1, sizeof *im);
     if (!im) return hg_fail(err, HG_E_NOMEM, "metadata store");
     int n = snprintf(im->path, sizeof im->path, "%s", path);
     if (n < 0 || (size_t)n >= sizeof im->path) {
         free(im);
         return hg_fail(err, HG_E_INVALID, "metadata store: a path of %zu bytes is too long", strlen(path));
     }
+    im->db = db;
+    pthread_mutex_init(&im->mu, NULL);
+    pthread_condattr_t mono;
+    pthread_condattr_init(&mono);
+    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+    pthread_cond_init(&im->wake, &mono);
+    pthread_condattr_destroy(&mono);
     *impl = im;
     return HG_OK;
 }
 
-static void lite_close(void *impl) { free(impl); }
+static void lite_close(void *impl)
+{
+    struct hg_lite *im = impl;
+    hg_lite_unfollow(im);
+    pthread_cond_destroy(&im->wake);
+    pthread_mutex_destroy(&im->mu);
+    free(im);
+}
 
 static void lite_disconnect(void *conn)
 {
@@ -75,7 +84,7 @@ static void lite_disconnect(void *conn)
 
 static enum hg_rc lite_connect(void *impl, void **conn, struct hg_err *err)
 {
-    struct impl *im = impl;
+    struct hg_lite *im = impl;
     struct conn *c = calloc(1, sizeof *c);
     if (!c) return hg_fail(err, HG_E_NOMEM, "metadata store");
     c->im = im;
@@ -193,7 +202,7 @@ struct session {
     int fd;
 };
 
-static enum hg_rc lock_file(const struct impl *im, const char *what, int how, int *fd, struct hg_err *err)
+static enum hg_rc lock_file(const struct hg_lite *im, const char *what, int how, int *fd, struct hg_err *err)
 {
     char path[PATH_LEN_MAX + 200];
     snprintf(path, sizeof path, "%s-lead-%s", im->path, what);
@@ -260,6 +269,7 @@ const struct hg_db_ops hg_db_sqlite = {
     .row_text = lite_text,
     .now = lite_now,
     .lock_schema = lite_lock_schema,
+    .listen = hg_lite_follow,
     .lead = lite_lead,
     .leading = lite_leading,
     .unlead = lite_unlead,
