@@ -171,4 +171,161 @@ def test_same_answers(env):
     check_equal(server.terminate(), 0, "exit status")
 
 
+# ---- while rows come in ----
+
+class Model:
+    """What the checker and the producer share. `epoch` changes when live rows may go away for a while: a check that it passed over says nothing."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.epoch, self.quiet = 0, True
+        self.sent, self.checked, self.cross, self.asked, self.short, self.errors = 0, 0, 0, 0, 0, 0
+        self.wrong, self.last_error = [], None
+        self.done = threading.Event()
+
+    def now(self):
+        with self.lock:
+            return self.epoch, self.quiet
+
+    def change(self, quiet):
+        with self.lock:
+            self.epoch += 1
+            self.quiet = quiet
+
+
+def seen_by(server):
+    """{ad: events} of everything, by a query that the store has no say in."""
+    body, _ = ask(server, {"queryType": "groupBy", "dataSource": "ads", "intervals": [WIDE], "granularity": "all", "dimensions": ["ad"], "aggregations": AGGS[:1]}, 20)
+    return {r["event"]["ad"]: r["event"]["events"] for r in json.loads(body)}
+
+
+def known_segments(server):
+    return {(c["interval"], c["version"], c["partitionNumber"]) for c in server.get("/druid/v2/datasources/ads/candidates?intervals=" + WIDE.replace("/", "%2F"), 10)}
+
+
+def check_seen(model, rng, truth, server):
+    """Entities that `truth` (a broker without a store, or the same broker unfiltered) has seen must be found by `server`."""
+    before = model.now()
+    seen = seen_by(truth)
+    if truth is not server and not known_segments(truth) <= known_segments(server):
+        return 0  # it has not heard of a segment yet: that is the view's affair, not the store's
+    fresh = [a for a in seen if a not in model.known]
+    model.known.update(seen)
+    pick = rng.sample(fresh, min(len(fresh), 6)) + rng.sample(sorted(seen), min(len(seen), 4))
+    got = {}
+    for ad in pick:
+        body, context = ask(server, point(ad), 20)
+        rows = json.loads(body)
+        got[ad] = (rows[0]["result"]["events"] if rows else None, context)
+    if model.now() != before:
+        return 0
+    for ad, (events, context) in got.items():
+        if (events or 0) < seen[ad]:
+            model.wrong.append((ad, seen[ad], events, context))
+    return len(pick)
+
+
+def checker(model, plain, server, seed):
+    rng = random.Random(seed)
+    while not model.done.is_set():
+        try:
+            model.checked += check_seen(model, rng, server, server)
+            model.cross += check_seen(model, rng, plain, server)
+            body, context = ask(server, point(f"nobody{rng.randrange(10**9)}"), 20)
+            model.asked += 1
+            model.short += 1 if context.get("shortCircuit") else 0
+            check((json.loads(body)[0]["result"]["events"] or 0) == 0, f"nobody has events: {body}")
+        except Exception as e:  # servers are down on purpose
+            model.errors += 1
+            model.last_error = e
+            model.done.wait(0.1)
+
+
+def producer(model, env, kafka, seed):
+    rng = random.Random(seed)
+    n = 0
+    while not model.done.is_set():
+        n += 1
+        # New ads, ads of before, late events of other days; sometimes nothing new at all.
+        ads = [f"ad{model.sent + i}" for i in range(rng.randrange(0, 60))] + [f"ad{rng.randrange(max(model.sent, 1))}" for _ in range(40)]
+        path = env.path(f"batch{n}.json")
+        write(path, [event(rng, ad, rng.choice([2, 3, 3, 3])) for ad in ads])
+        kafka.produce("ads", path, partitions=2, create=n == 1)
+        os.remove(path)
+        model.sent += len(ads)
+        model.done.wait(0.05)
+
+
+def supervisor(bootstrap):
+    return {"type": "kafka", "spec": {"dataSchema": schema("live"), "ioConfig": {
+        "topic": "ads", "inputFormat": {"type": "json"}, "consumerProperties": {"bootstrap.servers": bootstrap}, "useEarliestOffset": True, "taskDuration": "PT8S"},
+        "tuningConfig": {"type": "kafka", "intermediatePersistPeriod": "PT2S"}}}
+
+
+def test_never_wrongly_empty(env):
+    postgres, kafka = Postgres(env), Kafka(env)
+    cluster = Cluster(env, postgres, kafka)
+    cluster.add("coordinator")
+    cluster.add("historical")
+    ingest = cluster.add("ingest")
+    broker = cluster.add("broker", "broker-1")
+    plain = cluster.add("broker", "broker-2", broker__entities__bytes="0")
+    model, rng = Model(), random.Random(11)
+    model.known = set()
+    threads = [threading.Thread(target=producer, args=(model, env, kafka, 1), daemon=True)]
+    threads[0].start()
+    wait_until("the topic", lambda: model.sent > 0, 60)
+    cluster.submit(ingest, supervisor(kafka.bootstrap))
+    wait_until("some rows", lambda: len(seen_by(plain)) > 50, 60)
+    wait_until("a lease", lambda: broker.get("/henge/v1/entities")["leases"] == 1, 30)
+    threads += [threading.Thread(target=checker, args=(model, plain, broker, seed), daemon=True) for seed in (2, 3)]
+    for t in threads[1:]:
+        t.start()
+
+    def phase(what, seconds=0.0, more=60):
+        """Some time passes, in which so many entities more are checked."""
+        target = model.checked + model.cross + more
+        time.sleep(seconds)
+        wait_until(f"checks: {what}", lambda: model.checked + model.cross >= target or model.wrong, 90)
+        check(not model.wrong, f"{what}: {len(model.wrong)} wrongly empty, first (ad, seen, found, context): {model.wrong[:2]}")
+        env.say(f"{what}: {model.sent} events sent, {model.checked} + {model.cross} entities checked, {model.short} of {model.asked} absent ones short-circuited, {model.errors} errors")
+
+    phase("live", more=200)
+    asked, short = model.asked, model.short
+    phase("with hand-offs", more=300)
+    check(model.short - short > (model.asked - asked) * 0.5, f"of {model.asked - asked} absent entities {model.short - short} were short-circuited")
+    wait_until("a hand-off", lambda: ingest.metric("henge_ingest_handoffs_total", 'datasource="ads"') > 0, 60)
+
+    path = env.path("day.json")
+    for k in range(2): # a day of the batch job's namespace, written and rewritten with more
+        write(path, [event(random.Random(k), f"batch{i}", 1) for i in range(200 + 200 * k)])
+        run_task(ingest, index_spec(path))
+        phase("a rewritten day")
+
+    def trouble(what, begin, end, seconds=0.0):
+        model.change(False)
+        begin()
+        time.sleep(seconds)
+        end()
+        model.change(True)
+        phase(what, more=100)
+
+    trouble("the broker was restarted", broker.kill9, broker.start)
+    for _ in range(2):
+        trouble("ingest was killed", ingest.kill9, lambda: (ingest.start(), wait_until("rows again", lambda: len(seen_by(plain)) > 50, 60)))
+    trouble("ingest was stopped for a while", lambda: ingest.process.signal(signal.SIGSTOP), lambda: ingest.process.signal(signal.SIGCONT), 2.5)
+    # A broker that is stopped holds new rows back for one lease, not longer.
+    broker.process.signal(signal.SIGSTOP)
+    before = len(seen_by(plain))
+    wait_until("new rows while a broker is stopped", lambda: len(seen_by(plain)) > before + 50, 20)
+    broker.process.signal(signal.SIGCONT)
+    phase("a broker was stopped for a while", more=100)
+    model.done.set()
+    for t in threads:
+        t.join(60)
+    check(not model.wrong, f"{len(model.wrong)} wrongly empty: {model.wrong[:2]}")
+    env.say(f"last error of a checker: {model.last_error}")
+    cluster.stop()
+
+
 harness.main(globals())
