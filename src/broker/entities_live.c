@@ -37,7 +37,7 @@ struct event {
     enum event_kind kind;
     enum hg_rc rc;
     size_t len;
-    uint8_t bytes[];
+    uint8_t *bytes; /* of a message: right behind the event */
 };
 
 struct link { /* to one server, under one address */
@@ -230,7 +230,7 @@ static void push_bytes(struct link *l, enum event_kind kind, struct hg_span body
     struct event *e = full ? NULL : malloc(sizeof *e + body.len);
     size_t len = e ? body.len : 0;
     if (!e && !(e = malloc(sizeof *e))) abort(); /* a few bytes */
-    *e = (struct event){.link = l, .kind = kind, .rc = full || len < body.len ? HG_E_LIMIT : HG_OK, .len = len};
+    *e = (struct event){.link = l, .kind = kind, .rc = full || len < body.len ? HG_E_LIMIT : HG_OK, .len = len, .bytes = (uint8_t *)(e + 1)};
     if (len) memcpy(e->bytes, body.p, len);
     push(e);
 }
