@@ -24,7 +24,7 @@ void hg_derived_number(const struct dcol *c, const struct hg_xval *v, int64_t *i
 {
     struct hg_xnum x = {0};
     *i = 0, *d = 0;
-    if (c->def->kind == HG_V_BOOL) {
+    if (c->def->kind == HG_VC_BOOL) {
         bool yes = hg_x_as_bool(v);
         *null = v->null;
         for (uint32_t k = 0; !v->null && hg_xtype_is_array(v->type) && k < v->n && !yes; k++) yes = hg_x_as_bool(&v->v[k]);
@@ -40,7 +40,7 @@ void hg_derived_number(const struct dcol *c, const struct hg_xval *v, int64_t *i
 
 enum hg_rc hg_derived_text(const struct dcol *c, const struct hg_xval *v, struct hg_arena *a, struct hg_buf *key, struct hg_str *out, struct hg_err *err)
 {
-    if (c->def->kind != HG_V_KEY) {
+    if (c->def->kind != HG_VC_KEY) {
         if (hg_xtype_is_array(c->type) && hg_xtype_is_array(v->type)) return hg_x_list_text(v, a, out, err);
         return hg_x_text(v, a, out, err);
     }
@@ -95,8 +95,8 @@ static void choose_type(struct dcol *c, bool mapped)
     uint32_t n = def->expr->n_inputs;
     c->pub.is_metric = false;
     c->pub.has_nulls = true;
-    if (def->kind == HG_V_BOOL || def->kind == HG_V_NUMBER) {
-        c->pub.type = def->kind == HG_V_BOOL ? HG_T_LONG : def->type == HG_T_DECIMAL ? HG_T_DOUBLE : def->type;
+    if (def->kind == HG_VC_BOOL || def->kind == HG_VC_NUMBER) {
+        c->pub.type = def->kind == HG_VC_BOOL ? HG_T_LONG : def->type == HG_T_DECIMAL ? HG_T_DOUBLE : def->type;
         c->type = hg_xtype_of_column(c->pub.type);
         return;
     }
@@ -104,7 +104,7 @@ static void choose_type(struct dcol *c, bool mapped)
     for (uint32_t k = 0; k < n; k++) t[k] = c->in[k].type;
     c->type = def->expr->n_inputs > 256 ? HG_X_NONE : hg_expr_type(def->expr, types);
     bool arrays = hg_x_gives_arrays(c->e->root);
-    if (def->kind == HG_V_KEY) {
+    if (def->kind == HG_VC_KEY) {
         c->pub.type = HG_T_STRING;
         return;
     }
@@ -366,8 +366,8 @@ static enum hg_rc make_expr(struct build *b, struct dcol *c, struct hg_err *err)
 
 static bool keeps(const struct hg_vcol *v, struct hg_str s, bool *keep, enum hg_rc *rc, struct hg_err *err)
 {
-    if (v->kind == HG_V_PREFIX) return *keep = s.p && s.len >= v->prefix.len && memcmp(s.p, v->prefix.p, v->prefix.len) == 0, true;
-    if (v->kind == HG_V_REGEX) {
+    if (v->kind == HG_VC_PREFIX) return *keep = s.p && s.len >= v->prefix.len && memcmp(s.p, v->prefix.p, v->prefix.len) == 0, true;
+    if (v->kind == HG_VC_REGEX) {
         *keep = false;
         if (s.p) *rc = hg_regex_find(v->re, s, keep, err);
         return *rc == HG_OK;
@@ -423,7 +423,7 @@ static enum hg_rc make_filtered(struct build *b, struct dcol *c, struct hg_err *
 /* The column by another name: what an expression that is only a name is. */
 static const struct hg_column *alias_of(const struct build *b, const struct hg_vcol *def, const struct dcol **made)
 {
-    if (def->kind != HG_V_EXPR || !def->expr) return NULL;
+    if (def->kind != HG_VC_EXPR || !def->expr) return NULL;
     uint32_t k = hg_expr_is_column(def->expr);
     return k == UINT32_MAX ? NULL : find(b, def->expr->inputs[k].name, made);
 }

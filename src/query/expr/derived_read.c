@@ -114,7 +114,7 @@ static enum hg_rc by_vector(struct hg_colread *r, uint32_t row, uint32_t n, int6
     const int64_t *x;
     const double *y;
     const uint8_t *z;
-    bool truth = c->def->kind == HG_V_BOOL, narrow = c->pub.type == HG_T_FLOAT;
+    bool truth = c->def->kind == HG_VC_BOOL, narrow = c->pub.type == HG_T_FLOAT;
     HG_TRY(hg_xvector_eval(r->vec, row, n, &x, &y, &z, err));
     for (uint32_t k = 0; k < n; k++) {
         if (i) i[k] = z[k] ? 0 : truth ? (x ? x[k] > 0 : y[k] > 0) : x ? x[k] : hg_x_double_to_long(y[k]);

@@ -7,13 +7,13 @@
 
 struct hg_pcre;
 enum hg_vcol_kind {
-    HG_V_EXPR,    /* a virtual column: typed as Druid infers it */
-    HG_V_NUMBER,  /* hidden: the expression as a number of `type`; what is none is null */
-    HG_V_BOOL,    /* hidden: the expression as LONG 1, 0 or null */
-    HG_V_KEY,     /* hidden: the array as a key (hg_x_key) */
-    HG_V_VALUES,  /* mv-filtered: of a column, the values among `values` (or not among them) */
-    HG_V_REGEX,   /* regex-filtered: those that the pattern matches as a whole */
-    HG_V_PREFIX,  /* prefix-filtered */
+    HG_VC_EXPR,    /* a virtual column: typed as Druid infers it */
+    HG_VC_NUMBER,  /* hidden: the expression as a number of `type`; what is none is null */
+    HG_VC_BOOL,    /* hidden: the expression as LONG 1, 0 or null */
+    HG_VC_KEY,     /* hidden: the array as a key (hg_x_key) */
+    HG_VC_VALUES,  /* mv-filtered: of a column, the values among `values` (or not among them) */
+    HG_VC_REGEX,   /* regex-filtered: those that the pattern matches as a whole */
+    HG_VC_PREFIX,  /* prefix-filtered */
 };
 struct hg_vcol {
     enum hg_vcol_kind kind;

@@ -69,7 +69,7 @@ static enum hg_rc parse_expression(struct hg_parse *ps, const json_t *j, const s
     const char *type = NULL;
     HG_TRY(hg_parse_known(ps, j, p, known, err));
     HG_TRY(hg_jget_str(j, "outputType", p, false, &type, err));
-    v->kind = HG_V_EXPR;
+    v->kind = HG_VC_EXPR;
     if (type) {
         HG_TRY(hg_parse_xtype(type, HG_JKEY(p, "outputType"), &v->type, &v->xtype, err));
         v->has_type = true;
@@ -91,7 +91,7 @@ static enum hg_rc parse_values(struct hg_parse *ps, const json_t *j, const struc
     if (!s) return hg_arena_fail(ps->a, "values", err);
     for (size_t k = 0; k < n; k++) HG_TRY(hg_parse_text(ps, json_array_get(list, k), HG_JAT(HG_JKEY(p, "values"), k), &s[k], err));
     qsort(s, n, sizeof *s, by_text);
-    v->kind = HG_V_VALUES;
+    v->kind = HG_VC_VALUES;
     v->values = s;
     v->n_values = (uint32_t)n;
     v->deny = !allow;
@@ -101,7 +101,7 @@ static enum hg_rc parse_values(struct hg_parse *ps, const json_t *j, const struc
 static enum hg_rc parse_pattern(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_vcol *v, struct hg_err *err)
 {
     const char *pattern = NULL;
-    v->kind = HG_V_REGEX;
+    v->kind = HG_VC_REGEX;
     HG_TRY(hg_jget_str(j, "pattern", p, true, &pattern, err));
     char *whole = hg_arena_printf(ps->a, "\\A(?:%s)\\z", pattern); /* all of the value */
     if (!whole) return hg_arena_fail(ps->a, "pattern", err);
@@ -124,7 +124,7 @@ static enum hg_rc parse_filtered(struct hg_parse *ps, const char *type, const js
     if (strcmp(type, "mv-filtered") == 0) return parse_values(ps, j, p, v, err);
     if (strcmp(type, "regex-filtered") == 0 || strcmp(type, "mv-regex-filtered") == 0) return parse_pattern(ps, j, p, v, err);
     const char *prefix = NULL;
-    v->kind = HG_V_PREFIX;
+    v->kind = HG_VC_PREFIX;
     HG_TRY(hg_jget_str(j, "prefix", p, true, &prefix, err));
     HG_TRY(hg_parse_dup(ps, prefix, &prefix, err));
     v->prefix = hg_str_of(prefix);
@@ -263,7 +263,7 @@ static enum hg_rc bool_leaf(struct hg_parse *ps, const struct hg_expr *e, struct
 {
     struct hg_filter *leaf = hg_arena_zalloc(ps->a, sizeof *leaf);
     if (!leaf) return hg_arena_fail(ps->a, "filter", err);
-    HG_TRY(hg_parse_hidden(ps, (struct hg_vcol){.kind = HG_V_BOOL, .expr = e}, &leaf->column, err));
+    HG_TRY(hg_parse_hidden(ps, (struct hg_vcol){.kind = HG_VC_BOOL, .expr = e}, &leaf->column, err));
     leaf->kind = HG_F_RANGE;
     leaf->u.range.type = HG_T_LONG;
     leaf->u.range.lo = (struct hg_edge){.there = true, .s = HG_STR("1"), .is_num = true, .d = 1, .is_int = true, .i = 1};
@@ -373,7 +373,7 @@ enum hg_rc hg_parse_agg_expr(struct hg_parse *ps, const json_t *j, const struct 
     const struct hg_expr *e;
     HG_TRY(hg_parse_known(ps, j, p, known, err));
     HG_TRY(hg_parse_expr(ps, j, "expression", p, &e, err));
-    return hg_parse_hidden(ps, (struct hg_vcol){.kind = HG_V_NUMBER, .expr = e, .type = out->type, .has_type = true}, &out->column, err);
+    return hg_parse_hidden(ps, (struct hg_vcol){.kind = HG_VC_NUMBER, .expr = e, .type = out->type, .has_type = true}, &out->column, err);
 }
 
 /* A dimension whose output is an array: the column as a key. */
@@ -397,5 +397,5 @@ enum hg_rc hg_parse_dim_array(struct hg_parse *ps, const char *type, const struc
     }
     dim->type = HG_T_STRING;
     dim->array = xt;
-    return hg_parse_hidden(ps, (struct hg_vcol){.kind = HG_V_KEY, .expr = e, .xtype = xt, .has_type = true}, &dim->column, err);
+    return hg_parse_hidden(ps, (struct hg_vcol){.kind = HG_VC_KEY, .expr = e, .xtype = xt, .has_type = true}, &dim->column, err);
 }
