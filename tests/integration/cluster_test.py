@@ -16,10 +16,10 @@ import threading
 import time
 
 import harness
-from harness import check, check_equal, wait_until
-from model import add, Chunk, Model, OF, Query, ZERO
+from harness import check, check_equal, Failure, wait_until
+from model import add, Chunk, DECIMAL, METRICS, Model, OF, Query, ZERO
 from trouble import Both, Frozen, Killed, Nothing
-from watch import Asker, Watch
+from watch import Asker, Refused, Watch
 from world import Age, Drain, Revert, Rewrite, Stream, Week, World
 
 DAYS = [f"2024-03-{d:02}" for d in range(1, 31)]
@@ -116,6 +116,70 @@ def test_judge(env):
     model.ended("b")
     refused(q, right_answer(model, q, tails={chunk: 3}), "an answer that goes back behind the settled state")
     check_equal(verdict(q, right_answer(model, q)), None, "verdict on all that was sent")
+
+
+class Fake(Asker):
+    """An asker of a broker that answers from the model itself, with whatever fault it is told to have."""
+
+    def __init__(self, model, fault):
+        super().__init__(type("broker", (), {"name": "fake"})(), model)
+        self.fault = fault
+
+    def send(self, query, timeout_s=0, **context):
+        answers = {d: {g: dict(zip(METRICS, v)) for g, v in groups.items()} for d, groups in right_answer(self.model, query).items()}
+        for of_day in answers.values():
+            for values in of_day.values():
+                values.update({m: values[m] / 1000000 for m in DECIMAL})
+        context, rows = "{}", []
+        if self.fault == "one impression more" and answers:
+            next(iter(next(iter(answers.values())).values()))["impressions"] += 1
+        if self.fault == "an error":
+            raise Refused(503, "Unknown exception", "1 of 30 segments are served by no server")
+        if self.fault == "silence":
+            raise TimeoutError("timed out")
+        if self.fault == "partial without being asked":
+            context = '{"partial":true,"missingSegmentsCount":1,"missingSegments":["ads_2024-03-01T00:00:00.000Z_2024-03-02T00:00:00.000Z_v"]}'
+        for d, groups in answers.items():
+            stamp = f"{d if query.daily else query.days[0]}T00:00:00.000Z"
+            if query.kind == "groupBy":
+                rows += [{"timestamp": stamp, "event": {query.group: g, **v}} for g, v in groups.items()]
+            elif query.kind == "topN":
+                ordered = sorted(groups, key=lambda g: groups[g][query.metric()], reverse=self.fault != "out of order")
+                rows.append({"timestamp": stamp, "result": [{query.group: g, **groups[g]} for g in ordered]})
+            else:
+                rows.append({"timestamp": stamp, "result": groups["*"]})
+        if self.fault == "a row twice":
+            rows += rows[:1]
+        return rows, context, 0
+
+
+def test_watchers(env):
+    """Watchers pass a right broker and report each kind of wrong one; errors are taken only while the test says so."""
+    del env
+    model = Model(5, DAYS[:6])
+    model.stream([e for ns in model.namespaces for d in model.days for e in model.events(ns, d, 20)])
+    model.fold()
+
+    def verdict(fault, taken=False):
+        fake = Fake(model, None)
+        watch = Watch([fake], 1, each=1)
+        with watch.errors_taken() if taken else contextlib.nullcontext():
+            fake.fault = fault
+            wait_until("forty answers", lambda: watch.answers + len(watch.wrong) + sum(watch.errors.values()) >= 40, 30)
+            watch.stop()
+        try:
+            watch.check("in the end")
+            return None
+        except Failure as e:
+            return str(e)
+
+    check_equal(verdict(None), None, "verdict on a right broker")
+    for fault, words in (("one impression more", "want"), ("a row twice", "twice"), ("out of order", "out of order"), ("partial without being asked", "nobody asked for"),
+                         ("an error", "served by no server"), ("silence", "timed out")):
+        got = verdict(fault)
+        check(got and words in got, f"a broker with the fault: {fault}: {got}")
+    check_equal(verdict("an error", taken=True), None, "verdict on errors that are taken")
+    check(verdict("one impression more", taken=True), "a wrong answer is one, also while errors are taken")
 
 
 # ---- the cluster ----
