@@ -119,7 +119,7 @@ static enum hg_rc parse_counts(struct hg_span b, uint32_t longs, uint8_t flags, 
     }
     s->count = u32_at(b.p + 8);
     if (longs == 3) s->theta = u64_at(b.p + 16);
-    if (s->theta > THETA_MAX) return bad(err, "theta", s->theta);
+    if (s->theta == 0 || s->theta > THETA_MAX) return bad(err, "theta", s->theta);
     return HG_OK;
 }
 
