@@ -111,10 +111,129 @@ static void recorded(void **state)
     if (bad) fail_msg("%d of %d expressions differ", bad, n);
 }
 
+/* ---- errors ---- */
+
+static void mistakes(void **state)
+{
+    (void)state;
+    static const struct { const char *text, *says; enum hg_rc rc; } t[] = {
+        {"", "the expression is empty", HG_E_INVALID},
+        {"1 +", "at 3: syntax error, unexpected the end", HG_E_INVALID},
+        {"a ==", "at 4: syntax error", HG_E_INVALID},
+        {"a = 1", "at 2: '=' has no meaning here", HG_E_INVALID},
+        {"'abc", "at 0: a text begins here and has no end", HG_E_INVALID},
+        {"concat(\"abc)", "at 7: a quoted name begins here", HG_E_INVALID},
+        {"frobnicate(1)", "unknown function 'frobnicate'", HG_E_INVALID},
+        {"subtring(a, 0, 1)", "near to it: substring", HG_E_INVALID},
+        {"1 + abs()", "at 4: abs takes 1 argument, not 0", HG_E_INVALID},
+        {"if(1, 2)", "if takes 3 arguments, not 2", HG_E_INVALID},
+        {"round(1, 2, 3)", "round takes 1 to 2 arguments, not 3", HG_E_INVALID},
+        {"map(x, y)", "map takes a lambda first", HG_E_INVALID},
+        {"abs((x) -> x, y)", "abs takes no lambda", HG_E_INVALID},
+        {"map((x, y) -> x, a)", "the lambda has 2 parameters, and 1 argument follow", HG_E_INVALID},
+        {"9223372036854775808", "does not fit in 64 bits", HG_E_INVALID},
+        {"1 / 0", "division of a long by zero", HG_E_INVALID},
+        {"regexp_like(a, '(')", "regular expression", HG_E_INVALID},
+        {"timestamp_floor(a, 'X')", "timestamp_floor: period", HG_E_INVALID},
+        {"timestamp_floor(a, 'P1D', null, 'Mars/Base')", "time zone", HG_E_INVALID},
+        {"timestamp_format(a, 'yyyy b')", "the letter b", HG_E_INVALID},
+        {"cast(a, 'FOO')", "the type must be", HG_E_INVALID},
+        {"json_value(a, '$.b')", "json_value is not supported", HG_E_UNSUPPORTED},
+        {"lookup(a, 'b')", "no lookups here", HG_E_UNSUPPORTED},
+    };
+    for (size_t k = 0; k < sizeof t / sizeof *t; k++) {
+        struct hg_err err = {0};
+        char *v = value_of(t[k].text, strlen(t[k].text), &err);
+        if (v || err.rc != t[k].rc || !strstr(err.msg, t[k].says)) fail_msg("%s: %s, want \"%s\"", t[k].text, v ? v : err.msg, t[k].says);
+    }
+}
+
+/* Depth and length are held; long chains of && and || are not deep. */
+static void limits(void **state)
+{
+    (void)state;
+    struct hg_buf b;
+    struct hg_err err = {0};
+    hg_buf_init(&b, 1u << 22);
+    for (int k = 0; k < 3000; k++) hg_buf_puts(&b, "-(");
+    assert_null(value_of((char *)b.p, b.len, &err));
+    hg_buf_clear(&b);
+    for (int k = 0; k < 2000; k++) hg_buf_puts(&b, "1 + (");
+    hg_buf_puts(&b, "l");
+    for (int k = 0; k < 2000; k++) hg_buf_puts(&b, ")");
+    assert_null(value_of((char *)b.p, b.len, &err));
+    assert_non_null(strstr(err.msg, "nested deeper"));
+    hg_buf_clear(&b);
+    hg_buf_puts(&b, "l == 0");
+    for (int k = 1; k < 5000; k++) hg_buf_printf(&b, " || l == %d", k);
+    char *v = value_of((char *)b.p, b.len, &err);
+    assert_string_equal(v, "1");
+    free(v);
+    hg_buf_clear(&b);
+    for (int k = 0; k < 200000; k++) hg_buf_puts(&b, "1");
+    assert_null(value_of((char *)b.p, b.len, &err));
+    hg_buf_free(&b);
+    assert_null(value_of("repeat(s, 100000000)", 20, &err));
+    assert_non_null(strstr(err.msg, "Resource limit exceeded"));
+}
+
+/* ---- the page that lists the functions ---- */
+
+static void put_functions(struct hg_buf *b)
+{
+#define X_GROUP(title) hg_buf_printf(b, "\n### %s\n\n| function | |\n|---|---|\n", title);
+#define X(name, least, most, rule, flags, eval, prepare, doc) hg_buf_printf(b, "| `%s` | %s |\n", name, doc);
+#define X_NOT_HAD(name, why) hg_buf_printf(&refused, "%s`%s`", refused.len ? ", " : "", name);
+    struct hg_buf refused;
+    hg_buf_init(&refused, 1u << 16);
+#include "query/expr/functions.def"
+#undef X
+#undef X_NOT_HAD
+    hg_buf_printf(b, "\nRefused by name: %.*s.\n", (int)refused.len, (char *)refused.p);
+    hg_buf_free(&refused);
+}
+
+static void page(void **state)
+{
+    (void)state;
+    static const char begin[] = "<!-- functions:begin -->\n", end[] = "<!-- functions:end -->";
+    char path[512];
+    struct hg_buf page, want;
+    int c;
+    snprintf(path, sizeof path, "%s/docs/expressions.md", getenv("HENGE_SOURCE_DIR"));
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    hg_buf_init(&page, 1u << 22);
+    hg_buf_init(&want, 1u << 22);
+    while ((c = fgetc(f)) != EOF) hg_buf_putc(&page, (char)c);
+    fclose(f);
+    hg_buf_putc(&page, 0);
+    char *from = strstr((char *)page.p, begin), *to = from ? strstr(from, end) : NULL;
+    assert_non_null(to);
+    from += sizeof begin - 1;
+    put_functions(&want);
+    bool same_text = (size_t)(to - from) == want.len && memcmp(from, want.p, want.len) == 0;
+    if (!same_text && getenv("HENGE_TEST_UPDATE")) {
+        f = fopen(path, "w");
+        assert_non_null(f);
+        fwrite(page.p, 1, (size_t)(from - (char *)page.p), f);
+        fwrite(want.p, 1, want.len, f);
+        fwrite(to, 1, strlen(to), f);
+        fclose(f);
+        same_text = true;
+    }
+    hg_buf_free(&page);
+    hg_buf_free(&want);
+    if (!same_text) fail_msg("docs/expressions.md is not what functions.def says; HENGE_TEST_UPDATE=1 renews it");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recorded),
+        cmocka_unit_test(mistakes),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
