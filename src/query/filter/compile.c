@@ -117,10 +117,39 @@ static uint32_t id_from(const struct hg_dict *d, const struct hg_edge *e, bool s
 
 #define LIST_PIECE 1024u /* values between two looks at the deadline */
 
+/* How many of s[0..n) are below v, or (at) not above it. */
+static uint32_t count_below(const struct hg_str *s, uint32_t n, struct hg_str v, bool at)
+{
+    uint32_t lo = 0, hi = n;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        int c = hg_str_cmp(s[mid], v);
+        if (c < 0 || (c == 0 && at)) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo;
+}
+
+/* What of a list lies between the first and the last value of a sorted dictionary: little, where segments are divided by ranges. */
+static enum hg_rc clip_list(const struct hg_dict *d, const struct hg_str **s, uint32_t *n, struct hg_err *err)
+{
+    struct hg_buf scratch;
+    if (d->card < 2) return *n = 0, HG_OK;
+    hg_buf_init(&scratch, SIZE_MAX);
+    *n = count_below(*s, *n, hg_dict_get(d, d->card - 1, &scratch), true);
+    uint32_t skip = count_below(*s, *n, hg_dict_get(d, 1, &scratch), false);
+    *s += skip;
+    *n -= skip;
+    enum hg_rc rc = hg_buf_check(&scratch, "dictionary value", err);
+    hg_buf_free(&scratch);
+    return rc;
+}
+
 /* A list of texts against the dictionary: one walk through both where both are sorted. */
 static enum hg_rc list_ids(struct build *b, const struct hg_str *s, uint32_t n, const struct hg_dict *d, uint64_t *bits, struct hg_err *err)
 {
     uint32_t ids[LIST_PIECE], at = 0, id;
+    if (d->sorted && n > 1) HG_TRY(clip_list(d, &s, &n, err));
     for (uint32_t from = 0; from < n; from += LIST_PIECE) {
         uint32_t m = n - from < LIST_PIECE ? n - from : LIST_PIECE;
         HG_TRY(hg_exec_check(b->x, err));
