@@ -1,5 +1,5 @@
-/* Clean-up of deep storage by the leader, beside the cycles. Two things, in this order: files whose segments' rows were deleted (by this, or through the API) are removed; and, where the
- * policy is switched on, rows of segments that have been unused for long enough are deleted, which makes their files the next round's. */
+/* Clean-up by the leader, beside the cycles: where the policy is switched on, rows of segments that have been unused for long enough are deleted; files whose segments' rows were deleted (by
+ * this, or through the API) are removed from deep storage; history that is older than it is kept is forgotten. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -70,6 +70,22 @@ static enum hg_rc delete_rows(struct hg_coordinator *c, struct hg_arena *a, stru
     return detail ? hg_meta_audit(c->meta, "coordinator", "cleanup", detail, err) : hg_arena_fail(a, "clean-up", err);
 }
 
+/* ---- history ---- */
+
+#define VISIBLE_KEEP_MS 86400000 /* changes of the visible list: who is further behind reads it whole */
+
+static enum hg_rc forget(struct hg_coordinator *c, struct hg_err *err)
+{
+    int64_t keep = c->opt.history_keep_ms;
+    struct hg_prune w = {.doc_history_ms = keep, .audit_ms = keep, .publishes_ms = keep, .gone_ms = keep, .visible_ms = VISIBLE_KEEP_MS};
+    struct hg_pruned out = {0};
+    HG_TRY(hg_meta_prune(c->meta, &w, &out, err));
+    if (out.doc_history + out.audit + out.publishes + out.gone + out.visible)
+        hg_log(HG_LOG_INFO, "clean-up", "old history forgotten", "documents", HG_LI(out.doc_history), "audit", HG_LI(out.audit), "publishes", HG_LI(out.publishes), "deletions", HG_LI(out.gone),
+               "changes", HG_LI(out.visible), NULL);
+    return HG_OK;
+}
+
 static void clean(void *arg)
 {
     struct hg_coordinator *c = arg;
@@ -78,6 +94,7 @@ static void clean(void *arg)
     enum hg_rc rc = HG_OK;
     if (a && c->opt.kill && go_on(c)) rc = delete_rows(c, a, &err);
     if (!rc && c->opt.store && go_on(c)) rc = remove_files(c, &err);
+    if (!rc && go_on(c)) rc = forget(c, &err);
     if (rc) hg_log(HG_LOG_WARN, "clean-up", "clean-up not done, will try on", "error", HG_LS(err.msg), NULL);
     hg_arena_free(a);
     c->cleaning = false;

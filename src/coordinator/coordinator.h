@@ -21,6 +21,7 @@ struct hg_coordinator_options {
     struct hg_store *store;
     bool kill;               /* delete unused segments by themselves */
     int64_t kill_older_ms, kill_keep_versions, kill_max; /* as struct hg_clean says */
+    int64_t history_keep_ms;    /* of what is past in the metadata store; 0: for ever */
     int64_t kill_period_ms;  /* between two rounds */
 };
 HG_MUST_USE enum hg_rc hg_coordinator_new(struct hg_meta *meta, struct hg_view *view, struct hg_wire_client *wire, struct hg_http *http, const struct hg_coordinator_options *o,

@@ -281,7 +281,7 @@ static enum hg_rc start_parts(struct node *n, struct hg_err *err)
         struct hg_coordinator_options o = {.self = n->name, .address = n->http_url, .period_ms = cfg_int(n, "coordinator.period"), .grace_ms = cfg_int(n, "coordinator.grace"),
                                            .max_loads = (uint32_t)cfg_int(n, "coordinator.max_loads"), .max_moves = (uint32_t)cfg_int(n, "coordinator.max_moves"),
                                            .linger_ms = cfg_int(n, "coordinator.linger"), .clock_file = cfg_str(n, "coordinator.clock.file"), .store = n->store,
-                                           .kill = hg_cfg_bool(n->cfg, "coordinator.kill.enabled"), .kill_older_ms = cfg_int(n, "coordinator.kill.older_than"),
+                                           .kill = hg_cfg_bool(n->cfg, "coordinator.kill.enabled"), .history_keep_ms = cfg_int(n, "coordinator.history.keep"), .kill_older_ms = cfg_int(n, "coordinator.kill.older_than"),
                                            .kill_keep_versions = cfg_int(n, "coordinator.kill.keep_versions"), .kill_max = cfg_int(n, "coordinator.kill.max"),
                                            .kill_period_ms = cfg_int(n, "coordinator.kill.period")};
         HG_TRY(hg_coordinator_new(n->meta, n->view, n->client, n->http, &o, &n->coordinator, err));
