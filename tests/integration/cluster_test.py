@@ -150,7 +150,7 @@ class Fake(Asker):
                 rows.append({"timestamp": stamp, "result": groups["*"]})
         if self.fault == "a row twice":
             rows += rows[:1]
-        return rows, context, 0
+        return rows, context
 
 
 def test_watchers(env):

@@ -30,6 +30,7 @@ class Asker:
 
     def __init__(self, broker, model, ads=ADS):
         self.broker, self.model = broker, model
+        self.last = threading.local()  # took: seconds of the thread's last question, without the judging
         rng = random.Random(1)
         unknown = [f"ad-x{i:05}" for i in range(4000)]
         # Batches of entities: most of them are nowhere in the data, as with a report for all ads of an account.
@@ -61,7 +62,7 @@ class Asker:
     def ask_partial(self, query, **how):
         """With allowPartial: what the answer does not call missing is right."""
         begun = self.model.begun(self.broker.name)
-        answer, context, _ = self.send(query, allowPartial=True, **how)
+        answer, context = self.send(query, allowPartial=True, **how)
         context = json.loads(context)
         missing = context.get("missingSegments", [])
         check(context.get("partial", False) == bool(missing), f"{query}: {context}")
@@ -73,20 +74,22 @@ class Asker:
             raise Refused(200, "partial", f"{len(missing)} segments are missing")
 
     def send(self, query, timeout_s=TIMEOUT_S, **context):
-        """(answer, its response context, seconds)."""
+        """(answer, its response context)."""
         begin = time.monotonic()
-        status, headers, answer = self.broker.request("POST", "/druid/v2", query.body(int(timeout_s * 1000), **context), timeout=timeout_s + SLACK_S)
-        took = time.monotonic() - begin
+        try:
+            status, headers, answer = self.broker.request("POST", "/druid/v2", query.body(int(timeout_s * 1000), **context), timeout=timeout_s + SLACK_S)
+        finally:
+            self.last.took = time.monotonic() - begin
         if status != 200:
             loud = isinstance(answer, dict) and answer.get("error")  # a server that starts has no errorMessage
             check(loud and status in (429, 500, 503, 504), f"an error must say what is wrong: {query}: {status} {str(answer)[:500]}")
             raise Refused(status, answer["error"], answer.get("errorMessage"))
-        return answer, headers.get("X-Druid-Response-Context", "{}"), took
+        return answer, headers.get("X-Druid-Response-Context", "{}")
 
     def ask(self, query, **how):
         """The answer, judged: a Failure where it is not allowed, Refused where it is an error."""
         begun = self.model.begun(self.broker.name)
-        answer, context, _ = self.send(query, **how)
+        answer, context = self.send(query, **how)
         check('"partial"' not in context, f"{query}: a partial answer that nobody asked for: {context}")
         try:
             got = query.read(answer)
@@ -151,14 +154,14 @@ class Watch:
                 problem = str(e)
             except Exception as e:  # a watcher that dies unnoticed would be a test that passes for nothing
                 problem = f"{query}: {type(e).__name__}: {e}"
-            self.note(asker, query, begin, time.monotonic(), timeout_s, problem, error)
+            self.note(asker, query, begin, getattr(asker.last, "took", 0), timeout_s, problem, error)
             self.done.wait(PAUSE_S)
 
-    def note(self, asker, query, begin, end, timeout_s, problem, error):
+    def note(self, asker, query, begin, took, timeout_s, problem, error):
         with self.lock:
-            self.slowest, self.latest = max(self.slowest, end - begin), max(self.latest, end - begin - timeout_s)
-            if end - begin > timeout_s + SLACK_S - 0.5:
-                self.wrong.append(f"{asker.broker.name}: {query}: {end - begin:.1f} s with a deadline of {timeout_s} s; {error or problem or 'answered'}")
+            self.slowest, self.latest = max(self.slowest, took), max(self.latest, took - timeout_s)
+            if took > timeout_s + SLACK_S - 0.5:
+                self.wrong.append(f"{asker.broker.name}: {query}: {took:.1f} s with a deadline of {timeout_s} s; {error or problem or 'answered'}")
             if problem:
                 self.wrong.append(problem)
             elif error is None:
@@ -166,8 +169,8 @@ class Watch:
             else:
                 kind = f"{error.status} {error.error}" if isinstance(error, Refused) else type(error).__name__
                 self.errors[kind] = self.errors.get(kind, 0) + 1
-                if not self.taken(asker.broker.name, begin, end):
-                    self.unexpected.append(f"{asker.broker.name}: {query}: after {end - begin:.1f} s: {error}")
+                if not self.taken(asker.broker.name, begin, begin + took):
+                    self.unexpected.append(f"{asker.broker.name}: {query}: after {took:.1f} s: {error}")
 
     def taken(self, broker, begin, end):
         return any(b <= end and (e is None or begin <= e) and who in (None, broker) for b, e, who in self.windows)
