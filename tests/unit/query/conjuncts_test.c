@@ -65,6 +65,14 @@ static void test_demands(void **state)
 }
 
 /* values: split at |, ~ is null. want NULL: the query stays as it is. */
+static void test_virtual(void **state)
+{
+    (void)state;
+    assert_string_equal(shown(parse("{\"type\":\"and\",\"fields\":[{\"type\":\"selector\",\"dimension\":\"v\",\"value\":\"a\"},{\"type\":\"selector\",\"dimension\":\"ad\",\"value\":\"b\"}]},"
+                                    "\"virtualColumns\":[{\"type\":\"expression\",\"name\":\"v\",\"expression\":\"lower(ad)\",\"outputType\":\"STRING\"}]")),
+                        "ad=b");
+}
+
 static const struct { const char *filter, *dim, *values, *want; } cuts[] = {
     {"{\"type\":\"in\",\"dimension\":\"ad\",\"values\":[\"a\",\"b\",\"c\"]}", "ad", "a|c", "ad=a|c"},
     {"{\"type\":\"in\",\"dimension\":\"ad\",\"values\":[\"a\",null,\"c\"]}", "ad", "~|c", "ad=~|c"},
@@ -162,6 +170,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_demands, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_virtual, setup, teardown),
         cmocka_unit_test_setup_teardown(test_narrow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
     };
