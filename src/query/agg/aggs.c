@@ -221,6 +221,7 @@ static enum hg_rc bind_inputs(struct hg_aggs *g, struct bound *b, struct hg_err 
     const struct hg_agg *agg = b->agg;
     if (agg->kind == HG_AGG_COUNT) return HG_OK;
     if (agg->kind == HG_AGG_GROUPING) return b->out = true, HG_OK; /* it is the answer's, not the rows' */
+    if (agg->kind == HG_AGG_EXPR) return hg_aggs_bind_expr(g, b, err);
     if (agg->kind == HG_AGG_CARDINALITY) return bind_fields(g, b, err);
     HG_TRY(bind_column(g, b, agg->column, &b->in, err));
     b->out = !b->in;
@@ -301,6 +302,7 @@ static enum hg_rc add_one(struct hg_aggs *g, struct bound *b, struct hg_states *
         else st->i[one] += m;
         return HG_OK;
     }
+    if (a->kind == HG_AGG_EXPR) return hg_aggs_expr(g, b, s, st, pos, slot, one, m, err);
     if (a->kind == HG_AGG_CARDINALITY) return hg_aggs_cardinality(g, b, s, st, pos, slot, one, m, err);
     struct input *in = b->in;
     HG_TRY(hg_aggs_load(g, in, err));

@@ -24,12 +24,14 @@ struct input {
     uint64_t *item;      /* sketches over strings: of each id */
 };
 
+struct hg_xrows;
 struct bound {
     const struct hg_agg *agg;
     struct input *in;       /* NULL: COUNT */
     struct input *time;     /* FIRST, LAST */
     struct input **fields;  /* CARDINALITY: those of its columns that there are */
     uint32_t n_fields;
+    struct hg_xrows *rows;  /* EXPR */
     bool out;               /* no column: left out */
     struct hg_sieve *sieve; /* filtered */
     bool masked;            /* mask is the batch's */
@@ -60,5 +62,10 @@ HG_MUST_USE enum hg_rc hg_aggs_cardinality(struct hg_aggs *g, struct bound *b, s
                                            struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_aggs_timed(struct hg_aggs *g, struct bound *b, struct hg_states *s, struct hg_state_arr *st, const uint16_t *pos, const uint32_t *slot, uint32_t one, uint32_t m,
                                      struct hg_err *err);
+
+/* aggs_expr.c: the aggregator "expression" */
+HG_MUST_USE enum hg_rc hg_aggs_bind_expr(struct hg_aggs *g, struct bound *b, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_aggs_expr(struct hg_aggs *g, struct bound *b, struct hg_states *s, struct hg_state_arr *st, const uint16_t *pos, const uint32_t *slot, uint32_t one, uint32_t m,
+                                    struct hg_err *err);
 
 #endif

@@ -1,4 +1,5 @@
 #include "query/agg/object.h"
+#include "query/agg/xagg.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@ void hg_object_free(const struct hg_agg *a, void *o)
 size_t hg_object_memory(const struct hg_agg *a, const void *o)
 {
     if (!o) return 0;
+    if (a->state == HG_STATE_EXPR) return sizeof(struct hg_xacc) + ((const struct hg_xacc *)o)->cap;
     return a->state == HG_STATE_SKETCH ? hg_sketch_memory(&a->sketch, o) : sizeof(struct hg_timed_text) + ((const struct hg_timed_text *)o)->cap;
 }
 
@@ -79,6 +81,7 @@ enum hg_rc hg_object_merge(const struct hg_agg *a, void **acc, void **src, struc
         return HG_OK;
     }
     if (a->state == HG_STATE_TEXT) return HG_OK;
+    if (a->state == HG_STATE_EXPR) return hg_xacc_merge(a, (struct hg_xacc **)acc, *src, err);
     if (a->sketch.kind == HG_SKETCH_HLL) HG_TRY(widen((struct hg_hll **)acc, err));
     return hg_sketch_merge(&a->sketch, *acc, *src, err);
 }
@@ -86,6 +89,7 @@ enum hg_rc hg_object_merge(const struct hg_agg *a, void **acc, void **src, struc
 enum hg_rc hg_object_copy(const struct hg_agg *a, const void *o, void **out, struct hg_err *err)
 {
     if (a->state == HG_STATE_SKETCH) return hg_sketch_copy(&a->sketch, o, (struct hg_sketch **)out, err);
+    if (a->state == HG_STATE_EXPR) return hg_xacc_copy(o, (struct hg_xacc **)out, err);
     const struct hg_timed_text *t = o;
     *out = NULL;
     return hg_timed_text_set(a, (struct hg_timed_text **)out, t->time, (struct hg_str){t->null ? NULL : t->s, t->len}, err);
@@ -94,6 +98,7 @@ enum hg_rc hg_object_copy(const struct hg_agg *a, const void *o, void **out, str
 enum hg_rc hg_object_write(const struct hg_agg *a, const void *o, struct hg_buf *out, struct hg_err *err)
 {
     if (a->state == HG_STATE_SKETCH) return hg_sketch_write(&a->sketch, o, out, err);
+    if (a->state == HG_STATE_EXPR) return hg_buf_put(out, ((const struct hg_xacc *)o)->bytes, ((const struct hg_xacc *)o)->len), HG_OK;
     const struct hg_timed_text *t = o;
     hg_buf_i64(out, t->time);
     hg_buf_str(out, (struct hg_str){t->null ? NULL : t->s, t->len});
@@ -103,5 +108,6 @@ enum hg_rc hg_object_write(const struct hg_agg *a, const void *o, struct hg_buf 
 enum hg_rc hg_object_read(const struct hg_agg *a, struct hg_span bytes, void **out, struct hg_err *err)
 {
     if (a->state == HG_STATE_SKETCH) return hg_sketch_read(&a->sketch, bytes, (struct hg_sketch **)out, err);
+    if (a->state == HG_STATE_EXPR) return hg_xacc_read(a, bytes, (struct hg_xacc **)out, err);
     return read_text(a, bytes, (struct hg_timed_text **)out, err);
 }

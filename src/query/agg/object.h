@@ -12,7 +12,7 @@ struct hg_timed_text { /* HG_STATE_TEXT */
     char s[];
 };
 
-static inline bool hg_state_is_object(enum hg_state s) { return s == HG_STATE_SKETCH || s == HG_STATE_TEXT; }
+static inline bool hg_state_is_object(enum hg_state s) { return s == HG_STATE_SKETCH || s == HG_STATE_TEXT || s == HG_STATE_EXPR; }
 void hg_object_free(const struct hg_agg *a, void *o);
 size_t hg_object_memory(const struct hg_agg *a, const void *o); /* NULL: 0 */
 /* *acc takes in *src, or takes it over: then *src is what there was, or NULL. */

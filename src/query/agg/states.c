@@ -1,4 +1,5 @@
 #include "query/agg/states.h"
+#include "query/agg/xagg.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -187,6 +188,13 @@ enum hg_rc hg_state_text(struct hg_states *s, struct hg_state_arr *a, uint64_t s
     size_t before = hg_object_memory(a->agg, o);
     HG_TRY(hg_timed_text_set(a->agg, (struct hg_timed_text **)&a->obj[slot], time, text, err));
     return count_growth(s, a, slot, before, err);
+}
+
+enum hg_rc hg_state_value(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, const struct hg_xval *v, struct hg_err *err)
+{
+    size_t was = hg_object_memory(a->agg, a->obj[slot]);
+    HG_TRY(hg_xacc_set(a->agg, (struct hg_xacc **)&a->obj[slot], v, err));
+    return count_growth(s, a, slot, was, err);
 }
 
 enum hg_rc hg_state_object(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, struct hg_partial *p, struct hg_state_col *c, uint64_t row, struct hg_err *err)

@@ -37,6 +37,7 @@ HG_MUST_USE enum hg_rc hg_counted_grow(struct hg_budget *b, size_t *counted, voi
 HG_MUST_USE enum hg_rc hg_state_item(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, uint64_t item, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_state_bytes(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, struct hg_span bytes, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_state_text(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, int64_t time, struct hg_str text, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_state_value(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, const struct hg_xval *v, struct hg_err *err); /* EXPR: in place of what was there */
 /* Moves the object of row `row` of a partial's column into a slot. */
 HG_MUST_USE enum hg_rc hg_state_object(struct hg_states *s, struct hg_state_arr *a, uint64_t slot, struct hg_partial *p, struct hg_state_col *c, uint64_t row, struct hg_err *err);
 

@@ -114,9 +114,15 @@ static enum hg_rc input_of(struct hg_xrows *r, struct hg_xrows_in *in, uint32_t 
     return HG_OK;
 }
 
-enum hg_rc hg_xrows_eval(struct hg_xrows *r, uint32_t k, struct hg_xval *out, struct hg_err *err)
+enum hg_rc hg_xrows_row(struct hg_xrows *r, uint32_t k, struct hg_err *err)
 {
     hg_arena_reset(r->scratch);
     for (uint32_t j = 0; j < r->e->n_inputs; j++) HG_TRY(input_of(r, &r->in[j], k, &r->run.inputs[j], err));
+    return HG_OK;
+}
+
+enum hg_rc hg_xrows_eval(struct hg_xrows *r, uint32_t k, struct hg_xval *out, struct hg_err *err)
+{
+    HG_TRY(hg_xrows_row(r, k, err));
     return hg_expr_eval(r->e, &r->run, out, err);
 }

@@ -17,6 +17,8 @@ struct hg_xrows {
 };
 HG_MUST_USE enum hg_rc hg_xrows_open(struct hg_xrows *r, const struct hg_expr *e, const struct hg_xcolumn *cols, struct hg_budget *budget, struct hg_arena *a, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_xrows_load(struct hg_xrows *r, uint32_t row, uint32_t n, struct hg_err *err);
+/* Its inputs alone: the caller may set more of run.inputs, and evaluates. */
+HG_MUST_USE enum hg_rc hg_xrows_row(struct hg_xrows *r, uint32_t k, struct hg_err *err);
 /* The value of the k-th row loaded; good until the next call. */
 HG_MUST_USE enum hg_rc hg_xrows_eval(struct hg_xrows *r, uint32_t k, struct hg_xval *out, struct hg_err *err);
 

@@ -93,6 +93,7 @@ static enum hg_rc combine(struct hg_merge *m, uint32_t k, struct hg_partial *p, 
         a->i[slot] = (int64_t)((uint64_t)a->i[slot] + (uint64_t)c->i[row]);
         return HG_OK;
     case HG_STATE_SKETCH:
+    case HG_STATE_EXPR:
     case HG_STATE_TEXT: return hg_state_object(&m->st, a, slot, p, c, row, err);
     case HG_STATE_TIMED: return combine_timed(agg, a, slot, c, row), HG_OK;
     case HG_STATE_I64: {

@@ -41,6 +41,8 @@ HG_MUST_USE enum hg_rc hg_parse_xtype(const char *name, const struct hg_jpath *p
 HG_MUST_USE enum hg_rc hg_parse_filter_expr(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_parse_filter_array(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_parse_filter_array_equals(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, const char *type, struct hg_filter *f, struct hg_err *err);
+/* plan/parse_agg_expr.c: the rest of an aggregator of type "expression" */
+HG_MUST_USE enum hg_rc hg_parse_agg_fold(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_agg *out, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_parse_agg_expr(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_agg *out, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_parse_dim_array(struct hg_parse *ps, const char *type, const struct hg_jpath *p, struct hg_dim *dim, struct hg_err *err);
 

@@ -43,16 +43,17 @@ static const struct agg_def {
     {"quantilesDoublesSketchMerge", HG_AGG_SKETCH_MERGE, HG_T_QUANTILES, HG_STATE_SKETCH},
     {"hyperUnique", HG_AGG_SKETCH_EITHER, HG_T_HYPERUNIQUE, HG_STATE_SKETCH},
     {"cardinality", HG_AGG_CARDINALITY, HG_T_HYPERUNIQUE, HG_STATE_SKETCH},
+    {"expression", HG_AGG_EXPR, HG_T_STRING, HG_STATE_EXPR},
     {"grouping", HG_AGG_GROUPING, HG_T_LONG, HG_STATE_COUNT},
 };
-static const char *const later[] = {"expression", "javascript", "histogram", "approxHistogram", "bloom", NULL};
+static const char *const later[] = {"javascript", "histogram", "approxHistogram", "bloom", NULL};
 
 static enum hg_rc unknown_type(const struct hg_jpath *p, const char *type, struct hg_err *err)
 {
     for (size_t i = 0; later[i]; i++)
         if (strcmp(type, later[i]) == 0) return hg_parse_unsupported(p, "aggregator", type, err);
     return hg_jfail(err, p,
-                    "unknown aggregator \"%s\"; known: count, filtered, cardinality, grouping, hyperUnique, HLLSketchBuild, HLLSketchMerge, thetaSketch, quantilesDoublesSketch, doubleMean, "
+                    "unknown aggregator \"%s\"; known: count, filtered, cardinality, expression, grouping, hyperUnique, HLLSketchBuild, HLLSketchMerge, thetaSketch, quantilesDoublesSketch, doubleMean, "
                     "long-, double-, float-, decimal- with Sum, Min or Max, and long-, double-, float-, string- with First, Last or Any",
                     type);
 }
@@ -194,11 +195,15 @@ static enum hg_rc parse_agg(struct hg_parse *ps, const json_t *j, const struct h
     out->state = d->state;
     HG_TRY(hg_jget_str(j, "name", p, false, &name, err));
     if (name) HG_TRY(hg_parse_dup(ps, name, &out->name, err));
+    if (d->kind == HG_AGG_EXPR) return hg_parse_agg_fold(ps, j, p, out, err);
     const json_t *expr = json_object_get(j, "expression");
     if (d->kind != HG_AGG_COUNT && d->kind != HG_AGG_CARDINALITY && d->kind != HG_AGG_GROUPING) { /* clients send a fieldName with count */
         HG_TRY(hg_jget_str(j, "fieldName", p, false, &field, err));
-        if (expr && !json_is_null(expr))
-            return field ? hg_jfail(err, p, "either fieldName or expression, not both") : hg_parse_agg_expr(ps, j, p, out, err);
+        if (expr && !json_is_null(expr)) {
+            if (field) return hg_jfail(err, p, "either fieldName or expression, not both");
+            if (d->state != HG_STATE_I64 && d->state != HG_STATE_F64) return hg_jfail(err, HG_JKEY(p, "expression"), "%s takes a fieldName, not an expression", type);
+            return hg_parse_agg_expr(ps, j, p, out, err);
+        }
         if (!field) return hg_jfail(err, HG_JKEY(p, "fieldName"), "missing: the column to aggregate");
         HG_TRY(hg_parse_known(ps, j, p, known, err));
         HG_TRY(hg_parse_dup(ps, field, &out->column, err));

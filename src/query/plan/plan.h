@@ -101,6 +101,7 @@ struct hg_dim {
 };
 
 /* ---- aggregators ---- */
+struct hg_xagg; /* agg/xagg.h */
 enum hg_agg_kind {
     HG_AGG_COUNT,     /* rows of the segment (after rollup) */
     HG_AGG_SUM, HG_AGG_MIN, HG_AGG_MAX,
@@ -111,6 +112,7 @@ enum hg_agg_kind {
     HG_AGG_CARDINALITY,   /* values of several columns into a sketch, or (by_row) the rows' combinations of them */
     HG_AGG_FIRST, HG_AGG_LAST, /* the value at the least, greatest time */
     HG_AGG_ANY,           /* the first value met */
+    HG_AGG_EXPR,          /* expression: xagg over `fields` */
     HG_AGG_GROUPING,      /* groupBy: which of `fields` the row's grouping set leaves out, a bit each */
 };
 /* The form of an aggregate state, in memory and on the wire. */
@@ -121,6 +123,7 @@ enum hg_state {
     HG_STATE_MEAN = 4,  /* double sum and int64 count */
     HG_STATE_SKETCH = 5, /* a sketch; NULL is the empty one */
     HG_STATE_TIMED = 6,  /* FIRST, LAST, ANY of numbers: a time and an int64 or double, which may be null; or nothing yet */
+    HG_STATE_EXPR = 8,   /* EXPR: a struct hg_xacc, NULL: nothing yet */
     HG_STATE_TEXT = 7,   /* the same of text: a struct hg_timed_text, NULL: nothing yet */
 };
 struct hg_agg {
@@ -138,6 +141,7 @@ struct hg_agg {
     uint32_t n_fields;
     bool by_row;                     /* CARDINALITY */
     const char *time_column;         /* FIRST, LAST: "__time", or another */
+    const struct hg_xagg *xagg;      /* EXPR */
     uint32_t max_bytes;              /* TEXT: text is cut to that many */
 };
 

@@ -29,7 +29,7 @@ enum hg_rc hg_answer_open(struct hg_answer *an, const struct hg_query *q, struct
 
 static void drop_made(struct hg_answer *an)
 {
-    for (uint32_t k = 0; k < an->n_made; k++) {
+    for (uint32_t k = an->n_made; k-- > 0;) { /* what was made first is looked at by what was made later */
         if (an->made[k].def) hg_sketch_free(an->made[k].def, an->made[k].p);
         else free(an->made[k].p);
     }
@@ -151,7 +151,7 @@ static int64_t grouping_value(const struct hg_answer *an, const struct hg_agg *a
     return (int64_t)bits;
 }
 
-void hg_answer_agg(const struct hg_answer *an, uint32_t k, bool finalize, struct hg_val *out)
+void hg_answer_agg(struct hg_answer *an, uint32_t k, bool finalize, struct hg_val *out)
 {
     const struct hg_agg *agg = &an->plan->aggs[k];
     *out = (struct hg_val){.kind = HG_VAL_NULL};
@@ -175,6 +175,7 @@ void hg_answer_agg(const struct hg_answer *an, uint32_t k, bool finalize, struct
         }
         break;
     case HG_STATE_SKETCH: sketch_value(agg, c->obj[r], finalize, out); break;
+    case HG_STATE_EXPR: hg_answer_xagg(an, agg, c->obj[r], finalize, out); break;
     case HG_STATE_TIMED:
     case HG_STATE_TEXT: timed_value(an, k, c, finalize, out); break;
     }

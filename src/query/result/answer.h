@@ -46,7 +46,7 @@ static inline uint32_t hg_answer_part(const struct hg_answer *an, uint32_t row)
 void hg_answer_load(struct hg_answer *an, uint32_t row);
 int64_t hg_answer_stamp(const struct hg_answer *an); /* ms */
 void hg_answer_dim(const struct hg_answer *an, uint32_t k, struct hg_val *out);
-void hg_answer_agg(const struct hg_answer *an, uint32_t k, bool finalize, struct hg_val *out);
+void hg_answer_agg(struct hg_answer *an, uint32_t k, bool finalize, struct hg_val *out);
 /* What belongs to the loaded row and goes with it; taken also on failure. def NULL: memory of malloc. */
 HG_MUST_USE enum hg_rc hg_answer_keep(struct hg_answer *an, const struct hg_sketch_def *def, void *p, struct hg_err *err);
 /* result/posts.c */
@@ -67,6 +67,9 @@ HG_MUST_USE enum hg_rc hg_answer_get(struct hg_answer *an, struct hg_field f, st
 
 /* result/post_expr.c: a post-aggregator that is an expression; those before it are computed */
 HG_MUST_USE enum hg_rc hg_answer_expr(struct hg_answer *an, const struct hg_post *post, struct hg_val *out, struct hg_err *err);
+
+/* result/post_expr.c: an aggregator that is an expression; what cannot be finalised is null */
+void hg_answer_xagg(struct hg_answer *an, const struct hg_agg *agg, const void *state, bool finalize, struct hg_val *out);
 
 /* result/having.c */
 HG_MUST_USE enum hg_rc hg_having_holds(struct hg_answer *an, const struct hg_having *h, bool *out, struct hg_err *err);

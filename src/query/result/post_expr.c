@@ -1,5 +1,6 @@
 /* Post-aggregators that are expressions: the row's fields as values, and the value as a field. */
 #include <string.h>
+#include "query/agg/xagg.h"
 #include "query/expr/expr.h"
 #include "query/result/answer.h"
 
@@ -41,6 +42,26 @@ static enum hg_rc array_key(struct hg_answer *an, const struct hg_xval *v, struc
     return rc != HG_OK || copy ? rc : hg_arena_fail(an->texts, "array", err);
 }
 
+static enum hg_rc field_value(struct hg_answer *an, const struct hg_xval *v, struct hg_val *out, struct hg_err *err)
+{
+    *out = (struct hg_val){.kind = HG_VAL_NULL};
+    if (v->null) return HG_OK;
+    switch (v->type) {
+    case HG_X_LONG: *out = (struct hg_val){.kind = HG_VAL_I64, .i = v->i}; return HG_OK;
+    case HG_X_DOUBLE: *out = (struct hg_val){.kind = HG_VAL_F64, .d = v->d}; return HG_OK;
+    case HG_X_STRING: *out = (struct hg_val){.kind = HG_VAL_STR, .s = v->s}; return HG_OK;
+    default: return array_key(an, v, out, err);
+    }
+}
+
+void hg_answer_xagg(struct hg_answer *an, const struct hg_agg *agg, const void *state, bool finalize, struct hg_val *out)
+{
+    struct hg_xval v;
+    *out = (struct hg_val){.kind = HG_VAL_NULL};
+    if (!an->texts && !(an->texts = hg_arena_new(an->x->budget))) return;
+    if (hg_xacc_value(agg, state, finalize, an->texts, &v, NULL) != HG_OK || field_value(an, &v, out, NULL) != HG_OK) *out = (struct hg_val){.kind = HG_VAL_NULL};
+}
+
 enum hg_rc hg_answer_expr(struct hg_answer *an, const struct hg_post *post, struct hg_val *out, struct hg_err *err)
 {
     struct hg_expr_run run;
@@ -50,12 +71,5 @@ enum hg_rc hg_answer_expr(struct hg_answer *an, const struct hg_post *post, stru
     for (uint32_t k = 0; k < post->expr->n_inputs; k++) HG_TRY(field_of(an, &post->args[k], &run.inputs[k], err));
     enum hg_rc rc = hg_expr_eval(post->expr, &run, &v, err);
     if (rc != HG_OK) return hg_err_context(err, rc, "post-aggregator \"%s\"", post->name ? post->name : post->expr->text);
-    *out = (struct hg_val){.kind = HG_VAL_NULL};
-    if (v.null) return HG_OK;
-    switch (v.type) {
-    case HG_X_LONG: *out = (struct hg_val){.kind = HG_VAL_I64, .i = v.i}; return HG_OK;
-    case HG_X_DOUBLE: *out = (struct hg_val){.kind = HG_VAL_F64, .d = v.d}; return HG_OK;
-    case HG_X_STRING: *out = (struct hg_val){.kind = HG_VAL_STR, .s = v.s}; return HG_OK;
-    default: return array_key(an, &v, out, err);
-    }
+    return field_value(an, &v, out, err);
 }

@@ -105,6 +105,7 @@ static inline char *rows_text(const struct hg_query *q, const struct hg_partial 
                 else if (c->i) hg_buf_printf(&b, "%" PRId64, c->i[r]);
                 else hg_buf_printf(&b, "%.17g", c->d[r]);
                 break;
+            case HG_STATE_EXPR: hg_buf_puts(&b, c->obj[r] ? "value" : "none"); break;
             case HG_STATE_TEXT: {
                 const struct hg_timed_text *t = c->obj[r];
                 hg_buf_printf(&b, "%.*s", t ? (int)t->len : 4, t ? t->s : "none");
