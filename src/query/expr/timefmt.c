@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 #include <unicode/ucal.h>
+#include <unicode/ustring.h>
 #include "base/clock.h"
 
 struct part {
