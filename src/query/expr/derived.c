@@ -5,7 +5,6 @@
 #include "query/engine/check.h"
 #include "query/expr/derived_private.h"
 #include "query/expr/node.h"
-#include "query/filter/regex.h"
 
 struct build {
     const struct hg_source *base;
@@ -364,60 +363,11 @@ static enum hg_rc make_expr(struct build *b, struct dcol *c, struct hg_err *err)
     return HG_OK;
 }
 
-static bool keeps(const struct hg_vcol *v, struct hg_str s, bool *keep, enum hg_rc *rc, struct hg_err *err)
-{
-    if (v->kind == HG_VC_PREFIX) return *keep = s.p && s.len >= v->prefix.len && memcmp(s.p, v->prefix.p, v->prefix.len) == 0, true;
-    if (v->kind == HG_VC_REGEX) {
-        *keep = false;
-        if (s.p) *rc = hg_regex_find(v->re, s, keep, err);
-        return *rc == HG_OK;
-    }
-    bool in = false;
-    for (uint32_t lo = 0, hi = v->n_values; lo < hi && !in;) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        int k = hg_str_cmp(v->values[mid], s);
-        if (k == 0) in = true;
-        else if (k < 0) lo = mid + 1;
-        else hi = mid;
-    }
-    *keep = in != v->deny;
-    return true;
-}
-
-/* Some values of a string column: a table whose other entries are dropped. */
-static enum hg_rc make_filtered(struct build *b, struct dcol *c, struct hg_err *err)
+static enum hg_rc make_values(struct build *b, struct dcol *c, struct hg_err *err)
 {
     const struct dcol *made;
     const struct hg_column *col = find(b, c->def->column, &made);
-    c->pub.type = HG_T_STRING;
-    c->pub.has_nulls = true;
-    c->type = HG_X_STRING;
-    c->how = BY_TABLE;
-    HG_TRY(hg_xdict_init(&c->dict, b->a, err));
-    c->pub.dict = &c->dict.base;
-    c->in = hg_arena_array(b->a, 1, sizeof *c->in);
-    if (!c->in) return hg_arena_fail(b->a, "virtual column", err);
-    if (!col || col->type != HG_T_STRING) col = NULL;
-    c->in[0].col = col;
-    c->in[0].type = col ? HG_X_STRING : HG_X_NONE;
-    c->pub.multi = col && col->multi;
-    c->entries = col ? col->dict->card : 1;
-    c->entry = hg_arena_array(b->a, c->entries, sizeof *c->entry);
-    if (!c->entry) return hg_arena_fail(b->a, "virtual column", err);
-    if (!col) return HG_OK;
-    struct hg_buf scratch;
-    enum hg_rc rc = HG_OK;
-    hg_buf_init(&scratch, SIZE_MAX);
-    for (uint32_t id = 0; id < c->entries && rc == HG_OK; id++) {
-        bool keep = false;
-        if ((id & 1023) == 0 && (rc = hg_exec_check(b->x, err)) != HG_OK) break;
-        struct hg_str s = hg_dict_get(col->dict, id, &scratch);
-        if (!keeps(c->def, s, &keep, &rc, err)) break;
-        if (keep) rc = hg_xdict_add(&c->dict, s, &c->entry[id], err);
-        else c->entry[id] = c->pub.multi ? ENTRY_DROP : 0;
-    }
-    hg_buf_free(&scratch);
-    return rc;
+    return hg_derived_values(c, col, b->base, b->ivs, b->n_ivs, b->x, b->a, err);
 }
 
 /* The column by another name: what an expression that is only a name is. */
@@ -445,7 +395,7 @@ static enum hg_rc add(struct build *b, const struct hg_vcol *def, struct hg_err 
         c->def = def;
         c->budget = b->x->budget;
         c->pub = (struct hg_column){.name = def->name, .ops = &hg_derived_ops, .src = b->base};
-        HG_TRY(def->expr ? make_expr(b, c, err) : make_filtered(b, c, err));
+        HG_TRY(def->expr ? make_expr(b, c, err) : make_values(b, c, err));
         c->pub.impl = c;
         b->cols[at] = c->pub;
         b->made[at] = c;

@@ -40,6 +40,9 @@ struct dcol {
 
 static inline const struct dcol *dcol_of(const struct hg_column *c) { return (const struct dcol *)c; }
 extern const struct hg_column_ops hg_derived_ops;
+/* Columns of another column's values, one by one: filtered ones and extraction functions; col NULL: null in every row. derived_values.c */
+HG_MUST_USE enum hg_rc hg_derived_values(struct dcol *c, const struct hg_column *col, const struct hg_source *base, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_exec *x,
+                                         struct hg_arena *a, struct hg_err *err);
 /* What row a value becomes: a number of the column's type; *null. */
 void hg_derived_number(const struct dcol *c, const struct hg_xval *v, int64_t *i, double *d, bool *null);
 /* The text that a value is as an element of a STRING column. */

@@ -170,9 +170,26 @@ static enum hg_rc multi_by_table(struct hg_colread *r, uint32_t row, uint32_t n,
     const struct hg_column *in = NULL;
     const uint32_t *ends, *ids;
     uint32_t k = 0;
-    while (!in) in = c->in[k++].col; /* the one that there is */
-    HG_TRY(in->ops->multi(r->in[k - 1], row, n, &ends, &ids, err));
     hg_buf_clear(&r->list);
+    if (!c->e && !c->in[0].col) { /* filtered, of no column: the same for every row */
+        for (uint32_t j = 0; j < n; j++) {
+            if (c->entry[0] != ENTRY_DROP) hg_buf_u32(&r->list, c->entry[0]);
+            r->ends[j] = (uint32_t)(r->list.len / 4);
+        }
+        return hg_buf_check(&r->list, "virtual column", err);
+    }
+    while (!in) in = c->in[k++].col; /* the one that there is */
+    if (!in->multi) { /* filtered: one value or none */
+        HG_TRY(in->ops->ids(r->in[k - 1], row, n, r->ids, err));
+        for (uint32_t j = 0; j < n; j++) {
+            uint32_t id = c->entry[r->ids[j]];
+            if (id == ENTRY_FAILED) return failed(c, err);
+            if (id != ENTRY_DROP) hg_buf_u32(&r->list, id);
+            r->ends[j] = (uint32_t)(r->list.len / 4);
+        }
+        return hg_buf_check(&r->list, "virtual column", err);
+    }
+    HG_TRY(in->ops->multi(r->in[k - 1], row, n, &ends, &ids, err));
     for (uint32_t j = 0, at = 0; j < n; j++) {
         if (at == ends[j] && c->e && c->entry[0]) {
             if (c->entry[0] == ENTRY_FAILED) return failed(c, err);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 #include <unicode/ucal.h>
+#include <unicode/udat.h>
 #include <unicode/ustring.h>
 #include "base/clock.h"
 
@@ -12,9 +13,14 @@ struct part {
     struct hg_str text;
     bool packed; /* reading: a number follows at once, so this one has exactly n digits */
 };
+/* Names of a locale, in the form that stands in a date. */
+struct names {
+    const char *months[12], *short_months[12], *days[7], *short_days[7], *halves[2];
+};
 struct hg_timefmt {
     struct part *parts;
     uint32_t n;
+    const struct names *names; /* NULL: English */
 };
 
 static const char *const months[] = {"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"};
@@ -71,6 +77,52 @@ enum hg_rc hg_timefmt_new(struct hg_arena *a, struct hg_str pattern, const struc
     return HG_OK;
 }
 
+/* ---- names of other languages ---- */
+
+/* first: of the symbols; days of the week begin at 1 with Sunday there, and with Monday here. */
+static enum hg_rc symbols(const UDateFormat *d, UDateFormatSymbolType type, int first, int n, const char **to, struct hg_arena *a, struct hg_err *err)
+{
+    for (int k = 0; k < n; k++) {
+        UErrorCode e = U_ZERO_ERROR;
+        UChar text[128];
+        char utf8[400];
+        int32_t len = 0, at = type == UDAT_WEEKDAYS || type == UDAT_SHORT_WEEKDAYS ? (k + 1) % 7 + 1 : first + k;
+        int32_t wide = udat_getSymbols(d, type, at, text, 128, &e);
+        u_strToUTF8(utf8, sizeof utf8, &len, text, wide, &e);
+        if (U_FAILURE(e)) return hg_fail(err, HG_E_INVALID, "the names of days and months cannot be told: %s", u_errorName(e));
+        if (!(to[k] = hg_arena_strndup(a, utf8, (size_t)len))) return hg_arena_fail(a, "time format", err);
+    }
+    return HG_OK;
+}
+
+enum hg_rc hg_timefmt_new_in(struct hg_arena *a, struct hg_str pattern, const char *locale, const struct hg_timefmt **out, struct hg_err *err)
+{
+    const struct hg_timefmt *made = NULL;
+    HG_TRY(hg_timefmt_new(a, pattern, &made, err));
+    *out = made;
+    if (!locale) return HG_OK;
+    struct hg_timefmt *f = hg_arena_alloc(a, sizeof *f);
+    struct names *l = hg_arena_zalloc(a, sizeof *l);
+    char id[160];
+    UErrorCode e = U_ZERO_ERROR;
+    int32_t parsed = 0;
+    if (!f || !l) return hg_arena_fail(a, "time format", err);
+    uloc_forLanguageTag(locale, id, sizeof id, &parsed, &e);
+    if (U_FAILURE(e) || !id[0]) return HG_OK; /* as Java: what is no language tag is the language of none */
+    UDateFormat *d = udat_open(UDAT_DEFAULT, UDAT_DEFAULT, id, NULL, 0, NULL, 0, &e);
+    if (U_FAILURE(e)) return HG_OK;
+    enum hg_rc rc = symbols(d, UDAT_MONTHS, 0, 12, l->months, a, err);
+    if (rc == HG_OK) rc = symbols(d, UDAT_SHORT_MONTHS, 0, 12, l->short_months, a, err);
+    if (rc == HG_OK) rc = symbols(d, UDAT_WEEKDAYS, 0, 7, l->days, a, err);
+    if (rc == HG_OK) rc = symbols(d, UDAT_SHORT_WEEKDAYS, 0, 7, l->short_days, a, err);
+    if (rc == HG_OK) rc = symbols(d, UDAT_AM_PMS, 0, 2, l->halves, a, err);
+    udat_close(d);
+    *f = *made;
+    f->names = l;
+    *out = f;
+    return rc;
+}
+
 /* ---- printing ---- */
 
 #define DAY_MS 86400000ll
@@ -99,6 +151,16 @@ static void week_of(int64_t local, int64_t year, int64_t *week_year, int *week)
 static void put_int(struct hg_buf *out, int64_t v, uint32_t least) { hg_buf_printf(out, "%s%0*lld", v < 0 ? "-" : "", (int)least, (long long)(v < 0 ? -v : v)); }
 static void put_year(struct hg_buf *out, int64_t v, uint32_t n) { put_int(out, n == 2 ? (v % 100 + 100) % 100 : v, n); }
 static void put_name(struct hg_buf *out, const char *name, uint32_t n) { hg_buf_put(out, name, n >= 4 ? strlen(name) : 3); }
+static void put_day(const struct names *l, struct hg_buf *out, int k, uint32_t n)
+{
+    if (l) hg_buf_puts(out, n >= 4 ? l->days[k] : l->short_days[k]);
+    else put_name(out, days[k], n);
+}
+static void put_month(const struct names *l, struct hg_buf *out, int k, uint32_t n)
+{
+    if (l) hg_buf_puts(out, n >= 4 ? l->months[k] : l->short_months[k]);
+    else put_name(out, months[k], n);
+}
 
 static void put_offset(struct hg_buf *out, int64_t t, const struct hg_tz *tz, uint32_t n)
 {
@@ -133,7 +195,7 @@ static void put_zone(struct hg_buf *out, int64_t t, const struct hg_tz *tz, uint
     hg_buf_puts(out, utf8);
 }
 
-static void print_part(const struct part *p, int64_t t, int64_t local, const struct hg_civil *c, const struct hg_tz *tz, struct hg_buf *out)
+static void print_part(const struct part *p, const struct names *l, int64_t t, int64_t local, const struct hg_civil *c, const struct hg_tz *tz, struct hg_buf *out)
 {
     int64_t wy;
     int week;
@@ -145,14 +207,14 @@ static void print_part(const struct part *p, int64_t t, int64_t local, const str
     case 'x': week_of(local, c->year, &wy, &week), put_year(out, wy, p->n); break;
     case 'w': week_of(local, c->year, &wy, &week), put_int(out, week, p->n); break;
     case 'e': put_int(out, day_of_week(local), p->n); break;
-    case 'E': put_name(out, days[day_of_week(local) - 1], p->n); break;
+    case 'E': put_day(l, out, day_of_week(local) - 1, p->n); break;
     case 'D': put_int(out, day_of_year(c), p->n); break;
     case 'M':
-        if (p->n >= 3) put_name(out, months[c->month - 1], p->n);
+        if (p->n >= 3) put_month(l, out, c->month - 1, p->n);
         else put_int(out, c->month, p->n);
         break;
     case 'd': put_int(out, c->day, p->n); break;
-    case 'a': hg_buf_puts(out, c->hour < 12 ? "AM" : "PM"); break;
+    case 'a': hg_buf_puts(out, l ? l->halves[c->hour >= 12] : c->hour < 12 ? "AM" : "PM"); break;
     case 'K': put_int(out, c->hour % 12, p->n); break;
     case 'h': put_int(out, c->hour % 12 ? c->hour % 12 : 12, p->n); break;
     case 'H': put_int(out, c->hour, p->n); break;
@@ -176,7 +238,7 @@ void hg_timefmt_print(const struct hg_timefmt *f, int64_t t, const struct hg_tz 
     struct hg_civil c;
     int64_t local = t + hg_tz_offset_ms(tz, t);
     hg_civil_of(local, &c);
-    for (uint32_t k = 0; k < f->n; k++) print_part(&f->parts[k], t, local, &c, tz, out);
+    for (uint32_t k = 0; k < f->n; k++) print_part(&f->parts[k], f->names, t, local, &c, tz, out);
 }
 
 /* ---- reading ---- */

@@ -10,6 +10,8 @@ struct hg_timefmt; /* read-only; lives in the arena */
 
 /* HG_E_INVALID names the letter. */
 HG_MUST_USE enum hg_rc hg_timefmt_new(struct hg_arena *a, struct hg_str pattern, const struct hg_timefmt **out, struct hg_err *err);
+/* The same with the names of a language for printing ("pt-BR"; NULL: English). */
+HG_MUST_USE enum hg_rc hg_timefmt_new_in(struct hg_arena *a, struct hg_str pattern, const char *locale, const struct hg_timefmt **out, struct hg_err *err);
 void hg_timefmt_print(const struct hg_timefmt *f, int64_t t, const struct hg_tz *tz, struct hg_buf *out);
 /* The whole text must fit. What the pattern leaves out is that of 1970-01-01T00:00 (year 2000 where only a month or a day is given). */
 bool hg_timefmt_parse(const struct hg_timefmt *f, struct hg_str s, const struct hg_tz *tz, int64_t *out);

@@ -6,6 +6,7 @@
 #include "query/expr/expr.h"
 
 struct hg_pcre;
+struct hg_extract;
 enum hg_vcol_kind {
     HG_VC_EXPR,    /* a virtual column: typed as Druid infers it */
     HG_VC_NUMBER,  /* hidden: the expression as a number of `type`; what is none is null */
@@ -14,6 +15,7 @@ enum hg_vcol_kind {
     HG_VC_VALUES,  /* mv-filtered: of a column, the values among `values` (or not among them) */
     HG_VC_REGEX,   /* regex-filtered: those that the pattern matches as a whole */
     HG_VC_PREFIX,  /* prefix-filtered */
+    HG_VC_EXTRACT, /* hidden: each value of a column through an extraction function */
 };
 struct hg_vcol {
     enum hg_vcol_kind kind;
@@ -22,7 +24,8 @@ struct hg_vcol {
     bool has_type;           /* "outputType" was given */
     enum hg_type type;       /* numbers and STRING; NUMBER */
     enum hg_xtype xtype;     /* has_type: the same, or an array; KEY: of the array */
-    const char *column;      /* VALUES, REGEX, PREFIX */
+    const char *column;      /* VALUES, REGEX, PREFIX, EXTRACT */
+    const struct hg_extract *extract;
     const struct hg_str *values; /* ascending */
     uint32_t n_values;
     bool deny;               /* VALUES: all but these */

@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "query/engine/check.h"
 #include "query/filter/regex.h"
+#include "query/filter/search.h"
 #include "query/filter/sieve_private.h"
 
 struct build {
@@ -95,9 +96,9 @@ static enum hg_rc test_ids(struct build *b, const struct hg_filter *f, const str
         struct hg_str s = hg_dict_get(d, id, &scratch);
         if (prefix && !starts_with(s, *prefix)) break;
         enum hg_tri t;
-        if (f->kind == HG_F_REGEX) { /* the one leaf that can fail */
+        if (f->kind == HG_F_REGEX || f->kind == HG_F_SEARCH) { /* the leaves that can fail */
             bool found = false;
-            rc = hg_regex_find(f->u.regex.re, s, &found, err);
+            rc = f->kind == HG_F_REGEX ? hg_regex_find(f->u.regex.re, s, &found, err) : hg_search_accepts(f->u.search, s, &found, err);
             t = found ? HG_TRUE : HG_FALSE;
         } else {
             t = hg_leaf_str(f, s);
@@ -285,6 +286,7 @@ static bool by_text(const struct hg_filter *f, enum hg_type t)
 {
     switch (f->kind) {
     case HG_F_LIKE:
+    case HG_F_SEARCH:
     case HG_F_REGEX: return true;
     case HG_F_BOUND: return f->u.bound.order != HG_ORD_NUMERIC;
     case HG_F_RANGE: return f->u.range.type == HG_T_STRING;
@@ -437,6 +439,11 @@ static enum hg_rc compile(struct build *b, const struct hg_filter *f, bool neg, 
     case HG_F_IS_TRUE: return compile(b, f->kids[0], neg, false, out, err);
     case HG_F_IS_FALSE: return compile(b, f->kids[0], !neg, true, out, err);
     case HG_F_EXPR: return compile(b, f->u.expr.leaf, neg, unk, out, err);
+    case HG_F_COMPARE: {
+        HG_TRY(new_node(b, NODE_COMPARE, out, err));
+        (*out)->invert = neg;
+        return hg_compare_new(f->u.compare.dims, f->u.compare.n, b->src, b->a, b->x, &(*out)->compare, err);
+    }
     default: break;
     }
     const struct hg_column *c = hg_source_column(b->src, f->column);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/num.h"
+#include "query/extract/extract.h"
 #include "query/filter/regex.h"
 
 static enum hg_tri tri(bool b) { return b ? HG_TRUE : HG_FALSE; }
@@ -196,6 +197,10 @@ enum hg_tri hg_leaf_str(const struct hg_filter *f, struct hg_str s)
         bool found;
         return hg_regex_find(f->u.regex.re, s, &found, NULL) == HG_OK ? tri(found) : HG_UNKNOWN;
     }
+    case HG_F_SEARCH: {
+        bool yes;
+        return hg_search_accepts(f->u.search, s, &yes, NULL) == HG_OK ? tri(yes) : HG_UNKNOWN;
+    }
     case HG_F_INTERVAL: return tri(hg_parse_i64(s, &ms) && in_intervals(f, ms)); /* as numeric bounds: a word is below them all */
     default: return HG_UNKNOWN;
     }
@@ -204,7 +209,7 @@ enum hg_tri hg_leaf_str(const struct hg_filter *f, struct hg_str s)
 /* A leaf that looks at a number's text. */
 static bool by_text(const struct hg_filter *f)
 {
-    return f->kind == HG_F_LIKE || f->kind == HG_F_REGEX || (f->kind == HG_F_BOUND && f->u.bound.order != HG_ORD_NUMERIC) ||
+    return f->kind == HG_F_LIKE || f->kind == HG_F_REGEX || f->kind == HG_F_SEARCH || (f->kind == HG_F_BOUND && f->u.bound.order != HG_ORD_NUMERIC) ||
            (f->kind == HG_F_RANGE && f->u.range.type == HG_T_STRING);
 }
 
@@ -285,6 +290,57 @@ static enum hg_tri leaf_value(const struct hg_filter *f, const struct hg_fval *v
     }
 }
 
+/* The value through the leaf's extraction function; what it cannot take is unknown. */
+static enum hg_tri extracted(const struct hg_filter *f, const struct hg_fval *v)
+{
+    struct hg_arena *a = hg_arena_new(NULL);
+    enum hg_tri all = a ? HG_FALSE : HG_UNKNOWN;
+    uint32_t n = v->list && v->n_list ? v->n_list : 1;
+    for (uint32_t k = 0; a && k < n && all != HG_TRUE; k++) {
+        struct hg_fval one = *v, out = {.type = HG_T_STRING};
+        if (v->list) one = v->n_list ? (struct hg_fval){.null = !v->list[k].p, .type = HG_T_STRING, .s = v->list[k]} : (struct hg_fval){.null = true, .type = HG_T_STRING};
+        bool ok = hg_extract_apply(f->extract, &one, a, &out.s, NULL) == HG_OK;
+        out.null = !out.s.p;
+        enum hg_tri t = ok ? leaf_value(f, &out) : HG_UNKNOWN;
+        if (t != HG_FALSE) all = t;
+    }
+    hg_arena_free(a);
+    return all;
+}
+
+static bool share(const struct hg_fval *x, const struct hg_fval *y, struct hg_arena *a)
+{
+    static const struct hg_str none = {0, 0};
+    struct hg_str s, t;
+    uint32_t n = x->list && x->n_list ? x->n_list : 1, m = y->list && y->n_list ? y->n_list : 1;
+    for (uint32_t i = 0; i < n; i++) {
+        if (x->list) s = x->n_list ? x->list[i] : none;
+        else if (hg_extract_text(x, a, &s, NULL) != HG_OK) return false;
+        for (uint32_t k = 0; k < m; k++) {
+            if (y->list) t = y->n_list ? y->list[k] : none;
+            else if (hg_extract_text(y, a, &t, NULL) != HG_OK) return false;
+            if (hg_str_eq(s, t)) return true;
+        }
+    }
+    return false;
+}
+
+/* columnComparison over columns as they are. */
+static enum hg_tri compared(const struct hg_filter *f, hg_filter_get *get, void *arg)
+{
+    struct hg_arena *a = hg_arena_new(NULL);
+    bool same = a != NULL;
+    for (uint32_t i = 0; same && i < f->u.compare.n; i++)
+        for (uint32_t k = 0; same && k < i; k++) {
+            struct hg_fval x = {.null = true, .type = HG_T_STRING}, y = x;
+            get(arg, f->u.compare.dims[i].column, &x);
+            get(arg, f->u.compare.dims[k].column, &y);
+            same = share(&x, &y, a);
+        }
+    hg_arena_free(a);
+    return tri(same);
+}
+
 enum hg_tri hg_filter_eval(const struct hg_filter *f, hg_filter_get *get, void *arg)
 {
     switch (f->kind) {
@@ -307,9 +363,10 @@ enum hg_tri hg_filter_eval(const struct hg_filter *f, hg_filter_get *get, void *
     case HG_F_IS_TRUE: return tri(hg_filter_eval(f->kids[0], get, arg) == HG_TRUE);
     case HG_F_IS_FALSE: return tri(hg_filter_eval(f->kids[0], get, arg) == HG_FALSE);
     case HG_F_EXPR: return hg_filter_expr_eval(f->u.expr.e, get, arg);
+    case HG_F_COMPARE: return compared(f, get, arg);
     default: break;
     }
     struct hg_fval v = {.null = true, .type = HG_T_STRING};
-    get(arg, f->column, &v);
-    return leaf_value(f, &v);
+    get(arg, f->extract ? f->of : f->column, &v);
+    return f->extract ? extracted(f, &v) : leaf_value(f, &v);
 }

@@ -119,6 +119,7 @@ static enum hg_rc cover(struct node *n, uint32_t block, enum hg_cover *out, stru
     }
     case NODE_IDS:
     case NODE_MULTI:
+    case NODE_COMPARE:
     case NODE_MEMO: break;
     }
     return HG_OK;
@@ -280,6 +281,7 @@ static enum hg_rc keep(struct hg_sieve *s, struct node *n, uint32_t row, uint32_
         KEEP(sel, id_in(n->bits, s->ids[i]));
         return HG_OK;
     case NODE_MULTI: return keep_multi(n, row, rows, sel, err);
+    case NODE_COMPARE: return hg_compare_rows(n->compare, row, rows, n->invert, sel, err);
     case NODE_I64:
     case NODE_F64:
     case NODE_MEMO: {

@@ -2,6 +2,7 @@
 #ifndef HG_QUERY_FILTER_SIEVE_PRIVATE_H
 #define HG_QUERY_FILTER_SIEVE_PRIVATE_H
 
+#include "query/filter/compare.h"
 #include "query/filter/eval.h"
 #include "query/filter/sieve.h"
 
@@ -14,6 +15,7 @@ enum node_kind { /* cheapest first: the order in which AND runs its kids */
     NODE_F64,
     NODE_MULTI,  /* any id of a row in a set; invert: none */
     NODE_MEMO,   /* a leaf over a number's text, remembered per value */
+    NODE_COMPARE, /* columns of a row against each other */
     NODE_AND,
     NODE_OR,
 };
@@ -60,6 +62,7 @@ struct node {
     const struct hg_filter *leaf; /* MEMO */
     bool neg;
     struct memo *memo;
+    struct hg_compare *compare; /* COMPARE */
 };
 
 struct hg_sieve {

@@ -4,6 +4,7 @@
 #define HG_QUERY_PLAN_PARSE_H
 
 #include "base/json.h"
+#include "query/filter/search.h"
 #include "query/plan/plan.h"
 
 struct hg_parse {
@@ -46,6 +47,15 @@ HG_MUST_USE enum hg_rc hg_parse_agg_fold(struct hg_parse *ps, const json_t *j, c
 HG_MUST_USE enum hg_rc hg_parse_agg_expr(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_agg *out, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_parse_dim_array(struct hg_parse *ps, const char *type, const struct hg_jpath *p, struct hg_dim *dim, struct hg_err *err);
 
+/* plan/parse_dim.c: what a filtered dimension, or virtual column, keeps: "values" (all but these when o[allow_key] is false), "pattern", "prefix" */
+HG_MUST_USE enum hg_rc hg_parse_vcol_values(struct hg_parse *ps, const json_t *j, const char *allow_key, const struct hg_jpath *p, struct hg_vcol *v, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_parse_vcol_pattern(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_vcol *v, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_parse_vcol_prefix(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_vcol *v, struct hg_err *err);
+/* plan/parse_search.c: a search spec */
+HG_MUST_USE enum hg_rc hg_parse_search(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, const struct hg_search **out, struct hg_err *err);
+/* plan/parse_extract.c: an extraction function; the one of a dimension spec of type lookup. HG_E_INVALID names a registered lookup that is not there. */
+HG_MUST_USE enum hg_rc hg_parse_extract(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, const struct hg_extract **out, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_parse_extract_lookup(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, const struct hg_extract **out, struct hg_err *err);
 /* plan/parse_filter.c; j is not null */
 HG_MUST_USE enum hg_rc hg_parse_filter(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, const struct hg_filter **out, struct hg_err *err);
 /* Makes f HG_F_IN over texts (p == NULL: null), which it sorts in place and keeps; u.in.typed stays as it is. */

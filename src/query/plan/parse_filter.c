@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 #include "base/num.h"
+#include "query/expr/vcol.h"
 #include "query/filter/regex.h"
 #include "query/plan/parse.h"
 
@@ -42,14 +43,14 @@ static enum hg_rc parse_column(struct hg_parse *ps, const json_t *j, const char 
 {
     const char *name = NULL;
     const json_t *ex = json_object_get(j, "extractionFn");
-    if (ex && !json_is_null(ex)) {
-        const char *type = "?";
-        HG_TRY(hg_jneed_obj(ex, HG_JKEY(p, "extractionFn"), err));
-        HG_TRY(hg_jget_str(ex, "type", HG_JKEY(p, "extractionFn"), true, &type, err));
-        return hg_parse_unsupported(HG_JKEY(p, "extractionFn"), "extraction function", type, err);
-    }
     HG_TRY(hg_jget_str(j, key, p, true, &name, err));
-    return hg_parse_dup(ps, name, &f->column, err);
+    HG_TRY(hg_parse_dup(ps, name, &f->column, err));
+    if (!ex || json_is_null(ex) || strcmp(key, "dimension") != 0) return HG_OK; /* typed filters have none, and Druid looks past it */
+    struct hg_vcol v = {.kind = HG_VC_EXTRACT, .column = f->column};
+    HG_TRY(hg_parse_extract(ps, ex, HG_JKEY(p, "extractionFn"), &v.extract, err));
+    f->extract = v.extract;
+    f->of = f->column;
+    return hg_parse_hidden(ps, v, &f->column, err);
 }
 
 /* ---- sets of values ---- */
@@ -272,9 +273,37 @@ static enum hg_rc parse_null(struct hg_parse *ps, const json_t *j, const struct 
     return parse_column(ps, j, "column", p, f, err);
 }
 
+static enum hg_rc parse_search(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "dimension", "query", "extractionFn", "filterTuning", NULL};
+    json_t *q = NULL;
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(parse_column(ps, j, "dimension", p, f, err));
+    HG_TRY(hg_jget_obj(j, "query", p, true, &q, err));
+    f->kind = HG_F_SEARCH;
+    return hg_parse_search(ps, q, HG_JKEY(p, "query"), &f->u.search, err);
+}
+
+static enum hg_rc parse_compare(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "dimensions", "filterTuning", NULL};
+    json_t *list = NULL;
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(hg_jget_arr(j, "dimensions", p, true, &list, err));
+    size_t n = json_array_size(list);
+    if (n < 2 || n > 100) return hg_jfail(err, HG_JKEY(p, "dimensions"), "expected 2 to 100 dimensions, got %zu", n);
+    struct hg_dim *dims = hg_arena_array(ps->a, n, sizeof *dims);
+    if (!dims) return hg_arena_fail(ps->a, "filter", err);
+    for (size_t k = 0; k < n; k++) HG_TRY(hg_parse_dim(ps, json_array_get(list, k), HG_JAT(HG_JKEY(p, "dimensions"), k), &dims[k], err));
+    f->kind = HG_F_COMPARE;
+    f->u.compare.dims = dims;
+    f->u.compare.n = (uint32_t)n;
+    return HG_OK;
+}
+
 static enum hg_rc parse_typed(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
 {
-    static const char *const later[] = {"search", "columnComparison", "extraction", "javascript", "spatial", "bloom", NULL};
+    static const char *const not_had[] = {"javascript", "spatial", "bloom", NULL};
     const char *t = NULL;
     HG_TRY(hg_jget_str(j, "type", p, true, &t, err));
     if (strcmp(t, "and") == 0 || strcmp(t, "or") == 0) return f->kind = *t == 'a' ? HG_F_AND : HG_F_OR, parse_kids(ps, j, p, f, err);
@@ -296,10 +325,18 @@ static enum hg_rc parse_typed(struct hg_parse *ps, const json_t *j, const struct
     if (strcmp(t, "interval") == 0) return parse_interval(ps, j, p, f, err);
     if (strcmp(t, "expression") == 0) return hg_parse_filter_expr(ps, j, p, f, err);
     if (strcmp(t, "arrayContainsElement") == 0) return hg_parse_filter_array(ps, j, p, f, err);
-    for (size_t i = 0; later[i]; i++)
-        if (strcmp(t, later[i]) == 0) return hg_parse_unsupported(HG_JKEY(p, "type"), "filter", t, err);
+    if (strcmp(t, "search") == 0) return parse_search(ps, j, p, f, err);
+    if (strcmp(t, "columnComparison") == 0) return parse_compare(ps, j, p, f, err);
+    if (strcmp(t, "extraction") == 0) {
+        HG_TRY(parse_selector(ps, j, p, f, err));
+        return f->extract ? HG_OK : hg_jfail(err, HG_JKEY(p, "extractionFn"), "missing: an extraction function");
+    }
+    for (size_t i = 0; not_had[i]; i++)
+        if (strcmp(t, not_had[i]) == 0) return hg_parse_unsupported(HG_JKEY(p, "type"), "filter", t, err);
     return hg_jfail(err, HG_JKEY(p, "type"),
-                    "unknown filter \"%s\"; known: and, or, not, istrue, isfalse, true, false, selector, in, inType, equals, bound, range, null, like, regex, interval, expression, arrayContainsElement", t);
+                    "unknown filter \"%s\"; known: and, or, not, istrue, isfalse, true, false, selector, in, inType, equals, bound, range, null, like, regex, interval, search, columnComparison, extraction, expression, "
+                    "arrayContainsElement",
+                    t);
 }
 
 enum hg_rc hg_parse_filter(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, const struct hg_filter **out, struct hg_err *err)

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include "query/filter/regex.h"
 #include "query/plan/parse.h"
 
 #define MAX_VIRTUAL 10000u
@@ -77,40 +76,6 @@ static enum hg_rc parse_expression(struct hg_parse *ps, const json_t *j, const s
     return hg_parse_expr(ps, j, "expression", p, &v->expr, err);
 }
 
-static int by_text(const void *a, const void *b) { return hg_str_cmp(*(const struct hg_str *)a, *(const struct hg_str *)b); }
-
-static enum hg_rc parse_values(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_vcol *v, struct hg_err *err)
-{
-    json_t *list = NULL;
-    bool allow = true;
-    HG_TRY(hg_jget_arr(j, "values", p, true, &list, err));
-    HG_TRY(hg_jget_bool(j, "isAllowList", p, false, &allow, err));
-    size_t n = json_array_size(list);
-    if (n > 10000000) return hg_jfail(err, HG_JKEY(p, "values"), "%zu values; at most 10000000", n);
-    struct hg_str *s = hg_arena_array(ps->a, n, sizeof *s);
-    if (!s) return hg_arena_fail(ps->a, "values", err);
-    for (size_t k = 0; k < n; k++) HG_TRY(hg_parse_text(ps, json_array_get(list, k), HG_JAT(HG_JKEY(p, "values"), k), &s[k], err));
-    qsort(s, n, sizeof *s, by_text);
-    v->kind = HG_VC_VALUES;
-    v->values = s;
-    v->n_values = (uint32_t)n;
-    v->deny = !allow;
-    return HG_OK;
-}
-
-static enum hg_rc parse_pattern(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_vcol *v, struct hg_err *err)
-{
-    const char *pattern = NULL;
-    v->kind = HG_VC_REGEX;
-    HG_TRY(hg_jget_str(j, "pattern", p, true, &pattern, err));
-    char *whole = hg_arena_printf(ps->a, "\\A(?:%s)\\z", pattern); /* all of the value */
-    if (!whole) return hg_arena_fail(ps->a, "pattern", err);
-    enum hg_rc rc = hg_regex_compile(ps->a, hg_str_of(whole), &v->re, err);
-    char path[256];
-    hg_jpath_text(HG_JKEY(p, "pattern"), path, sizeof path);
-    return rc == HG_OK ? rc : hg_err_context(err, rc, "%s", path);
-}
-
 static enum hg_rc parse_filtered(struct hg_parse *ps, const char *type, const json_t *j, const struct hg_jpath *p, struct hg_vcol *v, struct hg_err *err)
 {
     static const char *const known[] = {"type", "name", "delegate", "values", "isAllowList", "pattern", "prefix", NULL};
@@ -121,14 +86,9 @@ static enum hg_rc parse_filtered(struct hg_parse *ps, const char *type, const js
     HG_TRY(hg_parse_dim(ps, d, HG_JKEY(p, "delegate"), &dim, err));
     if (dim.kind != HG_DIM_DEFAULT || dim.type != HG_T_STRING) return hg_jfail(err, HG_JKEY(p, "delegate"), "expected a plain dimension");
     v->column = dim.column;
-    if (strcmp(type, "mv-filtered") == 0) return parse_values(ps, j, p, v, err);
-    if (strcmp(type, "regex-filtered") == 0 || strcmp(type, "mv-regex-filtered") == 0) return parse_pattern(ps, j, p, v, err);
-    const char *prefix = NULL;
-    v->kind = HG_VC_PREFIX;
-    HG_TRY(hg_jget_str(j, "prefix", p, true, &prefix, err));
-    HG_TRY(hg_parse_dup(ps, prefix, &prefix, err));
-    v->prefix = hg_str_of(prefix);
-    return HG_OK;
+    if (strcmp(type, "mv-filtered") == 0) return hg_parse_vcol_values(ps, j, "isAllowList", p, v, err);
+    if (strcmp(type, "regex-filtered") == 0 || strcmp(type, "mv-regex-filtered") == 0) return hg_parse_vcol_pattern(ps, j, p, v, err);
+    return hg_parse_vcol_prefix(ps, j, p, v, err);
 }
 
 static enum hg_rc parse_one(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_err *err)

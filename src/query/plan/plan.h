@@ -32,9 +32,13 @@ enum hg_filter_kind {
     HG_F_REGEX,    /* u.regex: the pattern is found somewhere in the value */
     HG_F_EXPR,     /* u.expr: no column of its own; a leaf over a hidden virtual column stands for it in scans */
     HG_F_INTERVAL, /* u.interval: the value as ms lies in one of the intervals */
+    HG_F_SEARCH,   /* u.search */
+    HG_F_COMPARE,  /* u.compare: several columns have a value in common, each two of them; never unknown. No column of its own */
 };
 
 struct hg_pcre; /* a compiled PCRE2 pattern; freed with the plan's arena */
+struct hg_search;
+struct hg_extract;
 
 /* One bound of a range, in each form that a column may need. */
 struct hg_edge {
@@ -52,6 +56,8 @@ struct hg_filter {
     const struct hg_filter *const *kids;
     uint32_t n_kids;
     const char *column; /* leaves */
+    const struct hg_extract *extract; /* leaves: not NULL: `column` is the hidden virtual one that holds what this makes of `of` */
+    const char *of;
     union {
         struct { /* a set of values, ascending without repetition */
             const struct hg_str *s;
@@ -71,6 +77,8 @@ struct hg_filter {
         struct { const struct hg_pcre *re; const char *pattern; } regex;
         struct { const struct hg_expr *e; const struct hg_filter *leaf; } expr;
         struct { const struct hg_interval *v; uint32_t n; } interval; /* ascending, disjoint */
+        const struct hg_search *search;
+        struct { const struct hg_dim *dims; uint32_t n; } compare;
     } u;
 };
 /* The values of an HG_F_IN in each form that a column of numbers may need, each ascending without repetition. */
