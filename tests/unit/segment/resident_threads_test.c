@@ -201,7 +201,7 @@ static void the_file_may_go(void **state)
     struct hg_err err;
     char path[512];
     snprintf(path, sizeof path, "%s", hg_test_path("gone.seg"));
-    make_file(4, 40000, 3, path);
+    make_file(5, 20000, 3, path);
     struct hg_resident_pool *pool = pool_of(POOL);
     struct hg_segment *cold = opened(path), *hot = opened(path);
     uint64_t want = sum_of(hg_segment_source(cold));
