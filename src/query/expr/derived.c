@@ -367,12 +367,25 @@ static enum hg_rc make_values(struct build *b, struct dcol *c, struct hg_err *er
 {
     const struct dcol *made;
     const struct hg_column *col = find(b, c->def->column, &made);
+    c->fill_empty = c->def->in_filter && !(made && !made->e); /* what a filter left empty stays so */
     return hg_derived_values(c, col, b->base, b->ivs, b->n_ivs, b->x, b->a, err);
+}
+
+/* A dimension's extraction function over a virtual column that is computed from one column of text: Druid leaves it out. */
+static bool left_out(const struct hg_vcol *def, const struct dcol *made)
+{
+    if (def->kind != HG_VC_EXTRACT || def->in_filter || !made) return false;
+    if (!made->e) return made->def->kind != HG_VC_EXTRACT;
+    return made->def->kind == HG_VC_EXPR && made->def->expr->n_inputs == 1 && made->in[0].col && made->in[0].col->type == HG_T_STRING;
 }
 
 /* The column by another name: what an expression that is only a name is. */
 static const struct hg_column *alias_of(const struct build *b, const struct hg_vcol *def, const struct dcol **made)
 {
+    if (def->kind == HG_VC_EXTRACT) {
+        const struct hg_column *col = find(b, def->column, made);
+        return left_out(def, *made) ? col : NULL;
+    }
     if (def->kind != HG_VC_EXPR || !def->expr) return NULL;
     uint32_t k = hg_expr_is_column(def->expr);
     return k == UINT32_MAX ? NULL : find(b, def->expr->inputs[k].name, made);

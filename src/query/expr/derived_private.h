@@ -36,6 +36,7 @@ struct dcol {
     uint32_t entries;
     struct hg_err failure;   /* of the first entry that failed */
     struct block_ids *blocks;
+    bool fill_empty;         /* of values: a row without any has what null becomes */
 };
 
 static inline const struct dcol *dcol_of(const struct hg_column *c) { return (const struct dcol *)c; }

@@ -191,7 +191,7 @@ static enum hg_rc multi_by_table(struct hg_colread *r, uint32_t row, uint32_t n,
     }
     HG_TRY(in->ops->multi(r->in[k - 1], row, n, &ends, &ids, err));
     for (uint32_t j = 0, at = 0; j < n; j++) {
-        if (at == ends[j] && c->e && c->entry[0]) {
+        if (at == ends[j] && (c->e || c->fill_empty) && c->entry[0]) {
             if (c->entry[0] == ENTRY_FAILED) return failed(c, err);
             hg_buf_u32(&r->list, c->entry[0]);
         }

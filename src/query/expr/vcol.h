@@ -26,6 +26,7 @@ struct hg_vcol {
     enum hg_xtype xtype;     /* has_type: the same, or an array; KEY: of the array */
     const char *column;      /* VALUES, REGEX, PREFIX, EXTRACT */
     const struct hg_extract *extract;
+    bool in_filter;          /* EXTRACT: a row without values is null to the function; else it has none still */
     const struct hg_str *values; /* ascending */
     uint32_t n_values;
     bool deny;               /* VALUES: all but these */

@@ -428,6 +428,19 @@ static enum hg_rc junction(struct build *b, const struct hg_filter *f, bool neg,
     return HG_OK;
 }
 
+/* What a leaf with an extraction function is not true of is unknown where the value before the function is null, as in Druid. */
+static enum hg_rc compile_extracted(struct build *b, const struct hg_filter *f, bool neg, struct node **out, struct hg_err *err)
+{
+    struct hg_filter *two = hg_arena_array(b->a, 2, sizeof *two); /* nodes may keep their leaves */
+    if (!two) return hg_arena_fail(b->a, "filter", err);
+    two[0] = *f;
+    two[0].extract = NULL;
+    two[1] = (struct hg_filter){.kind = HG_F_NULL, .column = f->of};
+    const struct hg_filter *kids[] = {&two[0], &two[1]};
+    struct hg_filter either = {.kind = HG_F_OR, .kids = kids, .n_kids = 2};
+    return junction(b, &either, neg, true, out, err);
+}
+
 static enum hg_rc compile(struct build *b, const struct hg_filter *f, bool neg, bool unk, struct node **out, struct hg_err *err)
 {
     switch (f->kind) {
@@ -446,6 +459,7 @@ static enum hg_rc compile(struct build *b, const struct hg_filter *f, bool neg, 
     }
     default: break;
     }
+    if (f->extract && unk) return compile_extracted(b, f, neg, out, err);
     const struct hg_column *c = hg_source_column(b->src, f->column);
     if (!c) return constant(b, passes(hg_leaf_null(f, HG_T_STRING), neg, unk), out, err); /* null in every row */
     if (c->type == HG_T_STRING) return string_leaf(b, f, c, neg, unk, out, err);

@@ -302,6 +302,7 @@ static enum hg_tri extracted(const struct hg_filter *f, const struct hg_fval *v)
         bool ok = hg_extract_apply(f->extract, &one, a, &out.s, NULL) == HG_OK;
         out.null = !out.s.p;
         enum hg_tri t = ok ? leaf_value(f, &out) : HG_UNKNOWN;
+        if (t == HG_FALSE && one.null) t = HG_UNKNOWN; /* as the compiled filter */
         if (t != HG_FALSE) all = t;
     }
     hg_arena_free(a);

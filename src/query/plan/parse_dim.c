@@ -120,6 +120,15 @@ enum hg_rc hg_parse_vcol_prefix(struct hg_parse *ps, const json_t *j, const stru
     return HG_OK;
 }
 
+/* Of filtered dimensions in each other only the outermost filters, as in Druid. The inner one's column, made last, is taken back. */
+static const char *unfiltered(struct hg_parse *ps, const char *column)
+{
+    const struct hg_vcol *last = ps->n_virtual > ps->n_named ? ps->virtuals[ps->n_virtual - 1] : NULL;
+    if (!last || last->name != column || last->kind == HG_VC_EXTRACT) return column;
+    ps->n_virtual--;
+    return last->column;
+}
+
 static enum hg_rc parse_filtered(struct hg_parse *ps, const json_t *j, char which, const struct hg_jpath *p, struct hg_dim *out, struct hg_err *err)
 {
     static const char *const known[] = {"type", "delegate", "values", "isWhitelist", "pattern", "prefix", NULL};
@@ -131,7 +140,7 @@ static enum hg_rc parse_filtered(struct hg_parse *ps, const json_t *j, char whic
     HG_TRY(hg_parse_dim(ps, d, HG_JKEY(p, "delegate"), out, err));
     hg_parse_leave(ps);
     if (out->array != HG_X_NONE) return hg_jfail(err, HG_JKEY(p, "delegate"), "values of arrays cannot be filtered");
-    v.column = out->column;
+    v.column = unfiltered(ps, out->column);
     if (which == 'l') HG_TRY(hg_parse_vcol_values(ps, j, "isWhitelist", p, &v, err));
     else if (which == 'r') HG_TRY(hg_parse_vcol_pattern(ps, j, p, &v, err));
     else HG_TRY(hg_parse_vcol_prefix(ps, j, p, &v, err));

@@ -46,7 +46,7 @@ static enum hg_rc parse_column(struct hg_parse *ps, const json_t *j, const char 
     HG_TRY(hg_jget_str(j, key, p, true, &name, err));
     HG_TRY(hg_parse_dup(ps, name, &f->column, err));
     if (!ex || json_is_null(ex) || strcmp(key, "dimension") != 0) return HG_OK; /* typed filters have none, and Druid looks past it */
-    struct hg_vcol v = {.kind = HG_VC_EXTRACT, .column = f->column};
+    struct hg_vcol v = {.kind = HG_VC_EXTRACT, .column = f->column, .in_filter = true};
     HG_TRY(hg_parse_extract(ps, ex, HG_JKEY(p, "extractionFn"), &v.extract, err));
     f->extract = v.extract;
     f->of = f->column;
