@@ -171,7 +171,7 @@ static void set_context_header(struct hg_running *r, const struct hg_query *q, c
 static enum hg_rc answer(struct hg_running *r, const struct hg_query *q, struct hg_buf *out, struct hg_err *err)
 {
     struct hg_scatter_result res;
-    HG_TRY(hg_scatter(r, q, &res, err));
+    HG_TRY(hg_ask(r, q, &res, err));
     const char *pretty = hg_http_query(r->rq, "pretty");
     enum hg_rc rc = hg_query_finish(q, res.merged, &r->exec, pretty && strcmp(pretty, "false") != 0, out, err);
     hg_partial_free(res.merged);

@@ -17,6 +17,8 @@ struct hg_broker_options {
     int64_t hedge_floor_ms;
     int64_t entity_batch;        /* values of a filter's list that are asked at once; 0: never split */
     int64_t entities_bytes;      /* of the entity store; 0: none */
+    int64_t subquery_rows;       /* that a nested query may give; 0: no limit but memory */
+    int64_t subquery_ship_bytes; /* of its rows that are sent to data servers, as JSON; 0: no limit */
     struct hg_budget *process;   /* may be NULL */
     struct hg_loop *loop;        /* the HTTP server's */
 };

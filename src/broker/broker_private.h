@@ -61,6 +61,8 @@ struct hg_scatter_result {
 };
 /* Asks for everything the query needs and merges it; blocks until done, failed, cancelled or past the deadline. */
 HG_MUST_USE enum hg_rc hg_scatter(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err);
+/* nested.c: the same for any data source: nested queries are run first, rows in memory are scanned here. Table rows come by hg_scatter. */
+HG_MUST_USE enum hg_rc hg_ask(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err);
 void hg_scatter_wake(struct hg_running *run); /* the running query was cancelled; under the broker's mutex */
 
 void hg_catalog_routes(struct hg_broker *b, struct hg_http *http);

@@ -40,7 +40,20 @@ static enum hg_rc find_targets(struct scatter *s, struct hg_err *err)
     const struct hg_query *q = s->q;
     struct hg_pruning p;
     bool known;
-    HG_TRY(hg_snapshot_targets(s->snap, s->run->arena, q->datasource, q->ctx.namespaces, q->ctx.n_namespaces, q->intervals, q->n_intervals, &s->t, &s->n, &known, err));
+    for (uint32_t k = 0; k < q->n_tables; k++) {
+        struct hg_target *t, *all;
+        size_t n;
+        HG_TRY(hg_snapshot_targets(s->snap, s->run->arena, q->tables[k], q->ctx.namespaces, q->ctx.n_namespaces, q->intervals, q->n_intervals, &t, &n, &known, err));
+        if (k == 0 || !n) {
+            if (k == 0) s->t = t, s->n = n;
+            continue;
+        }
+        if (!(all = hg_arena_array(s->run->arena, s->n + n, sizeof *all))) return hg_arena_fail(s->run->arena, "segments of a query", err);
+        if (s->n) memcpy(all, s->t, s->n * sizeof *all);
+        memcpy(all + s->n, t, n * sizeof *all);
+        s->t = all;
+        s->n += n;
+    }
     if (s->n > UINT32_MAX / 2) return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: the query covers %zu segments", s->n);
     HG_TRY(hg_prune(q, s->run->b->spans, s->run->b->entities, s->run->arena, s->t, &s->n, &p, err));
     s->q = q = p.query;

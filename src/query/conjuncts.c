@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "query/expr/vcol.h"
+#include "query/nested.h"
 #include "query/plan/parse.h"
 
 #define MARK "\xEE\x80\x80hg-leaf\xEE\x80\x80" /* between two private-use code points: not in any sane query, and checked */
@@ -20,28 +21,28 @@
 static bool descends(const struct hg_filter *f) { return f->kind == HG_F_AND || f->kind == HG_F_IS_TRUE; }
 
 /* A column that the query itself makes, by an expression or of a dimension, has values that no segment lists. */
-static bool is_virtual(const struct hg_plan *plan, const char *column)
+static bool is_virtual(const struct hg_query *q, const char *column)
 {
-    for (uint32_t i = 0; i < plan->n_virtuals; i++)
-        if (strcmp(plan->virtuals[i]->name, column) == 0) return true;
-    return false;
+    for (uint32_t i = 0; i < q->plan->n_virtuals; i++)
+        if (strcmp(q->plan->virtuals[i]->name, column) == 0) return true;
+    return hg_query_source_makes(q, column);
 }
-static bool is_demand(const struct hg_plan *plan, const struct hg_filter *f)
+static bool is_demand(const struct hg_query *q, const struct hg_filter *f)
 {
-    return f->kind == HG_F_IN && !f->u.in.typed && strcmp(f->column, "__time") != 0 && !is_virtual(plan, f->column);
+    return f->kind == HG_F_IN && !f->u.in.typed && strcmp(f->column, "__time") != 0 && !is_virtual(q, f->column);
 }
 
-static uint32_t count_demands(const struct hg_plan *plan, const struct hg_filter *f, const char *dim)
+static uint32_t count_demands(const struct hg_query *q, const struct hg_filter *f, const char *dim)
 {
-    if (is_demand(plan, f)) return !dim || strcmp(f->column, dim) == 0;
+    if (is_demand(q, f)) return !dim || strcmp(f->column, dim) == 0;
     uint32_t n = 0;
-    for (uint32_t k = 0; descends(f) && k < f->n_kids; k++) n += count_demands(plan, f->kids[k], dim);
+    for (uint32_t k = 0; descends(f) && k < f->n_kids; k++) n += count_demands(q, f->kids[k], dim);
     return n;
 }
 
-static enum hg_rc collect(const struct hg_plan *plan, const struct hg_filter *f, struct hg_arena *a, struct hg_conjunct *v, uint32_t *n, struct hg_err *err)
+static enum hg_rc collect(const struct hg_query *q, const struct hg_filter *f, struct hg_arena *a, struct hg_conjunct *v, uint32_t *n, struct hg_err *err)
 {
-    if (is_demand(plan, f)) {
+    if (is_demand(q, f)) {
         struct hg_conjunct *c = &v[(*n)++];
         *c = (struct hg_conjunct){f->column, f->u.in.s, f->u.in.n_s};
         if (!f->u.in.null) return HG_OK;
@@ -52,22 +53,22 @@ static enum hg_rc collect(const struct hg_plan *plan, const struct hg_filter *f,
         c->n++;
         return HG_OK;
     }
-    for (uint32_t k = 0; descends(f) && k < f->n_kids; k++) HG_TRY(collect(plan, f->kids[k], a, v, n, err));
+    for (uint32_t k = 0; descends(f) && k < f->n_kids; k++) HG_TRY(collect(q, f->kids[k], a, v, n, err));
     return HG_OK;
 }
 
 enum hg_rc hg_query_conjuncts(const struct hg_query *q, struct hg_arena *a, const struct hg_conjunct **out, uint32_t *n, struct hg_err *err)
 {
     const struct hg_filter *f = q->plan->filter;
-    struct hg_conjunct *v = hg_arena_array(a, f ? count_demands(q->plan, f, NULL) : 0, sizeof *v);
+    struct hg_conjunct *v = hg_arena_array(a, f ? count_demands(q, f, NULL) : 0, sizeof *v);
     if (!v) return hg_arena_fail(a, "filter", err);
     *n = 0;
-    if (f) HG_TRY(collect(q->plan, f, a, v, n, err));
+    if (f) HG_TRY(collect(q, f, a, v, n, err));
     *out = v;
     return HG_OK;
 }
 
-static bool narrowable(const struct hg_query *q, const char *dim) { return q->plan->filter && count_demands(q->plan, q->plan->filter, dim) == 1; }
+static bool narrowable(const struct hg_query *q, const char *dim) { return q->plan->filter && count_demands(q, q->plan->filter, dim) == 1; }
 
 /* What of the leaf's set is in values, too: both ascend. */
 static enum hg_rc cut_set(const struct hg_filter *f, struct hg_arena *a, const struct hg_str *values, uint32_t n, struct hg_filter *out, struct hg_err *err)
@@ -90,7 +91,7 @@ static enum hg_rc cut_set(const struct hg_filter *f, struct hg_arena *a, const s
 }
 
 struct cut {
-    const struct hg_plan *plan;
+    const struct hg_query *q;
     struct hg_arena *a;
     const char *dim;
     const struct hg_str *values;
@@ -101,11 +102,11 @@ struct cut {
 /* Copies the way down to the leaf. */
 static enum hg_rc cut_filter(struct cut *w, const struct hg_filter *f, const struct hg_filter **out, struct hg_err *err)
 {
-    if (!count_demands(w->plan, f, w->dim)) return *out = f, HG_OK;
+    if (!count_demands(w->q, f, w->dim)) return *out = f, HG_OK;
     struct hg_filter *copy = hg_arena_alloc(w->a, sizeof *copy);
     if (!copy) return hg_arena_fail(w->a, "filter", err);
     *out = copy;
-    if (is_demand(w->plan, f)) return w->leaf = copy, cut_set(f, w->a, w->values, w->n, copy, err);
+    if (is_demand(w->q, f)) return w->leaf = copy, cut_set(f, w->a, w->values, w->n, copy, err);
     *copy = *f;
     const struct hg_filter **kids = hg_arena_array(w->a, f->n_kids, sizeof *kids);
     if (!kids) return hg_arena_fail(w->a, "filter", err);
@@ -218,7 +219,7 @@ enum hg_rc hg_narrower_make(const struct hg_narrower *nw, struct hg_arena *a, co
     if (!nw->head.p) return *out = nw->q, HG_OK;
     struct hg_query *q = hg_arena_alloc(a, sizeof *q);
     struct hg_plan *plan = hg_arena_alloc(a, sizeof *plan);
-    struct cut w = {nw->q->plan, a, nw->dim, values, n, NULL};
+    struct cut w = {nw->q, a, nw->dim, values, n, NULL};
     if (!q || !plan) return hg_arena_fail(a, "query plan", err);
     *q = *nw->q;
     *plan = *nw->q->plan;

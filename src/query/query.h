@@ -28,15 +28,20 @@ struct hg_query_context {
     bool no_hedge;                 /* "hedge": false */
     bool profile;                  /* the response context tells what was done */
     int64_t entity_batch;          /* "entityBatch": values of a list that are asked at once; -1: not given; 0: never split */
+    int64_t max_subquery_rows;     /* "maxSubqueryRows": that a nested query may give; 0: not given */
     uint32_t vector_rows;          /* rows a batch; 0: the default (context "vectorSize") */
     const char *client;            /* who asks, for accounting; NULL */
 };
 
+struct hg_tree;
 struct hg_plan; /* the typed rest: dimensions, filter, aggregators, ...; private to src/query */
 
 struct hg_query {
     enum hg_query_type type;
-    const char *datasource;
+    const char *datasource;            /* the first of tables; "inline" where there is none */
+    const char *const *tables;         /* of the cluster, whose rows are asked for */
+    uint32_t n_tables;
+    const struct hg_tree *source;      /* source/tree.h: what is done to their rows, and what rows there are besides; see query/nested.h */
     const struct hg_interval *intervals; /* ascending, disjoint (merged) */
     uint32_t n_intervals;
     struct hg_gran gran;

@@ -20,7 +20,9 @@ enum hg_rc hg_query_empty(const struct hg_query *q, const struct hg_interval *ti
     src.cols = &time;
     struct hg_plan plan = *q->plan;
     plan.filter = &none;
+    plan.n_virtuals = 0;
     struct hg_query less = *q;
     less.plan = &plan;
+    less.source = NULL;
     return hg_query_scan(&less, &src, hull, times, n_times, x, out, err);
 }

@@ -79,6 +79,7 @@ static enum hg_rc first_row(struct hg_scan *s, int64_t t, uint32_t *out, struct 
         if (st.max.i < t) lo = mid + 1;
         else hi = mid;
     }
+    if (lo == hg_source_blocks(s->src)) return *out = s->src->n_rows, HG_OK; /* the source's times may be wider than its rows' */
     uint32_t from = lo * HG_BLOCK_ROWS, n = hg_block_rows(s->src, lo), a = 0, z = n;
     HG_TRY(c->ops->i64(s->time, from, n, s->times, NULL, err));
     while (a < z) {

@@ -2,6 +2,7 @@
 #include "query/engine/group.h"
 #include "query/engine/timeseries.h"
 #include "query/expr/derived.h"
+#include "query/source/over.h"
 
 static enum hg_rc run(const struct hg_query *q, const struct hg_source *src, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_exec *x, struct hg_arena *a, struct hg_partial **out,
                       struct hg_err *err)
@@ -14,14 +15,33 @@ static enum hg_rc run(const struct hg_query *q, const struct hg_source *src, con
     return hg_fail(err, HG_E_UNSUPPORTED, "unknown query type %d", (int)q->type);
 }
 
+static enum hg_rc nothing_left(const struct hg_query *q, const struct hg_source *base, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_exec *x, struct hg_arena *a,
+                               struct hg_partial **out, struct hg_err *err)
+{
+    struct hg_interval *times = hg_arena_array(a, n_ivs, sizeof *times);
+    uint32_t n = 0;
+    if (!times) return hg_arena_fail(a, "scan", err);
+    for (uint32_t k = 0; k < n_ivs; k++) {
+        times[n] = hg_interval_cut(ivs[k], base->times);
+        n += !hg_interval_empty(times[n]);
+    }
+    return hg_query_empty(q, times, n, x, out, err);
+}
+
 enum hg_rc hg_query_scan(const struct hg_query *q, const struct hg_source *src, struct hg_interval seg_interval, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_exec *x,
                          struct hg_partial **out, struct hg_err *err)
 {
     (void)seg_interval; /* buckets are those of the rows' time range, which lies in it */
     struct hg_arena *a = hg_arena_new(x->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "scan");
-    enum hg_rc rc = HG_OK;
-    if (q->plan->n_virtuals) rc = hg_derived_new(q->plan->virtuals, q->plan->n_virtuals, src, ivs, n_ivs, x, a, &src, err);
+    const struct hg_source *base = src;
+    enum hg_rc rc = q->source ? hg_source_over(q, base, ivs, n_ivs, x, a, &src, err) : HG_OK;
+    if (rc == HG_OK && base->n_rows && !src->n_rows) { /* nothing is left, but its time buckets are there */
+        rc = nothing_left(q, base, ivs, n_ivs, x, a, out, err);
+        hg_arena_free(a);
+        return rc;
+    }
+    if (rc == HG_OK && q->plan->n_virtuals) rc = hg_derived_new(q->plan->virtuals, q->plan->n_virtuals, src, ivs, n_ivs, x, a, &src, err);
     if (rc == HG_OK) rc = run(q, src, ivs, n_ivs, x, a, out, err);
     hg_arena_free(a);
     if (rc == HG_E_IO || rc == HG_E_CORRUPT) return hg_err_context(err, rc, "%s", src->id ? src->id : "source");

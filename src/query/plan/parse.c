@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "query/plan/parse.h"
+#include "query/plan/parse_source.h"
 
 const char *hg_query_type_name(enum hg_query_type t)
 {
@@ -24,28 +24,6 @@ static enum hg_rc type_of(const json_t *q, enum hg_query_type *out, struct hg_er
     for (size_t i = 0; later[i]; i++)
         if (strcmp(name, later[i]) == 0) return hg_parse_unsupported(HG_JKEY(&hg_jroot, "queryType"), "query type", name, err);
     return hg_jfail(err, HG_JKEY(&hg_jroot, "queryType"), "unknown query type \"%s\"; known: timeseries, topN, groupBy", name);
-}
-
-static enum hg_rc parse_source(struct hg_parse *ps, const json_t *q, struct hg_query *out, struct hg_err *err)
-{
-    static const char *const later[] = {"query", "union", "inline", "lookup", "join", "unnest", "filter", "restrict", "globalTable", NULL};
-    const struct hg_jpath *p = HG_JKEY(&hg_jroot, "dataSource");
-    const json_t *v = json_object_get(q, "dataSource");
-    if (!v || json_is_null(v)) return hg_jfail(err, p, "missing: the name of a datasource");
-    const char *name = NULL;
-    if (json_is_string(v)) {
-        name = json_string_value(v);
-    } else if (json_is_object(v)) {
-        const char *type = "table";
-        HG_TRY(hg_jget_str(v, "type", p, false, &type, err));
-        for (size_t i = 0; later[i]; i++)
-            if (strcmp(type, later[i]) == 0) return hg_parse_unsupported(HG_JKEY(p, "type"), "data source", type, err);
-        HG_TRY(hg_jget_str(v, "name", p, true, &name, err)); /* an unknown type with a name is a table, as Druid reads it */
-    } else {
-        return hg_jfail(err, p, "expected the name of a datasource or an object");
-    }
-    if (!*name) return hg_jfail(err, p, "the name of a datasource must not be empty");
-    return hg_parse_dup(ps, name, &out->datasource, err);
 }
 
 static int by_start(const void *a, const void *b)
@@ -213,6 +191,8 @@ static enum hg_rc parse_context(struct hg_parse *ps, const json_t *q, struct hg_
     HG_TRY(hg_jget_bool(o, "profile", p, false, &c->profile, err));
     HG_TRY(hg_jget_i64(o, "entityBatch", p, false, &c->entity_batch, err));
     if (c->entity_batch < -1) return hg_jfail(err, HG_JKEY(p, "entityBatch"), "expected at least 0, got %" PRId64, c->entity_batch);
+    HG_TRY(hg_jget_i64(o, "maxSubqueryRows", p, false, &c->max_subquery_rows, err));
+    if (c->max_subquery_rows < 0) return hg_jfail(err, HG_JKEY(p, "maxSubqueryRows"), "expected at least 1, got %" PRId64, c->max_subquery_rows);
     HG_TRY(hg_jget_i64(o, "vectorSize", p, false, &vec, err));
     if (vec < 0) return hg_jfail(err, HG_JKEY(p, "vectorSize"), "expected at least 1, got %" PRId64, vec);
     c->vector_rows = vec > HG_BLOCK_ROWS ? HG_BLOCK_ROWS : (uint32_t)vec;
@@ -277,7 +257,7 @@ static enum hg_rc parse_body(struct hg_parse *ps, const json_t *q, struct hg_que
 {
     struct hg_plan *plan = ps->plan;
     const struct hg_jpath *root = &hg_jroot;
-    HG_TRY(parse_source(ps, q, out, err));
+    HG_TRY(hg_parse_source(ps, q, out, err));
     HG_TRY(parse_intervals(ps, q, out, err));
     HG_TRY(parse_granularity(ps, q, out, err));
 
@@ -330,7 +310,8 @@ static enum hg_rc parse_doc(struct hg_parse *ps, const json_t *q, struct hg_quer
     ps->strict = out->ctx.strict;
     HG_TRY(hg_parse_known(ps, q, &hg_jroot, known, err));
     HG_TRY(parse_body(ps, q, out, err));
-    return hg_parse_virtuals_end(ps, q, err);
+    HG_TRY(hg_parse_virtuals_end(ps, q, err));
+    return hg_parse_source_end(ps, out, err);
 }
 
 enum hg_rc hg_query_parse(struct hg_arena *a, struct hg_str text, const struct hg_query **out, struct hg_err *err)

@@ -62,6 +62,10 @@ enum hg_rc hg_out_fields(struct hg_out *o, bool dims, bool list, struct hg_err *
     const struct hg_plan *plan = an->plan;
     struct hg_val v;
     HG_TRY(hg_answer_posts(an, plan->n_posts, err));
+    if (o->rows_out) {
+        hg_buf_clear(o->w.b); /* what is around rows is not wanted */
+        return o->rows_out->row(o->rows_out, an, o->total, err);
+    }
     for (uint32_t k = 0; dims && k < plan->n_dims; k++) {
         next(o, list, o->k_dim[k]);
         hg_answer_dim(an, k, &v);
@@ -157,7 +161,7 @@ static enum hg_rc collect(const struct hg_query *q, struct hg_exec *x, struct hg
     return HG_OK;
 }
 
-static enum hg_rc write_answer(const struct hg_query *q, struct hg_exec *x, struct hg_arena *a, struct parts *ps, bool pretty, struct hg_buf *out, struct hg_err *err)
+static enum hg_rc write_answer(const struct hg_query *q, struct hg_exec *x, struct hg_arena *a, struct parts *ps, bool pretty, struct hg_buf *out, struct hg_rows_out *rows, struct hg_err *err)
 {
     struct hg_answer an;
     struct hg_out o;
@@ -165,6 +169,7 @@ static enum hg_rc write_answer(const struct hg_query *q, struct hg_exec *x, stru
     bool by_data = q->type != HG_Q_GROUPBY && ps->n && ps->v[0]->has_first_time;
     an.all_stamp = by_data ? ps->v[0]->first_time : hg_first_start(q);
     enum hg_rc rc = hg_out_open(&o, &an, pretty, out, err);
+    o.rows_out = rows;
     if (rc == HG_OK) {
         hg_jw_open(&o.w, '[');
         switch (q->type) {
@@ -179,14 +184,28 @@ static enum hg_rc write_answer(const struct hg_query *q, struct hg_exec *x, stru
     return rc;
 }
 
-enum hg_rc hg_query_finish(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, bool pretty, struct hg_buf *out, struct hg_err *err)
+static enum hg_rc finish(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, bool pretty, struct hg_buf *out, struct hg_rows_out *rows, struct hg_err *err)
 {
     struct hg_arena *a = hg_arena_new(x->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "answer");
     struct parts *ps = hg_arena_zalloc(a, sizeof *ps);
     enum hg_rc rc = ps ? collect(q, x, a, merged, ps, err) : hg_arena_fail(a, "answer", err);
-    if (rc == HG_OK) rc = write_answer(q, x, a, ps, pretty, out, err);
+    if (rc == HG_OK) rc = write_answer(q, x, a, ps, pretty, out, rows, err);
     for (uint32_t k = 0; ps && k < ps->n_mine; k++) hg_partial_free(ps->mine[k]);
     hg_arena_free(a);
+    return rc;
+}
+
+enum hg_rc hg_query_finish(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, bool pretty, struct hg_buf *out, struct hg_err *err)
+{
+    return finish(q, merged, x, pretty, out, NULL, err);
+}
+
+enum hg_rc hg_query_finish_rows(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, struct hg_rows_out *rows, struct hg_err *err)
+{
+    struct hg_buf scratch;
+    hg_buf_init(&scratch, SIZE_MAX);
+    enum hg_rc rc = finish(q, merged, x, false, &scratch, rows, err);
+    hg_buf_free(&scratch);
     return rc;
 }

@@ -3,6 +3,7 @@
 #define HG_QUERY_RESULT_FINISH_H
 
 #include "query/result/answer.h"
+#include "query/result/rows_out.h"
 
 /* Writes rows in the result's shape. */
 struct hg_out {
@@ -11,6 +12,8 @@ struct hg_out {
     const char *k_timestamp, *k_result, *k_version, *k_event, *k_stamp_field; /* rendered keys */
     const char **k_dim, **k_agg, **k_post;
     uint32_t rows;
+    struct hg_rows_out *rows_out; /* not NULL: rows go there, and nothing is written */
+    bool total;                   /* the row is timeseries' grand total */
 };
 HG_MUST_USE enum hg_rc hg_out_open(struct hg_out *o, struct hg_answer *an, bool pretty, struct hg_buf *b, struct hg_err *err);
 /* Once a row: cancel, deadline and a full buffer, looked at now and then. */

@@ -37,6 +37,7 @@ static enum hg_rc put_total(struct hg_out *o, struct hg_partial *total, struct h
     hg_buf_puts(o->w.b, "null");
     hg_jw_key(&o->w, o->k_result);
     hg_jw_open(&o->w, '{');
+    o->total = true;
     rc = hg_out_fields(o, false, false, err);
     hg_jw_close(&o->w, '}');
     hg_jw_close(&o->w, '}');

@@ -1,0 +1,91 @@
+/* A query of any data source. Its nested queries are run first, each like a query of its own but under the same deadline, budget and cancel flag; their results are tables in memory. Then
+ * data servers are asked for the rows of tables, with what they need of those results in their query, and rows in memory are scanned here, on the query's own thread. */
+#include <stdint.h>
+
+#include "broker/broker_private.h"
+#include "query/nested.h"
+
+/* What an inner query did belongs to the whole; what it missed, too. */
+static enum hg_rc add_up(struct hg_running *run, struct hg_scatter_result *all, const struct hg_scatter_result *one, struct hg_err *err)
+{
+    all->rows_scanned += one->rows_scanned;
+    all->cpu_us += one->cpu_us;
+    all->considered += one->considered;
+    all->by_shard += one->by_shard;
+    all->by_entity += one->by_entity;
+    all->entities += one->entities;
+    all->empty += one->empty;
+    all->segments += one->segments;
+    all->servers += one->servers;
+    all->requests += one->requests;
+    all->hedged += one->hedged;
+    all->batches += one->batches;
+    if (!one->n_missing) return HG_OK;
+    const char **ids = hg_arena_array(run->arena, all->n_missing + one->n_missing, sizeof *ids);
+    if (!ids) return hg_arena_fail(run->arena, "missing segments", err);
+    for (size_t k = 0; k < all->n_missing; k++) ids[k] = all->missing[k];
+    for (size_t k = 0; k < one->n_missing; k++) ids[all->n_missing + k] = one->missing[k];
+    all->missing = ids;
+    all->n_missing += one->n_missing;
+    return HG_OK;
+}
+
+static uint64_t most_rows(const struct hg_running *run, const struct hg_query *q)
+{
+    if (q->ctx.max_subquery_rows > 0) return (uint64_t)q->ctx.max_subquery_rows;
+    return run->b->opt.subquery_rows > 0 ? (uint64_t)run->b->opt.subquery_rows : UINT64_MAX;
+}
+
+static enum hg_rc run_errand(struct hg_running *run, const struct hg_query *q, uint32_t k, struct hg_scatter_result *out, struct hg_err *err)
+{
+    struct hg_scatter_result res;
+    const struct hg_table *rows;
+    const char *path;
+    const struct hg_query *inner = hg_query_errand(q, k, &path);
+    HG_TRY(hg_ask(run, inner, &res, err));
+    enum hg_rc rc = hg_query_table(inner, res.merged, &run->exec, hg_query_errand_timed(q, k), most_rows(run, q), run->arena, &rows, err);
+    hg_partial_free(res.merged);
+    if (rc == HG_E_LIMIT || rc == HG_E_INVALID) return hg_err_context(err, rc, "%s", path);
+    if (!rc) rc = add_up(run, out, &res, err);
+    if (!rc) rc = hg_query_bind(q, k, rows, run->arena, err);
+    return rc;
+}
+
+static enum hg_rc scan_inputs(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err)
+{
+    struct hg_merge *m;
+    struct hg_partial *p = out->merged;
+    out->merged = NULL;
+    enum hg_rc rc = hg_merge_new(q, &run->exec, &m, err);
+    if (rc) {
+        hg_partial_free(p);
+        return rc;
+    }
+    if (p) rc = hg_merge_add(m, p, err);
+    for (uint32_t k = 0; k < hg_query_inputs(q) && !rc; k++) {
+        rc = hg_query_scan_input(q, k, &run->exec, &p, err);
+        if (!rc) rc = hg_merge_add(m, p, err);
+    }
+    if (!rc) rc = hg_merge_take(m, &out->merged, err);
+    hg_merge_free(m);
+    return rc;
+}
+
+enum hg_rc hg_ask(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err)
+{
+    struct hg_scatter_result inner = {0};
+    *out = (struct hg_scatter_result){0};
+    for (uint32_t k = 0; k < hg_query_errands(q); k++) HG_TRY(run_errand(run, q, k, &inner, err));
+    if (q->n_tables) {
+        const struct hg_query *shipped;
+        int64_t most = run->b->opt.subquery_ship_bytes;
+        HG_TRY(hg_query_ship(q, most > 0 ? (size_t)most : SIZE_MAX, run->arena, &shipped, err));
+        HG_TRY(hg_scatter(run, shipped, out, err));
+    }
+    int64_t before = run->exec.stats.rows_scanned;
+    if (hg_query_inputs(q)) HG_TRY(scan_inputs(run, q, out, err));
+    out->rows_scanned += run->exec.stats.rows_scanned - before;
+    enum hg_rc rc = add_up(run, out, &inner, err);
+    if (rc) hg_partial_free(out->merged);
+    return rc;
+}
