@@ -16,7 +16,7 @@ static const struct row rows[] = {
     {HG_E_LIMIT, 400, "Resource limit exceeded", Q "ResourceLimitExceededException"},
     {HG_E_TIMEOUT, 504, "Query timeout", Q "QueryTimeoutException"},
     {HG_E_CANCELLED, 500, "Query cancelled", "java.util.concurrent.CancellationException"},
-    {HG_E_UNSUPPORTED, 501, "Unsupported operation", Q "QueryUnsupportedException"},
+    {HG_E_UNSUPPORTED, 400, "Unsupported operation", Q "QueryUnsupportedException"},
     {HG_E_UNAVAILABLE, 503, "Unknown exception", Q "QueryInterruptedException"},
     {HG_E_NOTFOUND, 404, "Unknown exception", Q "QueryException"},
     {HG_E_CONFLICT, 409, "Unknown exception", Q "QueryException"},

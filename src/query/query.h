@@ -13,7 +13,7 @@
 #include "base/time.h"
 #include "segment/source.h"
 
-enum hg_query_type { HG_Q_TIMESERIES, HG_Q_TOPN, HG_Q_GROUPBY };
+enum hg_query_type { HG_Q_TIMESERIES, HG_Q_TOPN, HG_Q_GROUPBY, HG_Q_SCAN, HG_Q_SEARCH, HG_Q_TIME_BOUNDARY, HG_Q_SEGMENT_METADATA, HG_Q_DATASOURCE_METADATA };
 
 /* What a query asks for that is not about its rows. Strings live in the plan's arena. */
 struct hg_query_context {
@@ -61,6 +61,7 @@ struct hg_exec {
     struct hg_budget *budget;        /* the query's memory on this server */
     int64_t deadline_mono_ms;        /* hg_clock_mono_ms; 0: none. HG_E_TIMEOUT once a batch */
     const _Atomic bool *cancelled;   /* may be NULL. HG_E_CANCELLED once a batch */
+    const char *segment;             /* scans: id of the segment that the source belongs to; NULL: not known */
     struct hg_exec_stats {
         int64_t rows_scanned, rows_selected, blocks_read, blocks_from_stats, bytes_read;
     } stats;                         /* added to */
@@ -71,7 +72,7 @@ void hg_partial_free(struct hg_partial *p); /* NULL allowed */
 uint64_t hg_partial_rows(const struct hg_partial *p);
 
 /* Scans the rows of src whose __time lies in ivs (ascending, disjoint, already cut to the query's). seg_interval is the interval
- * of the segment that src belongs to (empty buckets are made inside it). Returns owned. */
+ * of the segment that src belongs to (search stamps its results with it, and segmentMetadata says it). Returns owned. */
 HG_MUST_USE enum hg_rc hg_query_scan(const struct hg_query *q, const struct hg_source *src, struct hg_interval seg_interval, const struct hg_interval *ivs,
                                      uint32_t n_ivs, struct hg_exec *x, struct hg_partial **out, struct hg_err *err);
 

@@ -17,7 +17,7 @@
 #define HG_SEG_MAX_ITEMS (16u << 20)  /* ids of one block of a multi-value column */
 
 /* File flags */
-enum { HG_SEG_ROLLUP = 1, HG_SEG_SORTED = 2 };
+enum { HG_SEG_ROLLUP = 1, HG_SEG_SORTED = 2, HG_SEG_TIMESTAMP_SPEC = 4 };
 /* Column flags */
 enum { HG_SEGCOL_METRIC = 1, HG_SEGCOL_MULTI = 2, HG_SEGCOL_NULLS = 4, HG_SEGCOL_BITMAP = 8, HG_SEGCOL_ENTITY = 16 };
 /* Block flags */

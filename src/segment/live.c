@@ -68,6 +68,19 @@ static enum hg_rc check_schema(const struct hg_schema *s, struct hg_err *err)
     return HG_OK;
 }
 
+static enum hg_rc tell_made_by(struct hg_live *l, struct hg_err *err)
+{
+    struct hg_buf gran;
+    hg_buf_init(&gran, 4096);
+    hg_schema_put_gran(&gran, &l->schema->query_gran);
+    hg_buf_u8(&gran, 0);
+    l->query_gran = gran.failed ? NULL : strdup((const char *)gran.p);
+    hg_buf_free(&gran);
+    if (!l->query_gran) return hg_fail(err, HG_E_NOMEM, "live index");
+    l->made_by = (struct hg_made_by){l->schema->rollup, l->query_gran, l->schema->timestamp_spec};
+    return HG_OK;
+}
+
 enum hg_rc hg_live_new(const struct hg_schema *schema, const struct hg_live_opts *opts, struct hg_live **out, struct hg_err *err)
 {
     HG_TRY(check_schema(schema, err));
@@ -91,8 +104,9 @@ enum hg_rc hg_live_new(const struct hg_schema *schema, const struct hg_live_opts
     l->time_sorted = true;
     l->id = strdup(opts->id ? opts->id : "live");
     enum hg_rc rc = l->id ? init_cols(l, err) : hg_fail(err, HG_E_NOMEM, "live index");
+    if (rc == HG_OK) rc = tell_made_by(l, err);
     if (rc != HG_OK) return hg_live_free(l), rc;
-    l->src = (struct hg_source){.time_sorted = true, .n_cols = l->n_cols, .cols = l->columns, .id = l->id};
+    l->src = (struct hg_source){.time_sorted = true, .n_cols = l->n_cols, .cols = l->columns, .id = l->id, .made_by = &l->made_by};
     *out = l;
     return HG_OK;
 }
@@ -140,6 +154,7 @@ void hg_live_free(struct hg_live *l)
     hg_live_drop(m, l->texts, l->cap_ids * sizeof *l->texts);
     pthread_rwlock_destroy(&l->lock);
     free(l->id);
+    free(l->query_gran);
     free(l);
 }
 

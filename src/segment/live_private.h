@@ -131,6 +131,8 @@ struct hg_live {
     struct live_mem mem;
     const struct hg_schema *schema;
     char *id;
+    char *query_gran;           /* as JSON */
+    struct hg_made_by made_by;
     uint32_t max_rows, n_chunks;
     int64_t min_time;
     void (*on_bad)(void *arg, uint32_t row, const char *column, const char *why);

@@ -241,6 +241,31 @@ static enum hg_rc check_unique(const struct hg_schema *s, const struct hg_jpath 
     return rc;
 }
 
+/* As Druid shows it again: column, format, missingValue. */
+static enum hg_rc put_timestamp_spec(struct hg_arena *a, const json_t *data_schema, const struct hg_jpath *p, struct hg_schema *s, struct hg_err *err)
+{
+    json_t *spec = NULL;
+    const char *column = "timestamp", *format = "auto";
+    HG_TRY(hg_jget_obj(data_schema, "timestampSpec", p, false, &spec, err));
+    if (!spec) return HG_OK;
+    HG_TRY(hg_jget_str(spec, "column", HG_JKEY(p, "timestampSpec"), false, &column, err));
+    HG_TRY(hg_jget_str(spec, "format", HG_JKEY(p, "timestampSpec"), false, &format, err));
+    struct hg_buf b;
+    hg_buf_init(&b, 4096);
+    hg_buf_puts(&b, "{\"column\":");
+    hg_buf_json_str(&b, hg_str_of(column));
+    hg_buf_puts(&b, ",\"format\":");
+    hg_buf_json_str(&b, hg_str_of(format));
+    hg_buf_puts(&b, ",\"missingValue\":");
+    const json_t *missing = json_object_get(spec, "missingValue");
+    if (json_is_string(missing)) hg_buf_json_str(&b, hg_str_of(json_string_value(missing)));
+    else hg_buf_puts(&b, "null");
+    hg_buf_putc(&b, '}');
+    if (!b.failed) s->timestamp_spec = hg_arena_strndup(a, (const char *)b.p, b.len); /* a longer one is not kept */
+    hg_buf_free(&b);
+    return b.failed || s->timestamp_spec ? HG_OK : hg_arena_fail(a, "schema", err);
+}
+
 enum hg_rc hg_schema_parse(struct hg_arena *a, const json_t *data_schema, const struct hg_jpath *p, struct hg_schema **out, struct hg_err *err)
 {
     json_t *gran = NULL;
@@ -259,6 +284,7 @@ enum hg_rc hg_schema_parse(struct hg_arena *a, const json_t *data_schema, const 
         HG_TRY(hg_jget_bool(gran, "rollup", at, false, &s->rollup, err));
         if (q && !json_is_null(q)) HG_TRY(hg_gran_parse_json(a, q, HG_JKEY(at, "queryGranularity"), &s->query_gran, err));
     }
+    HG_TRY(put_timestamp_spec(a, data_schema, p, s, err));
     *out = s;
     return HG_OK;
 }

@@ -35,6 +35,7 @@ struct hg_schema {
     const bool *entities;             /* by dimension: of these a segment keeps a summary of its values (segment/entity.h). NULL: of none */
     bool rollup;
     struct hg_gran query_gran;        /* __time is truncated to it */
+    const char *timestamp_spec;       /* Druid's timestampSpec as JSON, for segmentMetadata; NULL: there was none */
 };
 
 static inline bool hg_schema_is_entity(const struct hg_schema *s, uint32_t dim) { return s->entities && s->entities[dim]; }

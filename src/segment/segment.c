@@ -168,16 +168,20 @@ static enum hg_rc read_footer(struct opening *o, struct hg_span footer)
     s->times.end = hg_rd_i64(&r);
     uint32_t block_rows = hg_rd_u32(&r);
     seg->flags = hg_rd_u32(&r);
-    struct hg_str gran = hg_rd_str(&r);
+    struct hg_str gran = hg_rd_str(&r), spec = {0, 0};
+    if (seg->flags & HG_SEG_TIMESTAMP_SPEC) spec = hg_rd_str(&r);
     s->n_cols = hg_rd_count(&r, 30);
-    if (r.bad || rows > UINT32_MAX - HG_BLOCK_ROWS || block_rows != HG_BLOCK_ROWS || seg->flags > (HG_SEG_ROLLUP | HG_SEG_SORTED) || !gran.p || s->n_cols == 0 || s->n_cols > MAX_COLUMNS)
+    if (r.bad || rows > UINT32_MAX - HG_BLOCK_ROWS || block_rows != HG_BLOCK_ROWS || seg->flags > (HG_SEG_ROLLUP | HG_SEG_SORTED | HG_SEG_TIMESTAMP_SPEC) || !gran.p || s->n_cols == 0 || s->n_cols > MAX_COLUMNS)
         return hg_fail(o->err, HG_E_CORRUPT, "footer is malformed");
     s->n_rows = (uint32_t)rows;
     s->time_sorted = true;
     seg->query_gran = hg_arena_strndup(seg->arena, gran.p, gran.len);
     struct hg_column *cols = hg_arena_array(seg->arena, s->n_cols, sizeof *cols);
     seg->cols = hg_arena_array(seg->arena, s->n_cols, sizeof *seg->cols);
-    if (!seg->query_gran || !cols || !seg->cols) return hg_arena_fail(seg->arena, "segment", o->err);
+    const char *made_by = spec.p ? hg_arena_strndup(seg->arena, spec.p, spec.len) : NULL;
+    if (!seg->query_gran || !cols || !seg->cols || (spec.p && !made_by)) return hg_arena_fail(seg->arena, "segment", o->err);
+    seg->made_by = (struct hg_made_by){seg->flags & HG_SEG_ROLLUP, seg->query_gran, made_by};
+    s->made_by = &seg->made_by;
     s->cols = cols;
     for (uint32_t k = 0; k < s->n_cols; k++) HG_TRY(read_column(o, &r, k, &cols[k], &seg->cols[k]));
     if (hg_rd_left(&r)) return hg_fail(o->err, HG_E_CORRUPT, "footer has %zu bytes after its last column", hg_rd_left(&r));

@@ -37,6 +37,7 @@ struct hg_segment {
     uint32_t flags, version;
     uint64_t footer_bytes;
     const char *query_gran;
+    struct hg_made_by made_by;
     struct hg_segcol *cols;
 };
 

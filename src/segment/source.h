@@ -105,6 +105,13 @@ struct hg_column_ops {
     uint32_t (*count_of)(const struct hg_column *c, uint32_t id);
 };
 
+/* How rows came to be what they are; for segmentMetadata. */
+struct hg_made_by {
+    bool rollup;
+    const char *query_gran;     /* JSON */
+    const char *timestamp_spec; /* JSON: Druid's timestampSpec; NULL: not known */
+};
+
 struct hg_source {
     uint32_t n_rows;
     bool time_sorted;             /* rows ascend by __time */
@@ -112,6 +119,7 @@ struct hg_source {
     uint32_t n_cols;
     const struct hg_column *cols; /* [0] is __time (LONG, no nulls); then dimensions in declared order, then metrics */
     const char *id;               /* for messages */
+    const struct hg_made_by *made_by; /* NULL: not known */
 };
 
 /* NULL: the source has no such column. */

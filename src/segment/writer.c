@@ -421,8 +421,9 @@ static enum hg_rc put_footer(struct hg_segwriter *w, struct hg_err *err)
     hg_buf_i64(b, w->times.start);
     hg_buf_i64(b, w->times.end);
     hg_buf_u32(b, HG_BLOCK_ROWS);
-    hg_buf_u32(b, (w->file.rollup ? HG_SEG_ROLLUP : 0u) | (w->file.sorted ? HG_SEG_SORTED : 0u));
+    hg_buf_u32(b, (w->file.rollup ? HG_SEG_ROLLUP : 0u) | (w->file.sorted ? HG_SEG_SORTED : 0u) | (w->file.timestamp_spec ? HG_SEG_TIMESTAMP_SPEC : 0u));
     hg_buf_str(b, hg_str_of(w->file.query_gran));
+    if (w->file.timestamp_spec) hg_buf_str(b, hg_str_of(w->file.timestamp_spec));
     hg_buf_varint(b, w->n_cols);
     hg_buf_put(b, w->columns.p, w->columns.len);
     HG_TRY(hg_buf_check(b, "footer", err));

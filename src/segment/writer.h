@@ -13,6 +13,7 @@ struct hg_segwriter_file {
     uint32_t n_rows;
     bool rollup, sorted;
     const char *query_gran; /* as JSON */
+    const char *timestamp_spec; /* as JSON; NULL: none */
     int zstd_level;         /* 0: codec none */
     bool entities;          /* some column is one of entities */
 };

@@ -179,6 +179,7 @@ static void run_item(struct run *r, struct item *it)
     int64_t cpu = thread_cpu_us(), faults = hg_thread_major_faults();
     bool whole = false;
     struct hg_interval times = {0, 0};
+    x.segment = it->entry->text;
     enum hg_rc rc = scan_sources(r, it, &x, &whole, &times, &err);
     cpu = thread_cpu_us() - cpu;
     faults = hg_thread_major_faults() - faults;

@@ -145,6 +145,17 @@ static struct hg_str text_of(const struct hg_dimread *d, uint64_t key, char *num
     return (struct hg_str){num, (size_t)n};
 }
 
+enum hg_rc hg_dimread_text(struct hg_dimread *d, uint32_t id, struct hg_arena *a, struct hg_str *out, struct hg_err *err)
+{
+    char num[HG_NUM_TEXT];
+    if (id == 0) return *out = (struct hg_str){0, 0}, HG_OK;
+    struct hg_str s = d->numeric ? text_of(d, *hg_gtab_key(&d->values, id - 1), num) : hg_dict_get(d->col->dict, id, &d->scratch);
+    const char *z = hg_arena_strndup(a, s.p ? s.p : "", s.len);
+    if (!z) return hg_arena_fail(a, "dimension", err);
+    *out = (struct hg_str){s.p ? z : NULL, s.len};
+    return HG_OK;
+}
+
 enum hg_rc hg_dimread_emit(struct hg_dimread *d, uint32_t id, struct hg_key_col *col, uint64_t to, struct hg_strtab *t, struct hg_arena *a, struct hg_err *err)
 {
     if (col->type != HG_T_STRING) {

@@ -35,5 +35,7 @@ HG_MUST_USE enum hg_rc hg_dimread_load(struct hg_dimread *d, uint32_t row, uint3
 HG_MUST_USE enum hg_rc hg_dimread_mapped(struct hg_dimread *d, uint32_t id, uint32_t *out, struct hg_err *err);
 /* Writes the output value of id into row `to` of a partial's key column. */
 HG_MUST_USE enum hg_rc hg_dimread_emit(struct hg_dimread *d, uint32_t id, struct hg_key_col *col, uint64_t to, struct hg_strtab *t, struct hg_arena *a, struct hg_err *err);
+/* The output value of an id as text, in a. */
+HG_MUST_USE enum hg_rc hg_dimread_text(struct hg_dimread *d, uint32_t id, struct hg_arena *a, struct hg_str *out, struct hg_err *err);
 
 #endif

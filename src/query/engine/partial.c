@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include "query/engine/rowbatch.h"
 #include "query/engine/rows.h"
 
 static void drop_sketches(void *arg)
@@ -71,7 +72,9 @@ enum hg_rc hg_partial_new(const struct hg_query *q, struct hg_exec *x, uint64_t 
 
 void hg_partial_free(struct hg_partial *p)
 {
-    if (p) hg_arena_free(p->arena);
+    if (!p) return;
+    hg_rowbatch_free_all(p->batches);
+    hg_arena_free(p->arena);
 }
 
 uint64_t hg_partial_rows(const struct hg_partial *p) { return p->n_rows; }

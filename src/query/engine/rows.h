@@ -45,6 +45,10 @@ struct hg_partial {
      * of them (unless skipEmptyBuckets). */
     int64_t *buckets;
     uint64_t n_buckets;
+
+    /* Of the types whose results are not groups; there are then no keys and states. n_rows counts those of the batches. */
+    struct hg_rowbatch *batches;   /* scan (engine/rowbatch.h): a list that the partial owns */
+    struct hg_analysis *analyses;  /* segmentMetadata (engine/analysis.h): a list in the arena */
 };
 
 /* Which columns the states of an aggregator have. */

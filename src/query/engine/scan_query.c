@@ -1,19 +1,7 @@
 /* One query over one source: the query type's own way. */
-#include "query/engine/group.h"
-#include "query/engine/timeseries.h"
 #include "query/expr/derived.h"
 #include "query/source/over.h"
-
-static enum hg_rc run(const struct hg_query *q, const struct hg_source *src, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_exec *x, struct hg_arena *a, struct hg_partial **out,
-                      struct hg_err *err)
-{
-    switch (q->type) {
-    case HG_Q_TIMESERIES: return hg_timeseries_scan(q, src, ivs, n_ivs, x, a, out, err);
-    case HG_Q_TOPN: return hg_group_scan(q, src, ivs, n_ivs, true, x, a, out, err);
-    case HG_Q_GROUPBY: return hg_group_scan(q, src, ivs, n_ivs, false, x, a, out, err);
-    }
-    return hg_fail(err, HG_E_UNSUPPORTED, "unknown query type %d", (int)q->type);
-}
+#include "query/types.h"
 
 static enum hg_rc nothing_left(const struct hg_query *q, const struct hg_source *base, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_exec *x, struct hg_arena *a,
                                struct hg_partial **out, struct hg_err *err)
@@ -31,18 +19,17 @@ static enum hg_rc nothing_left(const struct hg_query *q, const struct hg_source 
 enum hg_rc hg_query_scan(const struct hg_query *q, const struct hg_source *src, struct hg_interval seg_interval, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_exec *x,
                          struct hg_partial **out, struct hg_err *err)
 {
-    (void)seg_interval; /* buckets are those of the rows' time range, which lies in it */
     struct hg_arena *a = hg_arena_new(x->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "scan");
     const struct hg_source *base = src;
     enum hg_rc rc = q->source ? hg_source_over(q, base, ivs, n_ivs, x, a, &src, err) : HG_OK;
-    if (rc == HG_OK && base->n_rows && !src->n_rows) { /* nothing is left, but its time buckets are there */
+    if (rc == HG_OK && base->n_rows && !src->n_rows && hg_query_ops(q)->finish == hg_finish_groups) { /* nothing is left, but its time buckets are there */
         rc = nothing_left(q, base, ivs, n_ivs, x, a, out, err);
         hg_arena_free(a);
         return rc;
     }
     if (rc == HG_OK && q->plan->n_virtuals) rc = hg_derived_new(q->plan->virtuals, q->plan->n_virtuals, src, ivs, n_ivs, x, a, &src, err);
-    if (rc == HG_OK) rc = run(q, src, ivs, n_ivs, x, a, out, err);
+    if (rc == HG_OK) rc = hg_query_ops(q)->scan(&(struct hg_scan_args){q, src, seg_interval, ivs, n_ivs, x, a}, out, err);
     hg_arena_free(a);
     if (rc == HG_E_IO || rc == HG_E_CORRUPT) return hg_err_context(err, rc, "%s", src->id ? src->id : "source");
     return rc;

@@ -3,27 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include "query/plan/parse_source.h"
-
-const char *hg_query_type_name(enum hg_query_type t)
-{
-    switch (t) {
-    case HG_Q_TIMESERIES: return "timeseries";
-    case HG_Q_TOPN: return "topN";
-    case HG_Q_GROUPBY: return "groupBy";
-    }
-    return "?";
-}
+#include "query/types.h"
 
 static enum hg_rc type_of(const json_t *q, enum hg_query_type *out, struct hg_err *err)
 {
-    static const char *const later[] = {"scan", "search", "timeBoundary", "segmentMetadata", "dataSourceMetadata", "windowOperator", NULL};
     const char *name = NULL;
+    const struct hg_jpath *p = HG_JKEY(&hg_jroot, "queryType");
     HG_TRY(hg_jget_str(q, "queryType", &hg_jroot, true, &name, err));
-    for (enum hg_query_type t = HG_Q_TIMESERIES; t <= HG_Q_GROUPBY; t++)
-        if (strcmp(name, hg_query_type_name(t)) == 0) return *out = t, HG_OK;
-    for (size_t i = 0; later[i]; i++)
-        if (strcmp(name, later[i]) == 0) return hg_parse_unsupported(HG_JKEY(&hg_jroot, "queryType"), "query type", name, err);
-    return hg_jfail(err, HG_JKEY(&hg_jroot, "queryType"), "unknown query type \"%s\"; known: timeseries, topN, groupBy", name);
+    for (unsigned t = 0; t < HG_Q_TYPES; t++)
+        if (strcmp(name, hg_query_types[t].name) == 0) return *out = (enum hg_query_type)t, HG_OK;
+    if (strcmp(name, "windowOperator") == 0) return hg_parse_unsupported(p, "query type", name, err);
+    return hg_jfail(err, p, "unknown query type \"%s\"; known: timeseries, topN, groupBy, scan, search, timeBoundary, segmentMetadata, dataSourceMetadata", name);
 }
 
 static int by_start(const void *a, const void *b)
@@ -57,7 +47,14 @@ static enum hg_rc parse_intervals(struct hg_parse *ps, const json_t *q, struct h
         if (json_object_get(v, "segments")) return hg_parse_unsupported(p, "intervals of", "segments", err);
         v = json_object_get(v, "intervals");
     }
-    if (!v || json_is_null(v)) return hg_jfail(err, p, "missing: one or more intervals such as \"2024-03-08/2024-03-09\"");
+    if (!v || json_is_null(v)) {
+        static const struct hg_interval always = {HG_TIME_MIN, HG_TIME_MAX};
+        if (hg_query_ops(out)->intervals == HG_NEEDED) return hg_jfail(err, p, "missing: one or more intervals such as \"2024-03-08/2024-03-09\"");
+        out->intervals = &always;
+        out->n_intervals = 1;
+        ps->plan->metadata.default_interval = true;
+        return HG_OK;
+    }
     size_t n = 0;
     if (json_is_string(v)) {
         n = 1;
@@ -129,6 +126,8 @@ static enum hg_rc parse_granularity(struct hg_parse *ps, const json_t *q, struct
     const json_t *v = json_object_get(q, "granularity");
     struct hg_gran *g = &out->gran;
     memset(g, 0, sizeof *g);
+    bool needed = hg_query_ops(out)->granularity == HG_GRAN_NEEDED;
+    if (hg_query_ops(out)->granularity == HG_GRAN_NOT_READ || (!needed && (!v || json_is_null(v)))) return g->kind = HG_GRAN_ALL, HG_OK;
     if (!v || json_is_null(v)) return hg_jfail(err, p, "missing: \"all\", \"hour\", {\"type\":\"period\",\"period\":\"P1D\"} or such");
     if (json_is_string(v)) {
         enum hg_rc rc = hg_gran_of_name((struct hg_str){json_string_value(v), json_string_length(v)}, g, err);
@@ -224,91 +223,40 @@ static enum hg_rc parse_context(struct hg_parse *ps, const json_t *q, struct hg_
     return hg_parse_dup(ps, s, &plan->timestamp_result_field, err);
 }
 
-static enum hg_rc parse_dims(struct hg_parse *ps, const json_t *q, struct hg_err *err)
-{
-    json_t *list = NULL;
-    HG_TRY(hg_jget_arr(q, "dimensions", &hg_jroot, false, &list, err));
-    size_t n = list ? json_array_size(list) : 0;
-    if (n > HG_PLAN_MAX_DIMS) return hg_jfail(err, HG_JKEY(&hg_jroot, "dimensions"), "%zu dimensions; at most %d", n, HG_PLAN_MAX_DIMS);
-    struct hg_dim *dims = hg_arena_array(ps->a, n, sizeof *dims);
-    if (!dims) return hg_arena_fail(ps->a, "dimensions", err);
-    for (size_t i = 0; i < n; i++) {
-        const struct hg_jpath *p = HG_JAT(HG_JKEY(&hg_jroot, "dimensions"), i);
-        HG_TRY(hg_parse_dim(ps, json_array_get(list, i), p, &dims[i], err));
-        if (strcmp(dims[i].name, "__time") == 0) return hg_jfail(err, p, "an output must not be named __time; give an outputName");
-        for (size_t k = 0; k < i; k++)
-            if (strcmp(dims[k].name, dims[i].name) == 0) return hg_jfail(err, p, "duplicate output name \"%s\"", dims[i].name);
-    }
-    ps->plan->dims = dims;
-    ps->plan->n_dims = (uint32_t)n;
-    return HG_OK;
-}
-
-static enum hg_rc clash(const struct hg_plan *plan, struct hg_err *err)
-{
-    for (uint32_t i = 0; i < plan->n_dims; i++)
-        for (uint32_t k = 0; k < plan->n_aggs; k++)
-            if (strcmp(plan->dims[i].name, plan->aggs[k].name) == 0)
-                return hg_jfail(err, HG_JAT(HG_JKEY(&hg_jroot, "aggregations"), k), "the name \"%s\" is also a dimension's", plan->aggs[k].name);
-    return HG_OK;
-}
-
 static enum hg_rc parse_body(struct hg_parse *ps, const json_t *q, struct hg_query *out, struct hg_err *err)
 {
-    struct hg_plan *plan = ps->plan;
-    const struct hg_jpath *root = &hg_jroot;
+    const struct hg_query_ops *ops = hg_query_ops(out);
     HG_TRY(hg_parse_source(ps, q, out, err));
     HG_TRY(parse_intervals(ps, q, out, err));
     HG_TRY(parse_granularity(ps, q, out, err));
-
-    HG_TRY(hg_parse_virtuals(ps, q, root, err));
-    const json_t *f = json_object_get(q, "filter");
-    if (f && !json_is_null(f)) HG_TRY(hg_parse_filter(ps, f, HG_JKEY(root, "filter"), &plan->filter, err));
-
-    if (ps->type == HG_Q_TOPN) {
-        const json_t *d = json_object_get(q, "dimension");
-        const struct hg_jpath *p = HG_JKEY(root, "dimension");
-        if (!d || json_is_null(d)) return hg_jfail(err, p, "missing: a dimension");
-        struct hg_dim *dim = hg_arena_zalloc(ps->a, sizeof *dim);
-        if (!dim) return hg_arena_fail(ps->a, "dimension", err);
-        HG_TRY(hg_parse_dim(ps, d, p, dim, err));
-        plan->dims = dim;
-        plan->n_dims = 1;
-    } else if (ps->type == HG_Q_GROUPBY) {
-        HG_TRY(parse_dims(ps, q, err));
+    if (ops->filtered) {
+        const json_t *f = json_object_get(q, "filter");
+        HG_TRY(hg_parse_virtuals(ps, q, &hg_jroot, err));
+        if (f && !json_is_null(f)) HG_TRY(hg_parse_filter(ps, f, HG_JKEY(&hg_jroot, "filter"), &ps->plan->filter, err));
     }
-    HG_TRY(hg_parse_aggs(ps, q, root, err));
-    HG_TRY(clash(plan, err));
-    HG_TRY(hg_parse_posts(ps, q, root, err));
+    return ops->parse(ps, q, out, err);
+}
 
-    switch (ps->type) {
-    case HG_Q_TIMESERIES:
-        HG_TRY(hg_jget_bool(q, "descending", root, false, &plan->descending, err));
-        HG_TRY(hg_jget_i64(q, "limit", root, false, &plan->limit, err));
-        if (plan->limit < 0) return hg_jfail(err, HG_JKEY(root, "limit"), "expected at least 0, got %" PRId64, plan->limit);
-        return HG_OK;
-    case HG_Q_TOPN:
-        HG_TRY(hg_jget_i64(q, "threshold", root, true, &plan->threshold, err));
-        if (plan->threshold < 1) return hg_jfail(err, HG_JKEY(root, "threshold"), "expected at least 1, got %" PRId64, plan->threshold);
-        return hg_parse_metric(ps, q, root, err);
-    case HG_Q_GROUPBY:
-        HG_TRY(hg_parse_having(ps, q, root, err));
-        HG_TRY(hg_parse_limit_spec(ps, q, root, err));
-        return hg_parse_subtotals(ps, q, root, err);
-    }
-    return HG_OK;
+/* strict: fields of all types, and the type's own. */
+static enum hg_rc check_known(const struct hg_parse *ps, const json_t *q, const struct hg_query_ops *ops, struct hg_err *err)
+{
+    static const char *const common[] = {"queryType", "dataSource", "intervals", "granularity", "context", "virtualColumns", "filter", NULL};
+    const char *all[32];
+    size_t n = 0;
+    for (size_t k = 0; common[k]; k++) all[n++] = common[k];
+    for (size_t k = 0; ops->known[k] && n + 1 < sizeof all / sizeof *all; k++) all[n++] = ops->known[k];
+    all[n] = NULL;
+    return hg_parse_known(ps, q, &hg_jroot, all, err);
 }
 
 static enum hg_rc parse_doc(struct hg_parse *ps, const json_t *q, struct hg_query *out, struct hg_err *err)
 {
-    static const char *const known[] = {"queryType", "dataSource", "intervals", "granularity", "context", "virtualColumns", "filter", "dimension", "dimensions",
-                                        "aggregations", "postAggregations", "descending", "limit", "threshold", "metric", "having", "limitSpec", "subtotalsSpec", NULL};
     if (!json_is_object(q)) return hg_jfail(err, &hg_jroot, "expected a query object");
     HG_TRY(type_of(q, &out->type, err));
     ps->type = out->type;
     HG_TRY(parse_context(ps, q, out, err));
     ps->strict = out->ctx.strict;
-    HG_TRY(hg_parse_known(ps, q, &hg_jroot, known, err));
+    HG_TRY(check_known(ps, q, hg_query_ops(out), err));
     HG_TRY(parse_body(ps, q, out, err));
     HG_TRY(hg_parse_virtuals_end(ps, q, err));
     return hg_parse_source_end(ps, out, err);

@@ -14,6 +14,7 @@ struct hg_parse {
     struct hg_plan *plan; /* being filled: dims and aggs are there before posts, posts before metric, having and limitSpec */
     const struct hg_vcol **virtuals; /* virtual columns: those that the query names, then hidden ones */
     uint32_t n_virtual, cap_virtual, n_named;
+    bool every_virtual; /* those that the query names are needed though nothing mentions them: a scan of all columns */
     int depth;         /* of nested filters, having and post-aggregators; hg_parse_enter refuses past HG_PARSE_DEPTH */
 };
 #define HG_PARSE_DEPTH 200

@@ -202,7 +202,7 @@ enum hg_rc hg_parse_virtuals_end(struct hg_parse *ps, const json_t *query, struc
     for (uint32_t k = 0; k < n; k++) HG_TRY(visit(&all, k, err)); /* circles are errors, wanted or not */
     for (uint32_t k = 0; k < n; k++) HG_TRY(take_in_arrays(ps, (struct hg_vcol *)all.out[k], err)); /* made by this file, and not yet anybody's */
     for (uint32_t k = 0; k < n; k++) {
-        bool wanted = k >= ps->n_named;
+        bool wanted = k >= ps->n_named || ps->every_virtual;
         const char *key;
         json_t *v;
         json_object_foreach((json_t *)query, key, v)

@@ -237,6 +237,48 @@ struct hg_subtotal { /* one grouping set of groupBy: numbers of dimensions */
     uint32_t n;
 };
 
+/* ---- scan ---- */
+struct hg_scan_spec {
+    const char *const *columns; /* in the order asked for, perhaps repeated; n_columns 0: all that a source has */
+    uint32_t n_columns;
+    enum hg_row_order { HG_ROWS_AS_THEY_ARE, HG_ROWS_ASCENDING, HG_ROWS_DESCENDING } order; /* by __time */
+    int64_t limit;              /* -1: none */
+    int64_t offset;
+    uint32_t batch_rows;        /* of the answer's batches */
+    bool compact;               /* events are lists, not objects */
+};
+/* How many rows of one source can matter; INT64_MAX: all. */
+static inline int64_t hg_scan_spec_most(const struct hg_scan_spec *s)
+{
+    return s->limit < 0 || s->offset > INT64_MAX - s->limit ? INT64_MAX : s->offset + s->limit;
+}
+
+/* ---- search ---- */
+struct hg_search;
+struct hg_search_spec {
+    const struct hg_search *what;
+    const struct hg_dim *dims;  /* n_dims 0: all dimensions that a source has */
+    uint32_t n_dims;
+    int64_t limit;              /* hits a source, and of each time bucket of the answer */
+    enum hg_order sort;         /* of values; then by dimension */
+};
+
+/* ---- timeBoundary, dataSourceMetadata ---- */
+struct hg_boundary_spec { bool min, max; };
+
+/* ---- segmentMetadata ---- */
+enum { HG_ANALYZE_CARDINALITY = 1, HG_ANALYZE_MINMAX = 2, HG_ANALYZE_SIZE = 4, HG_ANALYZE_INTERVAL = 8, HG_ANALYZE_TIMESTAMP_SPEC = 16, HG_ANALYZE_GRANULARITY = 32,
+       HG_ANALYZE_AGGREGATORS = 64, HG_ANALYZE_ROLLUP = 128 };
+struct hg_metadata_spec {
+    unsigned analyses;          /* HG_ANALYZE_* */
+    bool merge;
+    enum hg_agg_merge { HG_AGG_MERGE_STRICT, HG_AGG_MERGE_LENIENT, HG_AGG_MERGE_EARLIEST, HG_AGG_MERGE_LATEST } aggs;
+    enum { HG_INCLUDE_ALL, HG_INCLUDE_NONE, HG_INCLUDE_LIST } include;
+    const char *const *columns; /* LIST */
+    uint32_t n_columns;
+    bool default_interval;      /* none was given: the week up to the end of the newest segment */
+};
+
 #define HG_PLAN_MAX_AGGS 1000
 #define HG_PLAN_MAX_DIMS 1000
 
@@ -267,6 +309,11 @@ struct hg_plan {
     uint32_t n_subtotals;
     bool has_subtotals;             /* subtotalsSpec was given; it has at least one set */
     bool result_as_array, sort_by_dims_first;
+
+    struct hg_scan_spec scan;
+    struct hg_search_spec search;       /* its results are groups: dims are the hit's dimension and value, aggs its count */
+    struct hg_boundary_spec boundary;   /* the same: aggs are the least and the greatest __time, as asked for */
+    struct hg_metadata_spec metadata;
 
     bool finalize; /* context "finalize", default true */
 };

@@ -3,6 +3,7 @@
 
 #include "base/time.h"
 #include "query/engine/check.h"
+#include "query/types.h"
 
 /* ---- writing rows ---- */
 
@@ -176,6 +177,7 @@ static enum hg_rc write_answer(const struct hg_query *q, struct hg_exec *x, stru
         case HG_Q_TIMESERIES: rc = hg_finish_timeseries(&an, &o, err); break;
         case HG_Q_TOPN: rc = hg_finish_topn(&an, &o, err); break;
         case HG_Q_GROUPBY: rc = hg_finish_groupby(&an, &o, err); break;
+        default: break; /* they are written elsewhere */
         }
         hg_jw_close(&o.w, ']');
     }
@@ -197,6 +199,11 @@ static enum hg_rc finish(const struct hg_query *q, struct hg_partial *merged, st
 }
 
 enum hg_rc hg_query_finish(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, bool pretty, struct hg_buf *out, struct hg_err *err)
+{
+    return hg_query_ops(q)->finish(q, merged, x, pretty, out, err);
+}
+
+enum hg_rc hg_finish_groups(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, bool pretty, struct hg_buf *out, struct hg_err *err)
 {
     return finish(q, merged, x, pretty, out, NULL, err);
 }

@@ -425,7 +425,7 @@ static void errors(void **s)
         {"rc=4&msg=$.context.timeout:+no", 400, "{\"error\":\"Query context parse failed\",\"errorMessage\":\"$.context.timeout: no\""},
         {"rc=5", 400, "{\"error\":\"Resource limit exceeded\""}, {"rc=5&full", 429, "{\"error\":\"Query capacity exceeded\""},
         {"rc=6", 504, "{\"error\":\"Query timeout\",\"errorMessage\":\"facts \\\"here\\\"\",\"errorClass\":\"org.apache.druid.query.QueryTimeoutException\""},
-        {"rc=7", 500, "{\"error\":\"Query cancelled\""}, {"rc=11", 501, "{\"error\":\"Unsupported operation\""}, {"rc=8", 503, "{\"error\":\"Unknown exception\""},
+        {"rc=7", 500, "{\"error\":\"Query cancelled\""}, {"rc=11", 400, "{\"error\":\"Unsupported operation\""}, {"rc=8", 503, "{\"error\":\"Unknown exception\""},
         {"rc=1", 500, "{\"error\":\"Unknown exception\""}, {"rc=3", 500, "{\"error\":\"Unknown exception\""}, {"rc=2", 500, "{\"error\":\"Unknown exception\""},
         {"rc=9&ops", 404, "{\"error\":\"facts \\\"here\\\"\"}"}, {"rc=10&ops", 409, "{\"error\":\""}, {"rc=4&ops", 400, "{\"error\":\""},
     };

@@ -33,7 +33,7 @@ static void shape(void **state)
 static const struct { const char *part, *path; enum hg_rc rc; } wrong[] = {
     {"\"queryType\":\"timesories\"", "$.queryType: unknown query type \"timesories\"", HG_E_INVALID},
     {"\"queryType\":7", "$.queryType", HG_E_INVALID},
-    {"\"queryType\":\"scan\"", "$.queryType", HG_E_UNSUPPORTED},
+    {"\"queryType\":\"windowOperator\"", "$.queryType", HG_E_UNSUPPORTED},
     {"\"dataSource\":null", "$.dataSource", HG_E_INVALID},
     {"\"dataSource\":5", "$.dataSource", HG_E_INVALID},
     {"\"dataSource\":{\"type\":\"table\"}", "$.dataSource.name", HG_E_INVALID},

@@ -24,7 +24,7 @@ static struct hg_segment *seg;
 static int make(void **state)
 {
     (void)state;
-    struct hg_schema sc = {.n_dims = 4, .n_metrics = 4, .dims = dims, .metrics = metrics, .rollup = true, .query_gran = {.kind = HG_GRAN_NONE}};
+    struct hg_schema sc = {.n_dims = 4, .n_metrics = 4, .dims = dims, .metrics = metrics, .rollup = true, .query_gran = {.kind = HG_GRAN_NONE}, NULL};
     struct hg_source *src = hg_mem_source_json(defs, 9,
                                                "[[1700000000000, \"us\", [\"b\", \"a\"], 30, 0.5, 1, 1.25, 0.1, null],"
                                                " [1700000000001, null, [], null, null, 2, null, null, null],"

@@ -49,7 +49,7 @@ static struct hg_schema_metric metrics[N_METRICS] = {
     {"users", "u", "HLLSketchBuild", HG_ROLL_SKETCH_BUILD, HG_T_HLL, {.kind = HG_SKETCH_HLL, .lg_k = 10, .bits = 4}},
     {"merged", "s", "HLLSketchMerge", HG_ROLL_SKETCH_MERGE, HG_T_HLL, {.kind = HG_SKETCH_HLL, .lg_k = 10, .bits = 6}},
 };
-static struct hg_schema schema = {N_DIMS, N_METRICS, dims, metrics, NULL, true, {.kind = HG_GRAN_DURATION, .duration_ms = 1000}};
+static struct hg_schema schema = {N_DIMS, N_METRICS, dims, metrics, NULL, true, {.kind = HG_GRAN_DURATION, .duration_ms = 1000}, NULL};
 
 /* ---- rows ---- */
 
@@ -523,7 +523,7 @@ static void conversions(void **state)
     struct hg_schema_metric m[3] = {{"ls", "x", "longSum", HG_ROLL_LONG_SUM, HG_T_LONG, {0}},
                                     {"ds", "x", "doubleSum", HG_ROLL_DOUBLE_SUM, HG_T_DOUBLE, {0}},
                                     {"cs", "x", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, {0}}};
-    struct hg_schema sc = {2, 3, d, m, NULL, false, {.kind = HG_GRAN_NONE}};
+    struct hg_schema sc = {2, 3, d, m, NULL, false, {.kind = HG_GRAN_NONE}, NULL};
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
         struct hg_live *l;
         const struct hg_source *s;
@@ -617,7 +617,7 @@ static void overflowing_sums(void **state)
 {
     (void)state;
     struct hg_schema_metric m[1] = {{"cs", "x", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, {0}}};
-    struct hg_schema sc = {0, 1, NULL, m, NULL, true, {.kind = HG_GRAN_ALL}};
+    struct hg_schema sc = {0, 1, NULL, m, NULL, true, {.kind = HG_GRAN_ALL}, NULL};
     struct hg_live *l;
     OK(hg_live_new(&sc, &(struct hg_live_opts){.min_time = 7}, &l, &err));
     struct hg_value v = I(9000000000000), small = I(1);

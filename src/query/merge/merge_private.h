@@ -1,0 +1,23 @@
+/* What the forms of partial results share. */
+#ifndef HG_QUERY_MERGE_PRIVATE_H
+#define HG_QUERY_MERGE_PRIVATE_H
+
+#include "query/types.h"
+
+/* Columns as bytes. Flags: a byte 0 when none is set, else 1 and a bit each. Times: differences. i64: zigzag. Arrays that are read into start as zeros; where a row is null its value is 0. */
+void hg_put_flags(struct hg_buf *b, const uint8_t *v, uint64_t n);
+void hg_put_times(struct hg_buf *b, const int64_t *v, uint64_t n);
+void hg_put_i64(struct hg_buf *b, const int64_t *v, uint64_t n);
+void hg_put_f64(struct hg_buf *b, const double *v, uint64_t n);
+HG_MUST_USE bool hg_get_flags(struct hg_rd *r, uint8_t *v, uint64_t n); /* false: bad bytes */
+void hg_get_times(struct hg_rd *r, int64_t *v, uint64_t n);
+void hg_get_i64(struct hg_rd *r, int64_t *v, const uint8_t *nulls, uint64_t n);
+void hg_get_f64(struct hg_rd *r, double *v, const uint8_t *nulls, uint64_t n);
+enum hg_rc hg_partial_bad(struct hg_err *err, const char *what); /* HG_E_CORRUPT */
+
+HG_MUST_USE enum hg_rc hg_groups_encode(const struct hg_partial *p, struct hg_buf *out, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_groups_decode(const struct hg_query *q, struct hg_rd *r, struct hg_exec *x, struct hg_partial **out, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_rows_encode(const struct hg_partial *p, struct hg_buf *out, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_rows_decode(const struct hg_query *q, struct hg_rd *r, struct hg_exec *x, struct hg_partial **out, struct hg_err *err);
+
+#endif

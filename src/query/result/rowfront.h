@@ -1,0 +1,33 @@
+/* Rows of several runs in the order of the query: by time across all of them, or run after run. Batches are put in as they come; asked for a row whose run has brought none yet, it says
+ * which run that is. One thread. */
+#ifndef HG_QUERY_RESULT_ROWFRONT_H
+#define HG_QUERY_RESULT_ROWFRONT_H
+
+#include "query/engine/rowbatch.h"
+
+struct hg_rowrun {
+    struct hg_rowbatch *first, **last; /* batches to come; owned */
+    uint32_t at;                       /* row of the first */
+    uint32_t index;                    /* order of arrival; runs without order are read in it, and it decides between equal times */
+    bool ended;                        /* nothing more will be put in */
+    bool heaped;
+};
+struct hg_rowfront {
+    enum hg_row_order order;
+    struct hg_rowrun **runs; /* all; then, by order, a heap of those that have a row */
+    struct hg_rowrun **heap;
+    uint32_t n_runs, cap_runs, n_heap, oldest; /* oldest: the first run that may have rows */
+    struct hg_rowbatch *given; /* holds the row that was given last, and is done with */
+    uint64_t serials;
+};
+void hg_rowfront_init(struct hg_rowfront *f, enum hg_row_order order);
+void hg_rowfront_free(struct hg_rowfront *f);
+HG_MUST_USE enum hg_rc hg_rowfront_add(struct hg_rowfront *f, struct hg_rowrun **out, struct hg_err *err); /* a run; lives as long as f */
+void hg_rowfront_put(struct hg_rowfront *f, struct hg_rowrun *run, struct hg_rowbatch *b);                 /* takes b; ends the run if b does */
+enum hg_front { HG_FRONT_ROW, HG_FRONT_WAITS, HG_FRONT_OVER };
+/* ROW: the next row is row *row of *b, which is good until the next call. WAITS: *run must bring more first. */
+enum hg_front hg_rowfront_next(struct hg_rowfront *f, struct hg_rowbatch **b, uint32_t *row, struct hg_rowrun **run);
+/* The time of the next row where the order is by time and no run is waited for. */
+bool hg_rowfront_peek(struct hg_rowfront *f, int64_t *time);
+
+#endif
