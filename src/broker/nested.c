@@ -51,41 +51,77 @@ static enum hg_rc run_errand(struct hg_running *run, const struct hg_query *q, u
     return rc;
 }
 
-static enum hg_rc scan_inputs(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err)
-{
+/* The parts of an answer, merged: those of tables, which data servers gave, and those of rows that are here. */
+struct parts {
+    struct hg_running *run;
+    const struct hg_query *q;
     struct hg_merge *m;
-    struct hg_partial *p = out->merged;
-    out->merged = NULL;
-    enum hg_rc rc = hg_merge_new(q, &run->exec, &m, err);
+    struct hg_scatter_result *out;
+};
+
+static enum hg_rc add_tables(struct parts *p, const struct hg_query *q, struct hg_err *err)
+{
+    struct hg_scatter_result res;
+    HG_TRY(hg_scatter(p->run, q, &res, err));
+    struct hg_partial *merged = res.merged;
+    enum hg_rc rc = add_up(p->run, p->out, &res, err);
+    p->out->short_circuit |= res.short_circuit;
     if (rc) {
-        hg_partial_free(p);
+        hg_partial_free(merged);
         return rc;
     }
-    if (p) rc = hg_merge_add(m, p, err);
-    for (uint32_t k = 0; k < hg_query_inputs(q) && !rc; k++) {
-        rc = hg_query_scan_input(q, k, &run->exec, &p, err);
-        if (!rc) rc = hg_merge_add(m, p, err);
+    return merged ? hg_merge_add(p->m, merged, err) : HG_OK;
+}
+
+static enum hg_rc add_inputs(struct parts *p, const struct hg_query *q, struct hg_err *err)
+{
+    int64_t before = p->run->exec.stats.rows_scanned;
+    for (uint32_t k = 0; k < hg_query_inputs(q); k++) {
+        struct hg_partial *one;
+        HG_TRY(hg_query_scan_input(q, k, &p->run->exec, &one, err));
+        HG_TRY(hg_merge_add(p->m, one, err));
     }
-    if (!rc) rc = hg_merge_take(m, &out->merged, err);
-    hg_merge_free(m);
-    return rc;
+    p->out->rows_scanned += p->run->exec.stats.rows_scanned - before;
+    return HG_OK;
+}
+
+/* Of a RIGHT or FULL join: the rows that nothing on the left met. */
+static enum hg_rc add_unmet(struct parts *p, struct hg_err *err)
+{
+    struct hg_scatter_result res;
+    const struct hg_query *met, *unmet;
+    HG_TRY(hg_query_met(p->q, p->run->arena, &met, err));
+    if (!met) return HG_OK;
+    HG_TRY(hg_ask(p->run, met, &res, err));
+    enum hg_rc rc = hg_query_unmet(p->q, res.merged, &p->run->exec, p->run->arena, &unmet, err);
+    hg_partial_free(res.merged);
+    if (!rc) rc = add_up(p->run, p->out, &res, err);
+    return !rc && unmet ? add_inputs(p, unmet, err) : rc;
+}
+
+static enum hg_rc add_parts(struct parts *p, struct hg_err *err)
+{
+    const struct hg_query *q = p->q, *shipped;
+    if (q->n_tables) {
+        int64_t most = p->run->b->opt.subquery_ship_bytes;
+        struct hg_query again;
+        HG_TRY(hg_query_ship(q, most > 0 ? (size_t)most : SIZE_MAX, p->run->arena, &shipped, err));
+        HG_TRY(add_tables(p, shipped, err));
+        for (uint32_t k = 0; hg_query_again(shipped, k, &again); k++) HG_TRY(add_tables(p, &again, err));
+    }
+    HG_TRY(add_inputs(p, q, err));
+    return add_unmet(p, err);
 }
 
 enum hg_rc hg_ask(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err)
 {
-    struct hg_scatter_result inner = {0};
+    if (hg_query_is_plain(q)) return hg_scatter(run, q, out, err);
     *out = (struct hg_scatter_result){0};
-    for (uint32_t k = 0; k < hg_query_errands(q); k++) HG_TRY(run_errand(run, q, k, &inner, err));
-    if (q->n_tables) {
-        const struct hg_query *shipped;
-        int64_t most = run->b->opt.subquery_ship_bytes;
-        HG_TRY(hg_query_ship(q, most > 0 ? (size_t)most : SIZE_MAX, run->arena, &shipped, err));
-        HG_TRY(hg_scatter(run, shipped, out, err));
-    }
-    int64_t before = run->exec.stats.rows_scanned;
-    if (hg_query_inputs(q)) HG_TRY(scan_inputs(run, q, out, err));
-    out->rows_scanned += run->exec.stats.rows_scanned - before;
-    enum hg_rc rc = add_up(run, out, &inner, err);
-    if (rc) hg_partial_free(out->merged);
+    struct parts p = {.run = run, .q = q, .out = out};
+    for (uint32_t k = 0; k < hg_query_errands(q); k++) HG_TRY(run_errand(run, q, k, out, err));
+    HG_TRY(hg_merge_new(q, &run->exec, &p.m, err));
+    enum hg_rc rc = add_parts(&p, err);
+    if (!rc) rc = hg_merge_take(p.m, &out->merged, err);
+    hg_merge_free(p.m);
     return rc;
 }

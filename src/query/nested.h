@@ -11,6 +11,7 @@
 
 struct hg_table;
 
+bool hg_query_is_plain(const struct hg_query *q); /* nothing of all that: it is asked of data servers, and that is all */
 uint32_t hg_query_errands(const struct hg_query *q);
 /* *path: of the data source that it stands for. Lives as long as q. */
 const struct hg_query *hg_query_errand(const struct hg_query *q, uint32_t k, const char **path);
@@ -26,6 +27,15 @@ bool hg_query_source_makes(const struct hg_query *q, const char *column);
 uint32_t hg_query_inputs(const struct hg_query *q); /* tables in memory */
 /* Scans one, over the query's intervals; all are bound. Returns owned. */
 HG_MUST_USE enum hg_rc hg_query_scan_input(const struct hg_query *q, uint32_t k, struct hg_exec *x, struct hg_partial **out, struct hg_err *err);
+
+/* A join of type RIGHT or FULL is asked as INNER or LEFT; what is left then are the right side's rows that no row of the left side met. *out: the query that finds those that some row met
+ * (*out NULL: q is no such join). Its result gives what hg_query_unmet wants: q over the rows that are left (*out NULL: none), which is one input, to be scanned and merged with q's. */
+HG_MUST_USE enum hg_rc hg_query_met(const struct hg_query *q, struct hg_arena *a, const struct hg_query **out, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_query_unmet(const struct hg_query *q, const struct hg_partial *met, struct hg_exec *x, struct hg_arena *a, const struct hg_query **out, struct hg_err *err);
+bool hg_query_is_numbered(const struct hg_query *q); /* it is one that hg_query_met made */
+
+/* The tables that a union names more than once: q over the k-th of them alone; false: there are no more. *out borrows from q. */
+bool hg_query_again(const struct hg_query *q, uint32_t k, struct hg_query *out);
 
 /* The merged result (NULL: nothing was scanned) as a table in a, with the columns that Druid gives it: __time (not for a groupBy of granularity all, but for the groupBy that an outer one
  * reads), dimensions, aggregators, post-aggregators. HG_E_LIMIT: more than max_rows. */

@@ -13,7 +13,7 @@ struct build {
     struct hg_parse *ps;
     const json_t *query;
     struct hg_tree *tree;
-    const char **names;
+    const char **names, **again;
     struct hg_bound **inputs;
     struct hg_step *steps;
     struct hg_errand *errands;
@@ -39,8 +39,12 @@ static enum hg_rc path_text(struct build *b, const struct hg_jpath *p, const cha
 static enum hg_rc add_name(struct build *b, const char *name, const struct hg_jpath *p, struct hg_err *err)
 {
     if (!*name) return hg_jfail(err, p, "the name of a datasource must not be empty");
-    for (uint32_t k = 0; k < b->tree->n_names; k++)
-        if (strcmp(b->names[k], name) == 0) return HG_OK; /* a table counts once */
+    for (uint32_t k = 0; k < b->tree->n_names; k++) {
+        if (strcmp(b->names[k], name) != 0) continue;
+        HG_TRY(one_more(b->tree->n_again, p, "tables", err));
+        b->again[b->tree->n_again++] = b->names[k];
+        return HG_OK;
+    }
     HG_TRY(one_more(b->tree->n_names, p, "tables", err));
     return hg_parse_dup(b->ps, name, &b->names[b->tree->n_names++], err);
 }
@@ -401,15 +405,19 @@ enum hg_rc hg_parse_source(struct hg_parse *ps, const json_t *query, struct hg_q
     if (json_is_object(v) && nesting(v) > MAX_NESTING) return hg_jfail(err, p, "queries nested deeper than %d", MAX_NESTING);
     uint32_t room = json_is_object(v) ? MAX_PARTS : 1;
     b.names = hg_arena_array(ps->a, room, sizeof *b.names);
+    b.again = hg_arena_array(ps->a, room, sizeof *b.again);
     b.inputs = hg_arena_array(ps->a, room, sizeof *b.inputs);
     b.steps = hg_arena_array(ps->a, json_is_object(v) ? MAX_PARTS : 0, sizeof *b.steps);
     b.errands = hg_arena_array(ps->a, json_is_object(v) ? MAX_PARTS : 0, sizeof *b.errands);
-    if (!b.names || !b.inputs || !b.steps || !b.errands) return hg_arena_fail(ps->a, "data source", err);
+    if (!b.names || !b.again || !b.inputs || !b.steps || !b.errands) return hg_arena_fail(ps->a, "data source", err);
     t->names = b.names;
+    t->again = b.again;
     t->inputs = b.inputs;
     t->steps = b.steps;
     t->errands = b.errands;
     HG_TRY(parse_node(&b, v, p, err));
+    for (uint32_t k = 0; k + 1 < t->n_steps; k++)
+        if (t->steps[k].right_outer) return hg_jfail(err, p, "a join of type RIGHT or FULL must be the outermost of the data sources");
     out->source = t;
     out->datasource = t->n_names ? t->names[0] : "inline";
     out->tables = t->names;

@@ -274,7 +274,12 @@ enum hg_rc hg_step_join(const struct hg_step_run *r, const struct hg_source **ou
     HG_TRY(join_rows(&j, err));
     struct hg_mapped *m;
     uint32_t n = hg_table_columns(b->table);
-    HG_TRY(hg_mapped_new(r->base, j.rows.v, j.rows.n, n, r->a, &m, err));
+    HG_TRY(hg_mapped_new(r->base, j.rows.v, j.rows.n, n + 1, r->a, &m, err));
+    if (r->numbered) {
+        const char *name = hg_arena_printf(r->a, "%s" HG_ROW_NUMBER, r->step->prefix);
+        if (!name) return hg_arena_fail(r->a, "join", err);
+        HG_TRY(hg_mapped_numbers(m, name, j.partners.v, err));
+    }
     for (uint32_t k = 0; k < n; k++) {
         const struct hg_column *c = hg_table_column(b->table, k);
         const char *name = hg_arena_printf(r->a, "%s%s", r->step->prefix, c->name);

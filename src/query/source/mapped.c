@@ -5,9 +5,9 @@
 
 struct mcol {
     struct hg_column pub;
-    enum { OF_BASE, OF_TABLE, OF_IDS } kind;
+    enum { OF_BASE, OF_TABLE, OF_IDS, OF_NUMBERS } kind;
     const struct hg_column *c; /* BASE, TABLE */
-    const uint32_t *rows;      /* BASE, TABLE */
+    const uint32_t *rows;      /* BASE, TABLE, NUMBERS */
     const uint32_t *ids;       /* IDS */
     struct hg_block_stats *times; /* of __time, by block */
 };
@@ -94,6 +94,13 @@ enum hg_rc hg_mapped_ids(struct hg_mapped *m, const char *name, const struct hg_
     return HG_OK;
 }
 
+enum hg_rc hg_mapped_numbers(struct hg_mapped *m, const char *name, const uint32_t *rows, struct hg_err *err)
+{
+    (void)err;
+    *place(m, name) = (struct mcol){.pub = {.name = name, .type = HG_T_LONG, .has_nulls = true}, .kind = OF_NUMBERS, .rows = rows};
+    return HG_OK;
+}
+
 enum hg_rc hg_mapped_end(struct hg_mapped *m, const struct hg_source **out, struct hg_err *err)
 {
     struct hg_source *s = &m->source;
@@ -162,6 +169,12 @@ static uint32_t run_of(const uint32_t *rows, uint32_t n)
 static enum hg_rc read_i64(struct hg_colread *r, uint32_t row, uint32_t n, int64_t *out, uint8_t *nulls, struct hg_err *err)
 {
     const struct mcol *m = r->m;
+    for (uint32_t k = 0; m->kind == OF_NUMBERS && k < n; k++) {
+        bool null = m->rows[row + k] == HG_NO_ROW;
+        out[k] = null ? 0 : m->rows[row + k];
+        if (nulls) nulls[k] = null;
+    }
+    if (m->kind == OF_NUMBERS) return HG_OK;
     if (m->kind == OF_TABLE) {
         for (uint32_t k = 0; k < n; k++) {
             struct hg_table_value v = {.null = true};

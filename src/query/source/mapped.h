@@ -21,6 +21,8 @@ HG_MUST_USE enum hg_rc hg_mapped_new(const struct hg_source *base, const uint32_
 HG_MUST_USE enum hg_rc hg_mapped_gather(struct hg_mapped *m, const char *name, const struct hg_column *c, const uint32_t *rows, struct hg_err *err);
 /* A column of single texts: ids[0..n) of dict. It hides one of that name. */
 HG_MUST_USE enum hg_rc hg_mapped_ids(struct hg_mapped *m, const char *name, const struct hg_dict *dict, const uint32_t *ids, struct hg_err *err);
+/* A column of LONG: rows[0..n), null for HG_NO_ROW. It hides one of that name. */
+HG_MUST_USE enum hg_rc hg_mapped_numbers(struct hg_mapped *m, const char *name, const uint32_t *rows, struct hg_err *err);
 /* Reads the times; its own times are those of the base. */
 HG_MUST_USE enum hg_rc hg_mapped_end(struct hg_mapped *m, const struct hg_source **out, struct hg_err *err);
 /* Whether the column is a table's in the end: then its rows were values, not ids of a dictionary. */

@@ -132,7 +132,7 @@ static enum hg_rc do_step(struct over *o, const struct hg_step *s, struct hg_err
     if (s->n_virtuals && o->waits) HG_TRY(settle(o, err)); /* waiting filters must not see its columns */
     HG_TRY(compute(o, s, err));
     HG_TRY(choose(o, &rows, err));
-    struct hg_step_run run = {s, o->src, rows.v, rows.n, o->x, o->a};
+    struct hg_step_run run = {s, o->src, rows.v, rows.n, hg_query_is_numbered(o->q), o->x, o->a};
     return s->kind == HG_STEP_UNNEST ? hg_step_unnest(&run, &o->src, err) : hg_step_join(&run, &o->src, err);
 }
 

@@ -10,12 +10,14 @@
 HG_MUST_USE enum hg_rc hg_source_over(const struct hg_query *q, const struct hg_source *base, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_exec *x, struct hg_arena *a,
                                       const struct hg_source **out, struct hg_err *err);
 
+#define HG_ROW_NUMBER "\x02"
 /* One step each: rows[0..n) of base go through it. unnest.c, join.c */
 struct hg_step_run {
     const struct hg_step *step;
     const struct hg_source *base; /* with the step's virtual columns */
     const uint32_t *rows;
     uint32_t n;
+    bool numbered;                /* JOIN: the number of the right side's row is wanted, too: the column HG_ROW_NUMBER after the prefix */
     struct hg_exec *x;
     struct hg_arena *a;
 };

@@ -23,6 +23,7 @@ struct hg_join_key {
 struct hg_join_index;
 struct hg_bound { /* a place for rows */
     const struct hg_table *table; /* NULL: an errand that is still open */
+    bool exact_times;             /* an input whose rows make no time buckets but their own */
     bool is_right;                /* of a join */
     const struct hg_join_key *keys;
     uint32_t n_keys;
@@ -53,6 +54,8 @@ struct hg_errand {
 struct hg_tree {
     const char *const *names;          /* tables of the cluster */
     uint32_t n_names;
+    const char *const *again;          /* those that a union names once more: their rows count again */
+    uint32_t n_again;
     struct hg_bound *const *inputs;    /* tables in memory */
     uint32_t n_inputs;
     const struct hg_step *steps;
