@@ -100,7 +100,12 @@ static enum hg_rc parse_inner(struct build *b, const json_t *q, const struct hg_
     if (!text) return hg_fail(err, HG_E_NOMEM, "nested query");
     enum hg_rc rc = hg_query_parse(b->ps->a, hg_str_of(text), out, err);
     free(text);
-    if (rc == HG_OK || !err) return rc;
+    if (rc == HG_OK) {
+        enum hg_query_type t = (*out)->type;
+        if (t == HG_Q_TIMESERIES || t == HG_Q_TOPN || t == HG_Q_GROUPBY || t == HG_Q_SCAN) return HG_OK;
+        return hg_jfail(err, HG_JKEY(p, "queryType"), "a query of type \"%s\" has no rows to be a data source", hg_query_type_name(t));
+    }
+    if (!err) return rc;
     struct hg_err inner = *err;
     hg_jpath_text(p, path, sizeof path);
     if (inner.msg[0] == '$') return hg_fail(err, rc, "%s%s", path, inner.msg + 1);

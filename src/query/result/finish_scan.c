@@ -203,8 +203,7 @@ static bool same_run(const struct hg_rowbatch *a, const struct hg_rowbatch *b)
     return a->part == b->part && strcmp(a->segment, b->segment) == 0;
 }
 
-/* The batches of a merged partial result are sorted by run. */
-static enum hg_rc fill(struct hg_rowfront *f, struct hg_partial *p, struct hg_err *err)
+enum hg_rc hg_rowfront_fill(struct hg_rowfront *f, struct hg_partial *p, struct hg_err *err)
 {
     struct hg_rowrun *run = NULL;
     while (p && p->batches) {
@@ -239,7 +238,7 @@ enum hg_rc hg_finish_scan(const struct hg_query *q, struct hg_partial *merged, s
     struct hg_rowfront f;
     hg_rowfront_init(&f, q->plan->scan.order);
     HG_TRY(hg_rowsout_begin(&o, q, pretty, out, x->budget, err));
-    enum hg_rc rc = fill(&f, merged, err);
+    enum hg_rc rc = hg_rowfront_fill(&f, merged, err);
     if (rc == HG_OK) rc = write_all(&f, &o, x, err);
     hg_rowsout_free(&o);
     hg_rowfront_free(&f);

@@ -24,6 +24,9 @@ void hg_rowfront_init(struct hg_rowfront *f, enum hg_row_order order);
 void hg_rowfront_free(struct hg_rowfront *f);
 HG_MUST_USE enum hg_rc hg_rowfront_add(struct hg_rowfront *f, struct hg_rowrun **out, struct hg_err *err); /* a run; lives as long as f */
 void hg_rowfront_put(struct hg_rowfront *f, struct hg_rowrun *run, struct hg_rowbatch *b);                 /* takes b; ends the run if b does */
+/* finish_scan.c: all batches of a merged partial result, whose runs stand one after the other; takes them. p may be NULL. */
+struct hg_partial;
+HG_MUST_USE enum hg_rc hg_rowfront_fill(struct hg_rowfront *f, struct hg_partial *p, struct hg_err *err);
 enum hg_front { HG_FRONT_ROW, HG_FRONT_WAITS, HG_FRONT_OVER };
 /* ROW: the next row is row *row of *b, which is good until the next call. WAITS: *run must bring more first. */
 enum hg_front hg_rowfront_next(struct hg_rowfront *f, struct hg_rowbatch **b, uint32_t *row, struct hg_rowrun **run);

@@ -61,6 +61,11 @@ static enum hg_rc cell_of(struct to_table *o, uint32_t k, const struct hg_val *v
     }
 }
 
+enum hg_rc hg_rows_too_many(uint64_t max_rows, struct hg_err *err)
+{
+    return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: a nested query gives more than %llu rows (broker.subquery.rows, context maxSubqueryRows)", (unsigned long long)max_rows);
+}
+
 static enum hg_rc add_row(struct hg_rows_out *out, struct hg_answer *an, bool total, struct hg_err *err)
 {
     struct to_table *o = (struct to_table *)out;
@@ -68,8 +73,7 @@ static enum hg_rc add_row(struct hg_rows_out *out, struct hg_answer *an, bool to
     struct hg_val v;
     uint32_t k = 0;
     if (total) return HG_OK; /* of no time */
-    if (hg_table_rows(o->t) >= o->max_rows)
-        return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: a nested query gives more than %llu rows (broker.subquery.rows, context maxSubqueryRows)", (unsigned long long)o->max_rows);
+    if (hg_table_rows(o->t) >= o->max_rows) return hg_rows_too_many(o->max_rows, err);
     hg_arena_reset(o->texts);
     if (o->timed) o->cells[k++] = (struct hg_cell){.kind = HG_CELL_LONG, .i = hg_answer_stamp(an)};
     for (uint32_t i = 0; i < plan->n_dims; i++) {
@@ -129,6 +133,7 @@ static enum hg_rc make_columns(struct to_table *o, const struct hg_query *q, str
 enum hg_rc hg_query_table(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, bool timed, uint64_t max_rows, struct hg_arena *a, const struct hg_table **out,
                           struct hg_err *err)
 {
+    if (q->type == HG_Q_SCAN) return hg_scan_table(q, merged, x, max_rows, a, out, err);
     struct to_table o = {.out = {.row = add_row}, .timed = timed, .max_rows = max_rows, .texts = hg_arena_new(x->budget)};
     if (!o.texts) return hg_fail(err, HG_E_NOMEM, "nested result");
     enum hg_rc rc = make_columns(&o, q, a, err);

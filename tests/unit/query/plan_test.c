@@ -55,6 +55,7 @@ static const struct { const char *part, *path; enum hg_rc rc; } wrong[] = {
      HG_E_INVALID},
     {"\"dataSource\":{\"type\":\"query\"}", "$.dataSource.query", HG_E_INVALID},
     {"\"dataSource\":{\"type\":\"query\",\"query\":{\"queryType\":\"timeseries\",\"dataSource\":\"x\",\"intervals\":\"2024/2025\"}}", "$.dataSource.query.granularity", HG_E_INVALID},
+    {"\"dataSource\":{\"type\":\"query\",\"query\":{\"queryType\":\"timeBoundary\",\"dataSource\":\"x\"}}", "$.dataSource.query.queryType", HG_E_INVALID},
 #define JOIN(more) "\"dataSource\":{\"type\":\"join\",\"left\":\"x\"," more "}"
 #define RIGHT "\"right\":{\"type\":\"inline\",\"columnNames\":[\"k\"],\"rows\":[]}"
     {JOIN("\"joinType\":\"INNER\"," RIGHT), "$.dataSource.rightPrefix", HG_E_INVALID},
