@@ -56,6 +56,7 @@ void hg_coordinator_routes(struct hg_coordinator *c, struct hg_http *http)
     hg_api_servers_routes(c, http);
     hg_api_mark_routes(c, http);
     hg_api_config_routes(c, http);
+    hg_api_lookups_routes(c, http);
     hg_api_rules_routes(c, http);
     hg_api_versions_routes(c, http);
     hg_api_ops_routes(c, http);

@@ -1,5 +1,5 @@
 /* Druid's settings over HTTP: what its tools read before they do anything. Here a server's settings are in its configuration file, so these paths show and do not take; there is no
- * compaction and no lookup, which is answered as Druid answers when none is set up. */
+ * compaction, which is answered as Druid answers when none is set up. */
 #include "coordinator/api_private.h"
 
 /* ---- the coordinator's dynamic configuration ---- */
@@ -63,32 +63,6 @@ static void no_compaction(void *arg, struct hg_http_req *rq)
     refuse(rq, "there is no automatic compaction: a batch task that reads what is to be rewritten replaces its intervals");
 }
 
-/* ---- lookups ---- */
-
-static void no_lookups(void *arg, struct hg_http_req *rq)
-{
-    (void)arg;
-    if (hg_http_query(rq, "discover")) hg_http_reply_json(rq, 200, json_pack("[s]", "__default"));
-    else hg_http_reply(rq, 404, "application/json", NULL);
-}
-static void no_lookups_in(void *arg, struct hg_http_req *rq)
-{
-    (void)arg;
-    hg_http_reply_json(rq, 404, json_pack("{s:s}", "error", "No lookups found"));
-}
-static void no_lookup(void *arg, struct hg_http_req *rq)
-{
-    (void)arg;
-    char text[600];
-    snprintf(text, sizeof text, "lookup [%.500s] not found", hg_http_param(rq, "id"));
-    hg_http_reply_json(rq, 404, json_pack("{s:s}", "error", text));
-}
-static void no_lookup_nodes(void *arg, struct hg_http_req *rq)
-{
-    (void)arg;
-    hg_http_reply_json(rq, 404, json_pack("{s:s}", "error", "No lookups configured."));
-}
-
 void hg_api_config_routes(struct hg_coordinator *c, struct hg_http *http)
 {
     static const struct {
@@ -108,13 +82,6 @@ void hg_api_config_routes(struct hg_coordinator *c, struct hg_http *http)
         {HG_GET, HG_API_BASE "/compaction/status", compaction_status},
         {HG_GET, HG_API_BASE "/compaction/progress", compaction_progress},
         {HG_POST, HG_API_BASE "/compaction/compact", no_compaction},
-        {HG_GET, HG_API_BASE "/lookups/config", no_lookups},
-        {HG_GET, HG_API_BASE "/lookups/config/all", no_lookups},
-        {HG_GET, HG_API_BASE "/lookups/config/:tier", no_lookups_in},
-        {HG_GET, HG_API_BASE "/lookups/config/:tier/:id", no_lookup},
-        {HG_GET, HG_API_BASE "/lookups/status", no_lookups_in},
-        {HG_GET, HG_API_BASE "/lookups/status/:tier", no_lookups_in},
-        {HG_GET, HG_API_BASE "/lookups/nodeStatus", no_lookup_nodes},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) hg_http_route(http, table[i].methods, table[i].pattern, table[i].fn, c);
 }

@@ -78,6 +78,7 @@ void hg_api_metadata_routes(struct hg_coordinator *c, struct hg_http *http);
 void hg_api_servers_routes(struct hg_coordinator *c, struct hg_http *http);
 void hg_api_mark_routes(struct hg_coordinator *c, struct hg_http *http);
 void hg_api_config_routes(struct hg_coordinator *c, struct hg_http *http);
+void hg_api_lookups_routes(struct hg_coordinator *c, struct hg_http *http);
 void hg_api_rules_routes(struct hg_coordinator *c, struct hg_http *http);
 void hg_api_versions_routes(struct hg_coordinator *c, struct hg_http *http);
 void hg_api_ops_routes(struct hg_coordinator *c, struct hg_http *http);

@@ -229,6 +229,8 @@ const char *hg_lookup_version(const struct hg_lookup *l) { return l->version; }
 size_t hg_lookup_bytes(const struct hg_lookup *l) { return l->all.len; }
 uint64_t hg_lookup_count(const struct hg_lookup *l) { return l->n; }
 
+bool hg_lookup_same(const struct hg_lookup *l, struct hg_span bytes) { return l->all.len == bytes.len && memcmp(l->all.p, bytes.p, bytes.len) == 0; }
+
 void hg_lookup_at(const struct hg_lookup *l, uint64_t i, struct hg_str *key, struct hg_str *value)
 {
     uint64_t from = i ? hg_le64(l->ends + i * 16 - 8) : 0, mid = hg_le64(l->ends + i * 16), end = hg_le64(l->ends + i * 16 + 8);

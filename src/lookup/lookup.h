@@ -34,6 +34,7 @@ size_t hg_lookup_bytes(const struct hg_lookup *l);
 uint64_t hg_lookup_count(const struct hg_lookup *l);
 /* The i-th entry by key. Texts live as long as l. */
 void hg_lookup_at(const struct hg_lookup *l, uint64_t i, struct hg_str *key, struct hg_str *value);
+bool hg_lookup_same(const struct hg_lookup *l, struct hg_span bytes); /* its file would be these bytes */
 /* False: no such key. A null key has no value. */
 bool hg_lookup_get(const struct hg_lookup *l, struct hg_str key, struct hg_str *value);
 

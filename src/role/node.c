@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "broker/broker.h"
+#include "cluster/lookups.h"
+#include "cluster/lookups_http.h"
 #include "cluster/member.h"
 #include "cluster/view.h"
 #include "coordinator/coordinator.h"
@@ -52,6 +54,7 @@ struct node {
     struct hg_kafka_mock *mock;
     struct hg_ingest *ingest;
     struct hg_member *member;
+    struct hg_lookups *lookups;
 };
 
 /* ---- signals: blocked in every thread, taken here one by one ---- */
@@ -274,6 +277,10 @@ static enum hg_rc start_parts(struct node *n, struct hg_err *err)
         HG_TRY(require(n, "deep.storage", err));
         HG_TRY(hg_store_open(under_data(n, "deep.storage", "file://", "deep", buf, sizeof buf), &n->store, err));
     }
+    if (n->parts & (HG_ROLE_INGEST | HG_ROLE_HISTORICAL | HG_ROLE_BROKER)) { /* before the first query */
+        HG_TRY(hg_lookups_start(n->meta, under_data(n, "", "", "lookups", buf, sizeof buf), NULL, 0, &n->lookups, err));
+        hg_lookups_routes(n->http);
+    }
     if (needs_data(n)) HG_TRY(start_data(n, err));
     if (needs_view(n)) HG_TRY(hg_view_start(n->meta, n->client, &(struct hg_view_options){.self = n->name, .changed = view_changed, .arg = n}, &n->view, err));
     if (n->parts & HG_ROLE_INGEST) HG_TRY(start_ingest(n, err));
@@ -352,6 +359,7 @@ static void stop_all(struct node *n)
     hg_historical_free(n->historical);
     hg_ingest_free(n->ingest);
     hg_kafka_mock_stop(n->mock);
+    hg_lookups_stop(n->lookups);
     if (n->client) hg_wire_client_close(n->client);
     if (n->store) hg_store_close(n->store);
     if (n->meta) hg_meta_close(n->meta);
