@@ -41,6 +41,7 @@ struct hg_extract {
     const struct hg_pcre *re;
     uint32_t group;
     bool replace;                 /* REGEX: what is not found becomes replace_with */
+    bool as_is;                   /* LOOKUP: "optimize" is false */
     bool retain;                  /* LOOKUP: what is not found stays as it is; else it becomes replace_with */
     struct hg_str replace_with;   /* p NULL: null */
     const struct hg_search *search;

@@ -428,17 +428,23 @@ static enum hg_rc junction(struct build *b, const struct hg_filter *f, bool neg,
     return HG_OK;
 }
 
-/* What a leaf with an extraction function is not true of is unknown where the value before the function is null, as in Druid. */
-static enum hg_rc compile_extracted(struct build *b, const struct hg_filter *f, bool neg, struct node **out, struct hg_err *err)
+/* Leaves with an extraction function whose nulls Druid has otherwise than what the function makes of them. What hg_extract_nulls says of nulls before the function
+ * wins; a bound is not unknown of anything else. */
+static enum hg_rc compile_extracted(struct build *b, const struct hg_filter *f, bool neg, bool unk, struct node **out, struct hg_err *err)
 {
-    struct hg_filter *two = hg_arena_array(b->a, 2, sizeof *two); /* nodes may keep their leaves */
-    if (!two) return hg_arena_fail(b->a, "filter", err);
-    two[0] = *f;
-    two[0].extract = NULL;
-    two[1] = (struct hg_filter){.kind = HG_F_NULL, .column = f->of};
-    const struct hg_filter *kids[] = {&two[0], &two[1]};
-    struct hg_filter either = {.kind = HG_F_OR, .kids = kids, .n_kids = 2};
-    return junction(b, &either, neg, true, out, err);
+    const struct hg_column *of = hg_source_column(b->src, f->of);
+    enum hg_tri nulls = hg_extract_nulls(f, of && hg_type_is_number(of->type));
+    struct hg_filter *v = hg_arena_array(b->a, 4, sizeof *v); /* nodes may keep their leaves */
+    if (!v) return hg_arena_fail(b->a, "filter", err);
+    const struct hg_filter *leaf[] = {&v[0]}, *null[] = {&v[1]}, *value = f->kind == HG_F_BOUND ? &v[3] : &v[0], *kids[] = {value, unk ? &v[1] : &v[2]};
+    v[0] = *f;
+    v[0].extract = NULL;
+    v[1] = (struct hg_filter){.kind = HG_F_NULL, .column = f->of};
+    v[2] = (struct hg_filter){.kind = HG_F_NOT, .kids = null, .n_kids = 1};
+    v[3] = (struct hg_filter){.kind = HG_F_IS_TRUE, .kids = leaf, .n_kids = 1};
+    if (nulls == HG_TRUE || (nulls == HG_FALSE && !unk)) return compile(b, value, neg, unk, out, err);
+    struct hg_filter two = {.kind = unk ? HG_F_OR : HG_F_AND, .kids = kids, .n_kids = 2};
+    return junction(b, &two, neg, unk, out, err);
 }
 
 static enum hg_rc compile(struct build *b, const struct hg_filter *f, bool neg, bool unk, struct node **out, struct hg_err *err)
@@ -459,7 +465,7 @@ static enum hg_rc compile(struct build *b, const struct hg_filter *f, bool neg, 
     }
     default: break;
     }
-    if (f->extract && unk) return compile_extracted(b, f, neg, out, err);
+    if (f->extract) return compile_extracted(b, f, neg, unk, out, err);
     const struct hg_column *c = hg_source_column(b->src, f->column);
     if (!c) return constant(b, passes(hg_leaf_null(f, HG_T_STRING), neg, unk), out, err); /* null in every row */
     if (c->type == HG_T_STRING) return string_leaf(b, f, c, neg, unk, out, err);

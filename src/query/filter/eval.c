@@ -290,6 +290,17 @@ static enum hg_tri leaf_value(const struct hg_filter *f, const struct hg_fval *v
     }
 }
 
+enum hg_tri hg_extract_nulls(const struct hg_filter *f, bool number)
+{
+    if (f->kind == HG_F_BOUND) return number ? HG_UNKNOWN : HG_TRUE;
+    if (f->kind != HG_F_IN) return HG_TRUE;
+    if (number && f->u.in.list && f->u.in.n_s) return HG_UNKNOWN;
+    const struct hg_extract *x = f->extract;
+    if (x->kind != HG_EX_LOOKUP || x->as_is) return HG_TRUE;
+    bool misses = !x->retain && (x->replace_with.p ? has_str(f->u.in.s, f->u.in.n_s, x->replace_with) : f->u.in.null);
+    return misses ? HG_TRUE : HG_FALSE; /* it becomes a list of keys */
+}
+
 /* The value through the leaf's extraction function; what it cannot take is unknown. */
 static enum hg_tri extracted(const struct hg_filter *f, const struct hg_fval *v)
 {
@@ -302,7 +313,9 @@ static enum hg_tri extracted(const struct hg_filter *f, const struct hg_fval *v)
         bool ok = hg_extract_apply(f->extract, &one, a, &out.s, NULL) == HG_OK;
         out.null = !out.s.p;
         enum hg_tri t = ok ? leaf_value(f, &out) : HG_UNKNOWN;
-        if (t == HG_FALSE && one.null) t = HG_UNKNOWN; /* as the compiled filter */
+        enum hg_tri nulls = one.null ? hg_extract_nulls(f, hg_type_is_number(one.type)) : HG_TRUE; /* as compile_extracted */
+        if (f->kind == HG_F_BOUND) t = tri(t == HG_TRUE);
+        if (nulls == HG_UNKNOWN || (nulls == HG_FALSE && t == HG_FALSE)) t = HG_UNKNOWN;
         if (t != HG_FALSE) all = t;
     }
     hg_arena_free(a);

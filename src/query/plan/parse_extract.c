@@ -279,11 +279,12 @@ static enum hg_rc registered(struct hg_parse *ps, const char *name, const struct
 /* retainMissingValue, replaceMissingValueWith */
 static enum hg_rc missing_values(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_extract *f, struct hg_err *err)
 {
-    bool unused = false;
+    bool injective = false, optimize = true;
     HG_TRY(hg_jget_bool(j, "retainMissingValue", p, false, &f->retain, err));
     HG_TRY(hg_parse_text(ps, json_object_get(j, "replaceMissingValueWith"), HG_JKEY(p, "replaceMissingValueWith"), &f->replace_with, err));
-    HG_TRY(hg_jget_bool(j, "injective", p, false, &unused, err)); /* promises that allow Druid shortcuts; checked, and nothing follows from them here */
-    HG_TRY(hg_jget_bool(j, "optimize", p, false, &unused, err));
+    HG_TRY(hg_jget_bool(j, "injective", p, false, &injective, err)); /* a promise that allows Druid a shortcut; nothing follows from it here */
+    HG_TRY(hg_jget_bool(j, "optimize", p, false, &optimize, err));
+    f->as_is = !optimize;
     if (f->retain && f->replace_with.p) return hg_jfail(err, HG_JKEY(p, "replaceMissingValueWith"), "a missing value is either retained or replaced, not both");
     f->kind = HG_EX_LOOKUP;
     return HG_OK;

@@ -107,6 +107,7 @@ static enum hg_rc parse_in(struct hg_parse *ps, const json_t *j, const struct hg
         if (!e.is_num) return hg_jfail(err, vp, "\"%.*s\" is no number", (int)(texts[k].len > 100 ? 100 : texts[k].len), texts[k].p);
     }
     f->u.in.typed = vt != HG_T_STRING;
+    f->u.in.list = !equals;
     return hg_filter_set_values(ps->a, f, texts, n, err);
 }
 
