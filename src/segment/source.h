@@ -115,6 +115,7 @@ struct hg_made_by {
 struct hg_source {
     uint32_t n_rows;
     bool time_sorted;             /* rows ascend by __time */
+    bool timeless;                /* its rows have no time, and __time is 0 in all */
     struct hg_interval times;     /* [least __time, greatest __time + 1) of the rows; empty when n_rows is 0 */
     uint32_t n_cols;
     const struct hg_column *cols; /* [0] is __time (LONG, no nulls); then dimensions in declared order, then metrics */

@@ -103,7 +103,7 @@ static enum hg_rc all_columns(struct hg_rowscan *r, struct hg_err *err)
         for (uint32_t k = 0; k < src->n_cols; k++) {
             const struct hg_column *c = &src->cols[k];
             int of = is_virtual(r->args.q->plan, c->name) ? 2 : c->is_metric ? 1 : 0;
-            if (of == pass && shown(c)) v[n++] = c;
+            if (of == pass && shown(c) && !(k == 0 && src->timeless)) v[n++] = c;
         }
         if (pass == 1) qsort(v + from, n - from, sizeof *v, by_name);
         from = n;

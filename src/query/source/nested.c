@@ -250,13 +250,17 @@ enum hg_rc hg_query_scan_input(const struct hg_query *q, uint32_t k, struct hg_e
 {
     const struct hg_table *t = q->source->inputs[k]->table;
     const struct hg_source *src;
+    const struct hg_interval eternity = {HG_TIME_MIN, HG_TIME_MAX};
     if (!t) return hg_fail(err, HG_E_INVALID, "a data source has no rows yet");
     if (!hg_table_rows(t)) return hg_query_empty(q, q->intervals, q->n_intervals, x, out, err);
     struct hg_arena *a = hg_arena_new(x->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "scan");
     src = hg_table_source(t);
     enum hg_rc rc = q->source->inputs[k]->exact_times ? HG_OK : hg_table_scan_source(t, q->intervals, q->n_intervals, a, &src, err);
-    if (rc == HG_OK) rc = hg_query_scan(q, src, src->times, q->intervals, q->n_intervals, x, out, err);
+    struct hg_exec own = *x; /* so is the segment called that Druid makes of rows in memory */
+    own.segment = "inline_-146136543-09-08T08:23:32.096Z_146140482-04-24T15:36:27.903Z_dummy_version";
+    if (rc == HG_OK) rc = hg_query_scan(q, src, eternity, q->intervals, q->n_intervals, &own, out, err);
+    x->stats = own.stats;
     hg_arena_free(a);
     return rc;
 }

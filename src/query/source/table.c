@@ -297,6 +297,7 @@ enum hg_rc hg_table_end(struct hg_table *t, struct hg_err *err)
 {
     struct hg_source *s = &t->source;
     s->time_sorted = true;
+    s->timeless = !t->has_time;
     s->id = "table in memory";
     for (uint32_t k = 0; k < s->n_cols; k++) {
         struct tcol *c = &t->col[k];
