@@ -440,7 +440,7 @@ static void results_become_tables(void **state)
     for (size_t k = 0; k < sizeof t / sizeof *t; k++) {
         struct run r;
         struct rng rng = {1};
-        struct hg_partial *p;
+        struct hg_partial *p = NULL;
         struct hg_arena *a = hg_arena_new(NULL);
         const struct hg_table *table;
         struct hg_source *base = source_of(rows, 3, 0);
