@@ -1,6 +1,6 @@
 #include "cluster/inventory.h"
 
-enum { KIND_WHOLE = 1, KIND_CHANGE = 2, OP_ADD = 1, OP_REMOVE = 2 };
+enum { KIND_WHOLE = 1, KIND_CHANGE = 2, OP_ADD = 1, OP_REMOVE = 2, OP_STREAM = 3 };
 
 void hg_inv_begin(struct hg_buf *b, bool whole, uint32_t count)
 {
@@ -10,6 +10,13 @@ void hg_inv_begin(struct hg_buf *b, bool whole, uint32_t count)
 
 void hg_inv_put(struct hg_buf *b, const struct hg_inv_item *it)
 {
+    if (it->runs) {
+        hg_buf_u8(b, OP_STREAM);
+        hg_buf_str(b, it->stream);
+        hg_buf_i64(b, it->epoch);
+        hg_buf_u8(b, (uint8_t)it->runs);
+        return;
+    }
     hg_buf_u8(b, it->add ? OP_ADD : OP_REMOVE);
     hg_buf_str(b, it->id);
     if (!it->add) {
@@ -26,13 +33,24 @@ void hg_inv_put(struct hg_buf *b, const struct hg_inv_item *it)
     hg_buf_i64(b, it->epoch);
 }
 
+static bool read_stream(struct hg_rd *r, struct hg_inv_item *it)
+{
+    *it = (struct hg_inv_item){.stream = hg_rd_str(r)};
+    it->epoch = hg_rd_i64(r);
+    uint8_t runs = hg_rd_u8(r);
+    if (r->bad || !it->stream.len || it->epoch < 1 || runs < HG_RUNS_READING || runs > HG_RUNS_NOT) return false;
+    it->runs = (enum hg_runs)runs;
+    return true;
+}
+
 static bool read_item(struct hg_rd *r, struct hg_inv_item *it)
 {
     uint8_t op = hg_rd_u8(r);
+    if (op == OP_STREAM) return read_stream(r, it);
     *it = (struct hg_inv_item){.add = op == OP_ADD, .id = hg_rd_str(r)};
     if (op == OP_REMOVE) {
         it->visible_seq = hg_rd_i64(r);
-        if (it->visible_seq < 0) return false;
+        if (it->visible_seq < HG_INV_READ_AGAIN) return false;
     } else if (op == OP_ADD) {
         uint8_t state = hg_rd_u8(r);
         if (state != HG_SEG_LIVE && state != HG_SEG_SEALED) return false;

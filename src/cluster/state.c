@@ -4,67 +4,9 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "cluster/snapshot_private.h"
-#include "cluster/view_private.h"
+#include "cluster/state_private.h"
 
-#define NOWHERE UINT32_MAX
 #define MAX_SEGMENT_BYTES ((int64_t)1 << 48) /* sums of 32,768 such still fit */
-
-struct seg;
-struct stream { int64_t epoch; };       /* the newest that is known of its lease */
-struct hold { /* a server has a segment */
-    struct hold *next;                  /* of the segment */
-    struct hold *sv_next, **sv_link;    /* of the server */
-    struct seg *seg;
-    struct hg_vserver *server;
-    enum hg_seg_state state;
-    int64_t bytes;
-    struct stream *stream;              /* whose live rows they are, read under this epoch; epoch 0: they stand */
-    int64_t epoch;
-    uint64_t round;                     /* the server's whole list that named it last */
-};
-struct ds;
-struct seg {
-    struct seg *next, **link;           /* in its datasource */
-    struct ds *ds;
-    struct hg_desc *pub, *ann;          /* as published, NULL: it is not in the visible list; as announced, or as it was published last */
-    struct hold *holds;
-    uint32_t n_holds;
-    uint32_t at;                        /* in the datasource's core; NOWHERE */
-    bool stale;                         /* its holders changed since the image; in the datasource's list */
-    struct seg *stale_next;
-    /* Expected though nobody says so now: rows that were announced and may have been published since. Until the visible list has reached
-     * expect_seq and was read again more than expect_poll times. */
-    struct seg *exp_next, **exp_link;   /* exp_link NULL: not expected */
-    int64_t expect_seq;
-    uint64_t expect_poll;
-    char id[];
-};
-struct ds {
-    struct seg *first;
-    size_t n_segs;
-    struct hg_ds_image *image;          /* NULL at first */
-    bool recore;                        /* the set of its routable segments, or one's description, changed */
-    struct seg *stale;                  /* empty when recore */
-    char name[];
-};
-struct hg_vserver {
-    struct hg_server_ref *ref;          /* what snapshots point at */
-    struct hold *holds;
-    int64_t started_ms, segments, bytes;
-    uint64_t round;
-    bool known, unreachable;
-    void *tag;
-};
-struct hg_vstate {
-    uint64_t generation, polls;
-    int64_t visible_seq;
-    bool visible_known;
-    struct hg_map *segs, *datasources, *servers, *streams;
-    struct seg *expected;
-    struct hg_texts *texts;
-    struct hg_snapshot *current;        /* of `generation`, or older */
-};
 
 /* ---- life ---- */
 
@@ -125,16 +67,13 @@ bool hg_vstate_visible_known(const struct hg_vstate *s) { return s->visible_know
 
 /* ---- noting changes ---- */
 
-/* Somebody else has had the stream's lease since these rows were read: he reads them again, so whoever asks for both counts them twice. */
-static bool is_void(const struct hold *h) { return h->epoch && h->epoch < h->stream->epoch; }
-
 /* In the timeline: what is published, and live rows that are not yet. A sealed segment that is announced but not in the visible list waits for its publish to be flipped,
  * or was dropped. */
 static bool routable(const struct seg *g)
 {
-    if (g->pub || g->exp_link) return true;
+    if (g->pub || g->exp_link || g->lost_of) return true;
     for (const struct hold *h = g->holds; h; h = h->next)
-        if (h->state == HG_SEG_LIVE && !is_void(h)) return true;
+        if (h->state == HG_SEG_LIVE && !hg_hold_is_void(h)) return true;
     return false;
 }
 
@@ -146,7 +85,7 @@ static void recore(struct ds *d)
 }
 
 /* After anything about g changed but its description. */
-static void touch(struct hg_vstate *s, struct seg *g)
+void hg_vstate_touch(struct hg_vstate *s, struct seg *g)
 {
     s->generation++;
     if (g->ds->recore) return;
@@ -182,7 +121,7 @@ static struct ds *ds_of(struct hg_vstate *s, const char *name)
 }
 
 /* The segment of this id, made if need be. ds: its datasource. */
-static enum hg_rc seg_of(struct hg_vstate *s, const char *id, const char *ds, struct seg **out, struct hg_err *err)
+enum hg_rc hg_vstate_seg(struct hg_vstate *s, const char *id, const char *ds, struct seg **out, struct hg_err *err)
 {
     struct seg *g = hg_map_get(s->segs, id);
     if (g) return *out = g, HG_OK;
@@ -206,9 +145,9 @@ static enum hg_rc seg_of(struct hg_vstate *s, const char *id, const char *ds, st
 }
 
 /* Takes g away when nothing is known of it any more. Its last change was noted, so no list of its datasource has it. */
-static void seg_settle(struct hg_vstate *s, struct seg *g)
+void hg_vstate_settle(struct hg_vstate *s, struct seg *g)
 {
-    if (g->pub || g->holds || g->exp_link) return;
+    if (g->pub || g->holds || g->exp_link || g->lost_of) return;
     if (g->next) g->next->link = g->link;
     *g->link = g->next;
     g->ds->n_segs--;
@@ -227,7 +166,7 @@ static void expect(struct hg_vstate *s, struct seg *g)
     s->expected = g;
 }
 
-static void expect_read(struct hg_vstate *s, struct seg *g)
+void hg_vstate_expect_read(struct hg_vstate *s, struct seg *g)
 {
     expect(s, g);
     g->expect_poll = s->polls + 1; /* a read that begins after now: one may be under way */
@@ -238,8 +177,8 @@ static void unexpect(struct hg_vstate *s, struct seg *g)
     if (g->exp_next) g->exp_next->exp_link = g->exp_link;
     *g->exp_link = g->exp_next;
     g->exp_link = NULL;
-    touch(s, g);
-    seg_settle(s, g);
+    hg_vstate_touch(s, g);
+    hg_vstate_settle(s, g);
 }
 
 /* ---- the visible list ---- */
@@ -257,6 +196,7 @@ static enum hg_rc publish(struct hg_vstate *s, struct seg *g, const struct hg_se
     hg_desc_release(was);
     hg_desc_release(g->ann);
     g->ann = NULL;
+    if (g->lost_of) hg_seg_found(g);
     touch_desc(s, g);
     return HG_OK;
 }
@@ -265,7 +205,7 @@ static enum hg_rc publish(struct hg_vstate *s, struct seg *g, const struct hg_se
 static void unpublish(struct hg_vstate *s, struct seg *g)
 {
     struct hg_desc *pub = g->pub;
-    if (g->holds || g->exp_link) {
+    if (g->holds || g->exp_link || g->lost_of) {
         struct hg_segment_meta m = {.id = pub->id, .shard = pub->shard, .dimensions = pub->dimensions, .metrics = pub->metrics};
         struct hg_err err;
         if (hg_desc_new(g->id, &m, false, false, &g->ann, &err)) return; /* out of memory: it stays published until the whole list comes */
@@ -273,7 +213,7 @@ static void unpublish(struct hg_vstate *s, struct seg *g)
     g->pub = NULL;
     touch_desc(s, g);
     hg_desc_release(pub);
-    seg_settle(s, g);
+    hg_vstate_settle(s, g);
 }
 
 /* Live rows that were taken back are covered by the list from here on, or were never published. */
@@ -308,10 +248,10 @@ static enum hg_rc apply_change(struct hg_vstate *s, const struct hg_visible_chan
         return HG_OK;
     }
     HG_TRY(hg_segid_check(&c->meta.id, err)); /* one that fits no timeline would keep its whole datasource from being seen */
-    HG_TRY(seg_of(s, id, c->meta.id.datasource, &g, err));
+    HG_TRY(hg_vstate_seg(s, id, c->meta.id.datasource, &g, err));
     enum hg_rc rc = g->pub && g->pub->parked == c->parked ? HG_OK : publish(s, g, &c->meta, c->parked, err);
     if (!rc && keep && !hg_map_put(keep, id, g, NULL)) rc = hg_fail(err, HG_E_NOMEM, "visible list");
-    seg_settle(s, g);
+    hg_vstate_settle(s, g);
     return rc;
 }
 
@@ -343,7 +283,7 @@ static bool describe(struct hg_vstate *s, struct hg_vserver *sv, struct hg_serve
     hg_server_ref_release(sv->ref);
     sv->ref = ref;
     s->generation++;
-    for (struct hold *h = sv->holds; h; h = h->sv_next) touch(s, h->seg);
+    for (struct hold *h = sv->holds; h; h = h->sv_next) hg_vstate_touch(s, h->seg);
     return true;
 }
 
@@ -391,8 +331,8 @@ static void unhold(struct hg_vstate *s, struct hold *h)
     h->server->segments--;
     h->server->bytes -= h->bytes;
     free(h);
-    touch(s, g);
-    seg_settle(s, g);
+    hg_vstate_touch(s, g);
+    hg_vstate_settle(s, g);
 }
 
 static struct hold *hold_of(const struct seg *g, const struct hg_vserver *sv)
@@ -404,7 +344,11 @@ static struct hold *hold_of(const struct seg *g, const struct hg_vserver *sv)
 
 void hg_vstate_server_remove(struct hg_vstate *s, struct hg_vserver *sv)
 {
-    while (sv->holds) unhold(s, sv->holds);
+    hg_vstream_sweep(s, sv, true);
+    while (sv->holds) {
+        hg_hold_lost(s, sv->holds);
+        unhold(s, sv->holds);
+    }
     hg_map_take(s->servers, sv->ref->pub.name);
     drop_server(sv);
     s->generation++;
@@ -441,42 +385,6 @@ bool hg_vserver_unreachable(struct hg_vstate *s, struct hg_vserver *sv)
     return !was;
 }
 
-/* ---- streams ---- */
-
-static struct stream *stream_of(struct hg_vstate *s, const char *name)
-{
-    struct stream *t = hg_map_get(s->streams, name);
-    if (t) return t;
-    t = calloc(1, sizeof *t);
-    if (t && hg_map_put(s->streams, name, t, NULL)) return t;
-    free(t);
-    return NULL;
-}
-
-/* What was read under an older epoch is void. It may have been published before the lease changed hands, so it stays expected until the list was read again. */
-static void void_older(struct hg_vstate *s, struct stream *t, int64_t epoch)
-{
-    if (epoch <= t->epoch) return;
-    t->epoch = epoch;
-    const char *name;
-    void *v;
-    for (size_t pos = 0; hg_map_each(s->servers, &pos, &name, &v);) {
-        for (struct hold *h = ((struct hg_vserver *)v)->holds; h; h = h->sv_next) {
-            if (h->stream != t || !is_void(h)) continue;
-            if (!h->seg->pub) expect_read(s, h->seg);
-            touch(s, h->seg);
-        }
-    }
-}
-
-enum hg_rc hg_vstate_lease(struct hg_vstate *s, const char *stream, int64_t epoch, struct hg_err *err)
-{
-    struct stream *t = stream_of(s, stream);
-    if (!t) return hg_fail(err, HG_E_NOMEM, "cluster view: stream %s", stream);
-    void_older(s, t, epoch);
-    return HG_OK;
-}
-
 bool hg_vstate_expects(const struct hg_vstate *s) { return s->expected != NULL; }
 
 /* ---- inventories ---- */
@@ -488,15 +396,21 @@ struct apply {
     struct hg_arena *a; /* of one item */
 };
 
+static enum hg_rc stream_name(const struct hg_inv_item *it, char name[HG_SEGID_TEXT], struct hg_err *err)
+{
+    if (it->stream.len >= HG_SEGID_TEXT || memchr(it->stream.p, 0, it->stream.len)) return hg_fail(err, HG_E_CORRUPT, "a stream whose name has %zu bytes", it->stream.len);
+    memcpy(name, it->stream.p, it->stream.len);
+    name[it->stream.len] = 0;
+    return HG_OK;
+}
+
 static enum hg_rc stream_of_item(struct hg_vstate *s, const struct hg_inv_item *it, struct stream **out, struct hg_err *err)
 {
     char name[HG_SEGID_TEXT];
     *out = NULL;
     if (!it->epoch) return HG_OK;
-    if (it->stream.len >= sizeof name || memchr(it->stream.p, 0, it->stream.len)) return hg_fail(err, HG_E_CORRUPT, "a stream whose name has %zu bytes", it->stream.len);
-    memcpy(name, it->stream.p, it->stream.len);
-    name[it->stream.len] = 0;
-    *out = stream_of(s, name);
+    HG_TRY(stream_name(it, name, err));
+    *out = hg_vstream_of(s, name);
     return *out ? HG_OK : hg_fail(err, HG_E_NOMEM, "cluster view: stream %s", name);
 }
 
@@ -514,22 +428,25 @@ static enum hg_rc hold(struct hg_vstate *s, struct hg_vserver *sv, struct seg *g
         if (sv->holds) sv->holds->sv_link = &h->sv_next;
         sv->holds = h;
         sv->segments++;
-        touch(s, g);
+        hg_vstate_touch(s, g);
     } else if (h->state == HG_SEG_LIVE && it->state == HG_SEG_SEALED) {
         /* Handed over within its process, which happens after it was published: as with a live one taken back, the list may not say so yet. */
         h->state = HG_SEG_SEALED;
-        if (!g->pub) expect_read(s, g);
-        touch(s, g);
+        if (!g->pub) hg_vstate_expect_read(s, g);
+        hg_vstate_touch(s, g);
     } else if (h->state != it->state) {
         h->state = it->state;
-        touch(s, g);
+        hg_vstate_touch(s, g);
     }
     if (h->epoch != it->epoch || h->stream != stream) {
         h->epoch = it->epoch;
         h->stream = stream;
-        touch(s, g);
+        hg_vstate_touch(s, g);
     }
-    if (stream) void_older(s, stream, it->epoch);
+    if (stream) {
+        hg_vstream_epoch(s, stream, it->epoch);
+        if (hg_hold_is_void(h)) hg_hold_lost(s, h);
+    }
     sv->bytes += it->bytes - h->bytes;
     h->bytes = it->bytes;
     h->round = sv->round;
@@ -541,7 +458,7 @@ static enum hg_rc add(struct apply *ap, const char *id, const struct hg_inv_item
     struct hg_vstate *s = ap->s;
     struct seg *g = hg_map_get(s->segs, id);
     if (it->bytes < 0 || it->bytes > MAX_SEGMENT_BYTES) return hg_fail(err, HG_E_CORRUPT, "%s has %lld bytes", id, (long long)it->bytes);
-    if (g && (g->pub || g->ann)) return hold(s, ap->sv, g, it, err);
+    if (g && (g->pub || (g->ann && !g->guessed))) return hold(s, ap->sv, g, it, err);
     /* The first word of it. Everything is checked here: what does not parse must not be found by whoever builds a snapshot. */
     hg_arena_reset(ap->a);
     struct hg_segment_meta m = {0};
@@ -554,10 +471,16 @@ static enum hg_rc add(struct apply *ap, const char *id, const struct hg_inv_item
     m.dimensions = it->dimensions.p ? hg_arena_strndup(ap->a, it->dimensions.p, it->dimensions.len) : "";
     m.metrics = it->metrics.p ? hg_arena_strndup(ap->a, it->metrics.p, it->metrics.len) : "";
     if (!m.dimensions || !m.metrics) return hg_arena_fail(ap->a, "inventory", err);
-    HG_TRY(seg_of(s, id, m.id.datasource, &g, err));
+    HG_TRY(hg_vstate_seg(s, id, m.id.datasource, &g, err));
+    struct hg_desc *guessed = g->ann;
     rc = hg_desc_new(id, &m, false, false, &g->ann, err);
-    if (!rc) rc = hold(s, ap->sv, g, it, err);
-    seg_settle(s, g);
+    if (!rc) {
+        g->guessed = false;
+        if (guessed) touch_desc(s, g);
+        hg_desc_release(guessed);
+        rc = hold(s, ap->sv, g, it, err);
+    }
+    hg_vstate_settle(s, g);
     return rc;
 }
 
@@ -566,6 +489,7 @@ static void take_back(struct hg_vstate *s, struct hg_vserver *sv, const char *id
     struct seg *g = hg_map_get(s->segs, id);
     struct hold *h = g ? hold_of(g, sv) : NULL;
     if (!h) return;
+    if (visible_seq == HG_INV_READ_AGAIN) hg_hold_lost(s, h);
     if (visible_seq > s->visible_seq) {
         expect(s, g);
         if (visible_seq > g->expect_seq) g->expect_seq = visible_seq;
@@ -577,6 +501,10 @@ static enum hg_rc apply_item(void *arg, const struct hg_inv_item *it, struct hg_
 {
     struct apply *ap = arg;
     char id[HG_SEGID_TEXT];
+    if (it->runs) {
+        HG_TRY(stream_name(it, id, err));
+        return hg_vstream_item(ap->s, ap->sv, id, it, err);
+    }
     if (it->id.len >= sizeof id || memchr(it->id.p, 0, it->id.len)) return hg_fail(err, HG_E_CORRUPT, "an id of %zu bytes", it->id.len);
     memcpy(id, it->id.p, it->id.len);
     id[it->id.len] = 0;
@@ -585,13 +513,16 @@ static enum hg_rc apply_item(void *arg, const struct hg_inv_item *it, struct hg_
     return HG_OK;
 }
 
-/* What the whole list did not name is gone. Live rows among it may have been published meanwhile: they stay expected until the list was read again. */
+/* What the whole list did not name is gone. Live rows among it may have been published meanwhile: they stay expected until the list was read again; those that were not must be read
+ * again. */
 static void sweep(struct hg_vstate *s, struct hg_vserver *sv)
 {
+    hg_vstream_sweep(s, sv, false);
     for (struct hold *h = sv->holds, *next; h; h = next) {
         next = h->sv_next;
         if (h->round == sv->round) continue;
-        if (h->state == HG_SEG_LIVE && !h->seg->pub) expect_read(s, h->seg);
+        hg_hold_lost(s, h);
+        if (h->state == HG_SEG_LIVE && !h->epoch && !h->seg->pub) hg_vstate_expect_read(s, h->seg);
         unhold(s, h);
     }
 }
@@ -638,7 +569,7 @@ static enum hg_rc holders_new(const struct seg *g, struct hg_holders **out, stru
     l->n = 0;
     for (int known = 1; known >= 0; known--)
         for (const struct hold *h = g->holds; h; h = h->next)
-            if (h->server->ref->pub.inventory_known == (known == 1) && !is_void(h)) l->h[l->n++] = (struct hg_holder){&hg_server_ref_hold(h->server->ref)->pub, h->state};
+            if (h->server->ref->pub.inventory_known == (known == 1) && hg_hold_answers(h)) l->h[l->n++] = (struct hg_holder){&hg_server_ref_hold(h->server->ref)->pub, h->state};
     *out = l;
     return HG_OK;
 }

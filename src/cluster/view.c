@@ -71,7 +71,7 @@ static void deadline_in(struct timespec *t, int64_t ms)
 
 static bool is_ready(struct hg_view *v)
 {
-    bool ready = v->servers_known && hg_vstate_visible_known(v->state);
+    bool ready = v->servers_known && hg_vstate_visible_known(v->state) && !hg_vstate_wants_owed(v->state);
     struct hg_vserver *sv;
     for (size_t pos = 0; ready && hg_vstate_server_next(v->state, &pos, &sv);) ready = hg_vserver_settled(sv);
     return ready;
@@ -320,18 +320,38 @@ static enum hg_rc apply_leases(struct hg_view *v, const struct hg_lease_row *row
 {
     uint64_t before = hg_vstate_generation(v->state);
     enum hg_rc rc = HG_OK;
-    for (size_t i = 0; i < n && !rc; i++) rc = hg_vstate_lease(v->state, rows[i].what, rows[i].epoch, err);
+    for (size_t i = 0; i < n && !rc; i++) rc = hg_vstate_lease(v->state, &rows[i], err);
     if (hg_vstate_generation(v->state) != before && v->store_due < 2) v->store_due = 2;
+    if (hg_vstate_wants_owed(v->state) && !v->store_due) v->store_due = 1;
     return rc;
+}
+
+/* What is owed of the streams of which that must be known. Told before the list that is read after it, so that what is published in between is in the one or the other. */
+struct owed { struct hg_lease_row *streams; size_t n; struct hg_segid **ids; size_t *n_ids; };
+static enum hg_rc read_owed(struct hg_view *v, struct hg_arena *a, struct owed *o, struct hg_err *err)
+{
+    o->ids = hg_arena_array(a, o->n + 1, sizeof(struct hg_segid *));
+    o->n_ids = hg_arena_array(a, o->n + 1, sizeof *o->n_ids);
+    if (!o->ids || !o->n_ids) return hg_arena_fail(a, "streams", err);
+    for (size_t i = 0; i < o->n; i++) HG_TRY(hg_meta_owed(v->meta, a, o->streams[i].what, o->streams[i].owed_from, &o->ids[i], &o->n_ids[i], err));
+    return HG_OK;
+}
+static enum hg_rc apply_owed(struct hg_view *v, const struct owed *o, struct hg_err *err)
+{
+    for (size_t i = 0; i < o->n; i++) HG_TRY(hg_vstate_owed(v->state, &o->streams[i], o->ids[i], o->n_ids[i], err));
+    return HG_OK;
 }
 
 static enum hg_rc read_store(struct hg_view *v, struct hg_err *err)
 {
     struct hg_arena *a = hg_arena_new(NULL);
     if (!a) return hg_fail(err, HG_E_NOMEM, "cluster view");
+    struct owed owed = {0};
     pthread_mutex_lock(&v->mu);
     int64_t since = hg_vstate_visible_known(v->state) ? hg_vstate_visible_seq(v->state) : 0;
+    enum hg_rc rc = hg_vstate_wanted(v->state, a, &owed.streams, &owed.n, err);
     pthread_mutex_unlock(&v->mu);
+    if (!rc) rc = read_owed(v, a, &owed, err);
     struct hg_server_row *rows;
     struct hg_visible_change *changes;
     size_t n_rows, n_changes;
@@ -339,13 +359,14 @@ static enum hg_rc read_store(struct hg_view *v, struct hg_err *err)
     bool whole;
     struct hg_lease_row *leases;
     size_t n_leases;
-    enum hg_rc rc = hg_meta_servers(v->meta, a, &rows, &n_rows, err);
+    if (!rc) rc = hg_meta_servers(v->meta, a, &rows, &n_rows, err);
     if (!rc) rc = hg_meta_visible(v->meta, a, since, &seq, &whole, &changes, &n_changes, err);
     if (!rc) rc = hg_meta_leases(v->meta, a, &leases, &n_leases, err); /* after the list: whoever published what is in it has his lease here */
     if (!rc) {
         pthread_mutex_lock(&v->mu);
         apply_servers(v, rows, n_rows);
-        rc = apply_leases(v, leases, n_leases, err);
+        rc = apply_owed(v, &owed, err);
+        if (!rc) rc = apply_leases(v, leases, n_leases, err);
         if (!rc) rc = hg_vstate_visible(v->state, seq, whole, changes, n_changes, err);
         bool moved = refresh(v);
         pthread_mutex_unlock(&v->mu);

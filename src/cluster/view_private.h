@@ -24,8 +24,13 @@ bool hg_vstate_visible_known(const struct hg_vstate *s);
 /* Applies changes of the visible list; whole: everything not in it goes. */
 HG_MUST_USE enum hg_rc hg_vstate_visible(struct hg_vstate *s, int64_t seq, bool whole, const struct hg_visible_change *c, size_t n, struct hg_err *err);
 
-/* The lease of a stream has this epoch now: live rows that were read under an older one are void. To be told after the list that was read before it. */
-HG_MUST_USE enum hg_rc hg_vstate_lease(struct hg_vstate *s, const char *stream, int64_t epoch, struct hg_err *err);
+/* The lease of a stream as it is now: live rows that were read under an older epoch are void. To be told after the list that was read before it. */
+HG_MUST_USE enum hg_rc hg_vstate_lease(struct hg_vstate *s, const struct hg_lease_row *l, struct hg_err *err);
+/* Streams of which the store must be asked (hg_meta_owed) what was served and is not, for nobody here may have seen it: which, copied into a; and the answer, of an asking that began before
+ * the list was read that is told next. */
+bool hg_vstate_wants_owed(const struct hg_vstate *s);
+HG_MUST_USE enum hg_rc hg_vstate_wanted(struct hg_vstate *s, struct hg_arena *a, struct hg_lease_row **out, size_t *n, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_vstate_owed(struct hg_vstate *s, const struct hg_lease_row *l, const struct hg_segid *ids, size_t n, struct hg_err *err);
 bool hg_vstate_expects(const struct hg_vstate *s); /* something waits for the list to be read again */
 
 /* Servers. Updating returns true when the row is new or is another process or address than before, so that its inventory must be asked for again. *out is NULL when there was

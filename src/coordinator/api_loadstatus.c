@@ -25,14 +25,27 @@ static enum hg_rc tally(struct hg_api_ask *k, const char *ds, struct hg_interval
     return HG_OK;
 }
 
-/* Publishes that are not visible yet count as not served: whoever waits for a load waits for the rows to answer queries. */
+static bool loads(const struct hg_rules_at *at, const struct hg_segid *id)
+{
+    const struct hg_rule *r = hg_rules_at_find(at, id->interval, id->ns);
+    for (uint32_t t = 0; r && !hg_rule_drops(r) && t < r->n_tiers; t++)
+        if (r->tiers[t].n > 0) return true;
+    return false;
+}
+
+/* Publishes that are not visible yet count as not served, and so do segments that are parked and are to be loaded (they were marked used again, or rules have changed): whoever waits for
+ * a load waits for the rows to answer queries. */
 static enum hg_rc tally_waiting(struct hg_api_ask *k, const char *ds, struct hg_interval iv, struct tally *t, struct hg_err *err)
 {
     struct hg_segment_row *rows;
+    struct hg_rulebook *book;
+    struct hg_rules_at *at = NULL;
     size_t n;
     HG_TRY(hg_meta_segments(k->c->meta, k->a, ds, HG_SEG_USED, &rows, &n, err));
+    HG_TRY(hg_rulebook_load(k->c->meta, k->a, &book, err));
+    HG_TRY(hg_rulebook_at(book, k->a, ds, hg_api_rules_now(k), &at, err));
     for (size_t i = 0; i < n; i++)
-        if (!rows[i].visible && hg_interval_overlaps(rows[i].meta.id.interval, iv)) t->used++;
+        if ((!rows[i].visible || (rows[i].parked && loads(at, &rows[i].meta.id))) && hg_interval_overlaps(rows[i].meta.id.interval, iv)) t->used++;
     return HG_OK;
 }
 

@@ -58,7 +58,7 @@ void hg_gen_free(struct hg_gen *g, bool withdraw)
     if (!g) return;
     for (struct hg_slot *s = g->slots, *next; s; s = next) {
         next = s->next;
-        if (s->claim && withdraw) hg_claim_withdraw(s->claim, 0);
+        if (s->claim && withdraw) hg_claim_withdraw(s->claim, hg_sink_rows(s->sink->sink) ? HG_INV_READ_AGAIN : 0);
         else hg_claim_leave(s->claim);
         hg_live_sink_unref(s->sink);
         hg_arena_free(s->arena);

@@ -179,7 +179,7 @@ void hg_claim_withdraw(struct hg_claim *c, int64_t visible_seq)
 {
     if (!c) return;
     hg_dataserver_remove_own(c->h->opt.dataserver, &c->id, c, visible_seq);
-    hg_live_set_unname(c->sink->entities, c->text, !visible_seq); /* not published: another server may serve other rows under the id */
+    hg_live_set_unname(c->sink->entities, c->text, visible_seq <= 0); /* not published: another server may serve other rows under the id */
     claim_unref(c);
 }
 

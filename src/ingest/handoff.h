@@ -56,7 +56,7 @@ const struct hg_segid *hg_claim_id(const struct hg_claim *c);
 const char *hg_claim_text(const struct hg_claim *c);
 void hg_claim_update(struct hg_claim *c, int64_t rows, int64_t bytes); /* what the inventory says of it */
 void hg_claim_published(struct hg_claim *c, int64_t rows, int64_t bytes); /* the same, and that it stands, whoever has the stream's lease from now on */
-void hg_claim_withdraw(struct hg_claim *c, int64_t visible_seq);
+void hg_claim_withdraw(struct hg_claim *c, int64_t visible_seq); /* visible_seq: see cluster/inventory.h */
 void hg_claim_leave(struct hg_claim *c); /* served until the data server goes */
 /* The segments were published as of visible_seq (0: not known, will be asked for). Takes the claims. */
 void hg_handoff_add(struct hg_handoff *h, struct hg_claim **c, size_t n, int64_t visible_seq);

@@ -110,10 +110,15 @@ static bool bad_event(struct intake *k, const rd_kafka_message_t *m, enum hg_bad
     return true;
 }
 
-/* An error in place of a message. */
+/* An error in place of a message, or word that there is none now. */
 static void kafka_error(struct hg_stream *s, const rd_kafka_message_t *m)
 {
     struct hg_err err;
+    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        struct hg_part *p = part_of(s, m->partition);
+        if (p) p->eof = m->offset;
+        return;
+    }
     hg_metric_add(HG_M_kafka_errors, rd_kafka_err2name(m->err), 1);
     if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
         struct hg_part *p = part_of(s, m->partition);
@@ -126,7 +131,6 @@ static void kafka_error(struct hg_stream *s, const rd_kafka_message_t *m)
         hg_stream_trouble(s, HG_TR_OFFSET, &err);
         return;
     }
-    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return;
     hg_fail(&err, HG_E_UNAVAILABLE, "Kafka topic \"%s\" partition %d: %s", s->spec->topic, (int)m->partition, rd_kafka_message_errstr(m));
     hg_stream_trouble(s, HG_TR_TOPIC, &err);
     s->looked_ms = 0; /* ask about the topic soon: that clears it */

@@ -60,6 +60,7 @@ static enum hg_rc conf_of(const struct hg_kafka_spec *spec, bool producer, rd_ka
     enum hg_rc rc = HG_OK;
     static const char *const consumer[] = {
         "enable.auto.commit", "false", "enable.auto.offset.store", "false", "auto.offset.reset", "error", /* never silently elsewhere than where we left off */
+        "enable.partition.eof", "true", /* the end may lie behind marks that are no messages */
         "queued.max.messages.kbytes", "32768", "fetch.wait.max.ms", "100", "fetch.error.backoff.ms", "200",
     };
     static const char *const writer[] = {"message.timeout.ms", "0", "linger.ms", "20"}; /* tries on for ever */

@@ -138,7 +138,7 @@ static enum hg_rc assign(struct hg_stream *s, const struct hg_offset *at, size_t
     struct hg_part *parts = calloc(n + 1, sizeof *parts);
     struct hg_gen *gen = NULL;
     if (!parts) return hg_fail(err, HG_E_NOMEM, "partitions of %s", s->spec->id);
-    for (size_t i = 0; i < n; i++) parts[i] = (struct hg_part){.id = at[i].partition, .next = at[i].offset, .told = at[i].offset, .published = at[i].offset, .end = -1};
+    for (size_t i = 0; i < n; i++) parts[i] = (struct hg_part){.id = at[i].partition, .next = at[i].offset, .told = at[i].offset, .published = at[i].offset, .end = -1, .owed_to = -1, .eof = -1};
     enum hg_rc rc = hg_gen_new(s->env, s->base, s->epoch, at, n, &gen, err);
     if (!rc) rc = hg_kafka_assign(s->rk, s->spec->topic, at, n, err);
     if (rc) {
@@ -153,6 +153,7 @@ static enum hg_rc assign(struct hg_stream *s, const struct hg_offset *at, size_t
             if (s->parts[k].id == parts[i].id) {
                 parts[i].published = s->parts[k].published;
                 parts[i].end = s->parts[k].end;
+                parts[i].owed_to = s->parts[k].owed_to;
             }
     free(s->parts);
     s->parts = parts;
@@ -294,6 +295,49 @@ static void ends(struct hg_stream *s)
     pthread_mutex_unlock(&s->mu);
 }
 
+/* ---- catching up ---- */
+
+/* How far an owner before us can have read: to the end that the partition has now, at most. False: not known yet. Where the topic ends before our offset the rows cannot be read again: then
+ * an operator must decide (a reset), or the end comes back with the broker that knew it. */
+static bool know_owed(struct hg_stream *s, int64_t now)
+{
+    bool all = true, asked = false;
+    for (size_t i = 0; i < s->n_parts; i++) {
+        struct hg_part *p = &s->parts[i];
+        if (p->owed_to >= 0) continue;
+        all = false;
+        if (s->asked_ms && now - s->asked_ms < RETRY_MS) continue;
+        int64_t first, end;
+        struct hg_err err;
+        asked = true;
+        if (hg_kafka_ends(s->rk, s->spec->topic, p->id, KAFKA_MS, &first, &end, &err)) break; /* reading says what is wrong with Kafka */
+        if (end >= p->next) p->owed_to = end;
+    }
+    if (asked) s->asked_ms = now;
+    return all;
+}
+
+/* Says so once everything that may have been served before us is in our sinks: first to those who ask us, then to the store, for those who come later. */
+static void catch_up(struct hg_stream *s)
+{
+    int64_t now = hg_clock_mono_ms();
+    struct hg_err err;
+    if (s->owes) {
+        if (!know_owed(s, now)) return;
+        for (size_t i = 0; i < s->n_parts; i++) {
+            const struct hg_part *p = &s->parts[i];
+            if ((p->next > p->eof ? p->next : p->eof) < p->owed_to) return;
+        }
+        hg_log(HG_LOG_INFO, "ingest", "caught up with what was served before", "stream", HG_LS(s->spec->id), "epoch", HG_LI(s->epoch), NULL);
+        hg_dataserver_runs(s->env->opt.dataserver, s->spec->id, s->epoch, HG_RUNS_CAUGHT_UP);
+        s->owes = false;
+        s->asked_ms = 0;
+    }
+    if (s->settled || (s->asked_ms && now - s->asked_ms < RETRY_MS)) return;
+    s->asked_ms = now;
+    s->settled = hg_meta_lease_settle(s->env->opt.meta, s->spec->id, s->env->opt.self, s->epoch, &err) == HG_OK;
+}
+
 /* Between two batches. */
 static void tick(struct hg_stream *s)
 {
@@ -301,6 +345,7 @@ static void tick(struct hg_stream *s)
     struct hg_err err;
     if (s->letters) hg_dead_letters_poll(s->letters, 0);
     if (!s->gen) return;
+    if (!s->settled) catch_up(s);
     uint64_t round = s->env->persist_round;
     if (round != s->persist_round) {
         enum hg_rc rc = hg_gen_persist(s->gen, INT64_MAX, &err);
@@ -378,7 +423,7 @@ static void *reader(void *arg)
 
 /* ---- the interface ---- */
 
-enum hg_rc hg_stream_start(struct hg_stream_env *env, struct hg_stream_base *base, int64_t epoch, struct hg_stream **out, struct hg_err *err)
+enum hg_rc hg_stream_start(struct hg_stream_env *env, struct hg_stream_base *base, int64_t epoch, bool owed, struct hg_stream **out, struct hg_err *err)
 {
     struct hg_stream *s = calloc(1, sizeof *s);
     if (!s) return hg_fail(err, HG_E_NOMEM, "stream %s", base->spec->id);
@@ -386,6 +431,8 @@ enum hg_rc hg_stream_start(struct hg_stream_env *env, struct hg_stream_base *bas
     s->base = hg_stream_base_ref(base);
     s->spec = base->spec;
     s->epoch = epoch;
+    s->owes = owed;
+    s->settled = !owed;
     s->last = &s->first;
     s->started_ms = hg_clock_now_ms();
     s->persist_round = env->persist_round;
@@ -402,6 +449,7 @@ enum hg_rc hg_stream_start(struct hg_stream_env *env, struct hg_stream_base *bas
     if (!rc) rc = hg_kafka_client(s->spec, false, &s->cb, &s->rk, err);
     if (!rc && !(s->queue = rd_kafka_queue_get_consumer(s->rk))) rc = hg_fail(err, HG_E_NOMEM, "stream %s", s->spec->id);
     if (!rc && s->spec->dead_letter_topic) rc = hg_dead_letters_new(s->spec, &s->letters, err);
+    if (!rc) hg_dataserver_runs(env->opt.dataserver, s->spec->id, epoch, owed ? HG_RUNS_READING : HG_RUNS_CAUGHT_UP);
     if (!rc && pthread_create(&s->publisher, NULL, hg_stream_publisher, s)) rc = hg_fail(err, HG_E_NOMEM, "stream %s: no thread", s->spec->id);
     else if (!rc) s->publisher_on = true;
     if (!rc && pthread_create(&s->reader, NULL, reader, s)) rc = hg_fail(err, HG_E_NOMEM, "stream %s: no thread", s->spec->id);
@@ -437,6 +485,8 @@ enum hg_stream_state hg_stream_state(struct hg_stream *s)
     pthread_mutex_unlock(&s->mu);
     return st;
 }
+
+bool hg_stream_owes(struct hg_stream *s) { return s->owes; }
 
 void hg_stream_check_offsets(struct hg_stream *s)
 {
@@ -487,6 +537,7 @@ void hg_stream_free(struct hg_stream *s, bool withdraw)
     if (s->queue) rd_kafka_queue_destroy(s->queue);
     if (s->rk) rd_kafka_destroy_flags(s->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     forget_metrics(s);
+    if (withdraw) hg_dataserver_runs(s->env->opt.dataserver, s->spec->id, s->epoch, HG_RUNS_NOT); /* else it is served on as it is */
     hg_gen_free(s->gen, withdraw);
     for (struct hg_gen *g = s->first, *next; g; g = next) {
         next = g->next;

@@ -16,11 +16,12 @@ enum hg_stream_state {
     HG_STREAM_FINISHED,
     HG_STREAM_FAILED,    /* its offsets or its lease are somebody else's: nothing of it can be published any more */
 };
-/* Takes a reference on base. epoch: of the lease named as the spec's id. */
-HG_MUST_USE enum hg_rc hg_stream_start(struct hg_stream_env *env, struct hg_stream_base *base, int64_t epoch, struct hg_stream **out, struct hg_err *err);
+/* Takes a reference on base. epoch, owed: of the lease named as the spec's id (hg_meta_lease_begin). */
+HG_MUST_USE enum hg_rc hg_stream_start(struct hg_stream_env *env, struct hg_stream_base *base, int64_t epoch, bool owed, struct hg_stream **out, struct hg_err *err);
 void hg_stream_finish(struct hg_stream *s);
 void hg_stream_seal(struct hg_stream *s); /* publishes what it has read so far, and reads on */
 enum hg_stream_state hg_stream_state(struct hg_stream *s);
+bool hg_stream_owes(struct hg_stream *s); /* it has not caught up yet with what others had served before it */
 /* Are the stored offsets those that it published last? If not (an operator's reset), it fails. */
 void hg_stream_check_offsets(struct hg_stream *s);
 /* withdraw: rows not published stop being served; else they are served until the data server goes. NULL allowed. */

@@ -31,6 +31,8 @@ struct hg_part { /* of the topic */
     /* under mu */
     int64_t told, published;  /* `next` for others; stored */
     int64_t end;              /* the cluster's; -1: not known */
+    int64_t owed_to;          /* the reader's: what lies before it may have been served by an owner before us; -1: not known yet */
+    int64_t eof;              /* the reader's: there was nothing before it that is not read; -1: not seen */
     bool lost;                /* its offset is not in Kafka any more */
 };
 
@@ -48,9 +50,11 @@ struct hg_stream {
     struct hg_kafka_callbacks cb;
     struct hg_event_parser *parser;
     struct hg_gen *gen;               /* open; NULL until partitions are assigned */
-    int64_t looked_ms, ticked_ms, hidden_ms;
+    int64_t looked_ms, ticked_ms, hidden_ms, asked_ms;
     uint64_t persist_round;
     bool kafka_down;                  /* set by callbacks on the reader's thread */
+    bool settled;                     /* the store knows that we have caught up */
+    _Atomic bool owes;                /* rows of earlier epochs may not be served */
 
     struct hg_dead_letters *letters;  /* NULL: no topic named */
 

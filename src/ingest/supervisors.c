@@ -17,6 +17,7 @@ struct sup {
     bool wanted, seen;
     struct hg_stream *stream;
     int64_t epoch, retry_ms;
+    bool owed;           /* by the epochs before it */
     bool elsewhere;      /* another server has the lease */
     char error[HG_ERR_MSG];
 };
@@ -79,7 +80,7 @@ static void start_stream(struct hg_supervisors *v, struct sup *p, const char *te
     enum hg_rc rc = hg_json_parse(hg_str_of(text), &j, &err);
     if (!rc) rc = hg_stream_base_new(j, &v->defaults, &v->env->live, &base, &err);
     if (!rc && strcmp(base->spec->id, p->id) != 0) rc = hg_fail(&err, HG_E_INVALID, "the document %s holds a spec of id %s", p->id, base->spec->id);
-    if (!rc) rc = hg_stream_start(v->env, base, p->epoch, &s, &err);
+    if (!rc) rc = hg_stream_start(v->env, base, p->epoch, p->owed, &s, &err);
     hg_stream_base_unref(base);
     json_decref(j);
     if (rc) {
@@ -94,7 +95,32 @@ static void start_stream(struct hg_supervisors *v, struct sup *p, const char *te
     hg_log(HG_LOG_INFO, "ingest", "supervisor starts", "stream", HG_LS(p->id), "version", HG_LI(p->version), "epoch", HG_LI(p->epoch), NULL);
 }
 
-/* The lease is had or renewed. False: not ours, or not known now. The store may take its time, so without mu. */
+/* The lease for a stream that is to start: under an epoch of its own, as it starts with no rows. The store may take its time, so without mu. */
+static bool begin_lease(struct hg_supervisors *v, struct sup *p)
+{
+    struct hg_err err;
+    int64_t epoch;
+    bool owed;
+    pthread_mutex_unlock(&v->mu);
+    enum hg_rc rc = hg_meta_lease_begin(v->env->opt.meta, p->id, v->env->opt.self, v->env->opt.lease_ms, &epoch, &owed, &err);
+    pthread_mutex_lock(&v->mu);
+    p->elsewhere = rc == HG_E_CONFLICT;
+    if (rc) return false;
+    p->epoch = epoch;
+    p->owed = owed;
+    return true;
+}
+
+/* All that it has served is published. If the store does not hear of it, the next owner catches up before his rows count as all. */
+static void settle(struct hg_supervisors *v, struct sup *p)
+{
+    struct hg_err err;
+    if (hg_stream_owes(p->stream)) return; /* others had served more */
+    if (hg_meta_lease_settle(v->env->opt.meta, p->id, v->env->opt.self, p->epoch + 1, &err))
+        hg_log(HG_LOG_WARN, "ingest", "the store could not be told that all of a stream is published", "stream", HG_LS(p->id), "error", HG_LS(err.msg), NULL);
+}
+
+/* The lease is renewed. False: not ours, or not known now. */
 static bool have_lease(struct hg_supervisors *v, struct sup *p)
 {
     struct hg_err err;
@@ -117,9 +143,10 @@ static void tend(struct hg_supervisors *v, struct sup *p, const char *text)
     if (p->stream) {
         enum hg_stream_state st = hg_stream_state(p->stream);
         if (st == HG_STREAM_FINISHED) {
+            settle(v, p);
             end_stream(v, p, true);
             p->retry_ms = 0;
-            if (!p->wanted) {
+            if (!p->wanted || v->draining) {
                 hg_log(HG_LOG_INFO, "ingest", "supervisor stopped, everything read is published", "stream", HG_LS(p->id), NULL);
                 give_lease_back(v, p);
             }
@@ -136,7 +163,7 @@ static void tend(struct hg_supervisors *v, struct sup *p, const char *text)
             }
         }
     }
-    if (!p->stream && p->wanted && !v->draining && !v->stop && hg_clock_mono_ms() >= p->retry_ms && have_lease(v, p)) start_stream(v, p, text);
+    if (!p->stream && p->wanted && !v->draining && !v->stop && hg_clock_mono_ms() >= p->retry_ms && begin_lease(v, p)) start_stream(v, p, text);
 }
 
 /* ---- all of them ---- */

@@ -82,7 +82,7 @@ struct hg_older {
     const char *version;
 };
 HG_MUST_USE enum hg_rc hg_meta_older(struct hg_meta *m, struct hg_arena *a, const struct hg_older *w, struct hg_segment_row **out, size_t *n, int64_t *last_publish, struct hg_err *err);
-/* Marks segments unused (and not visible), or used again and visible; ids as text. Only what some instant would then show becomes used again: versions that others hide wholly stay unused, and
+/* Marks segments unused (and not visible), or used again and visible (parked where nothing older is below, until they are served); ids as text. Only what some instant would then show becomes used again: versions that others hide wholly stay unused, and
  * what is hidden wholly by segments that came back becomes unused in the same change. *changed counts what was marked as asked. */
 HG_MUST_USE enum hg_rc hg_meta_mark(struct hg_meta *m, const char *datasource, const char *const *ids, size_t n, bool used, int64_t *changed, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_meta_mark_interval(struct hg_meta *m, const char *datasource, struct hg_interval iv, bool used, int64_t *changed, struct hg_err *err);
@@ -167,9 +167,17 @@ HG_MUST_USE enum hg_rc hg_meta_offsets(struct hg_meta *m, struct hg_arena *a, co
 HG_MUST_USE enum hg_rc hg_meta_reset_offsets(struct hg_meta *m, const char *stream, const struct hg_offset *o, size_t n, struct hg_err *err);
 /* A lease on a stream (or any named thing): *epoch is set when owner has it now. HG_E_CONFLICT: another owner has it until *until_ms. Renewing keeps the epoch; taking over raises it. */
 HG_MUST_USE enum hg_rc hg_meta_lease(struct hg_meta *m, const char *what, const char *owner, int64_t ttl_ms, int64_t *epoch, int64_t *until_ms, struct hg_err *err);
-/* All leases that there ever were, run out or not, with their newest epochs; by name. */
-struct hg_lease_row { const char *what; int64_t epoch; };
+/* The same for one who begins anew, with nothing of what he or another had read before: the epoch rises also when the lease was his. *owed: rows of earlier epochs may have been served and be
+ * neither published nor read again. Who has read them again says so by hg_meta_lease_settle(epoch), and who has published all that he had read and reads no more by settle(epoch + 1): nothing
+ * older is owed from then on. Nothing happens when the lease is not his, or less is owed already. */
+HG_MUST_USE enum hg_rc hg_meta_lease_begin(struct hg_meta *m, const char *what, const char *owner, int64_t ttl_ms, int64_t *epoch, bool *owed, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_meta_lease_settle(struct hg_meta *m, const char *what, const char *owner, int64_t owed_from, struct hg_err *err);
+/* All leases that there ever were, run out or not, with their newest epochs; by name. owed_from: rows that were served live under this epoch or a later one may be neither published nor read again; greater than epoch: there are none such. supervised: there is a supervisor
+ * of that id. */
+struct hg_lease_row { const char *what; int64_t epoch, owed_from; bool supervised; };
 HG_MUST_USE enum hg_rc hg_meta_leases(struct hg_meta *m, struct hg_arena *a, struct hg_lease_row **out, size_t *n, struct hg_err *err);
+/* Ids that were given to a stream's rows under epoch owed_from or later and are not published: its rows that were served and may be missing have no others. */
+HG_MUST_USE enum hg_rc hg_meta_owed(struct hg_meta *m, struct hg_arena *a, const char *stream, int64_t owed_from, struct hg_segid **out, size_t *n, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_meta_lease_drop(struct hg_meta *m, const char *what, const char *owner, struct hg_err *err);
 
 /* ---- named JSON documents with history: supervisors, tasks' specs, rules, settings ---- */

@@ -27,6 +27,8 @@ enum hg_rc hg_meta_new_version(struct hg_meta *m, char *version, struct hg_err *
 
 /* ---- allocation ---- */
 
+#define EPOCH_NOW "coalesce((SELECT l.epoch FROM hg_leases l WHERE l.what = $1), 0)" /* of the stream's lease: what is served under the id from here on is owed from it */
+
 struct alloc {
     const struct hg_alloc *w;
     struct hg_arena *a; /* for one attempt */
@@ -112,7 +114,8 @@ static enum hg_rc allocate_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
     if (good) {
         memcpy(s->version, s->had_version, sizeof s->version);
         s->partition = s->had_partition;
-        return HG_OK;
+        return hg_db_exec(tx, "UPDATE hg_allocations SET epoch = " EPOCH_NOW " WHERE stream = $1 AND sequence = $2 AND datasource = $3 AND ns = $4 AND start_ms = $5 AND end_ms = $6",
+                          DB_V(DB_T(w->stream), DB_T(w->sequence), DB_T(w->datasource), DB_T(ns), DB_I(w->interval.start), DB_I(w->interval.end)), NULL, NULL, NULL, err);
     }
     if (!s->version[0] && !s->first_version[0]) {
         HG_TRY(hg_new_version_tx(tx, s->first_version, err));
@@ -126,9 +129,9 @@ static enum hg_rc allocate_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
     int64_t now;
     HG_TRY(hg_db_now(tx, &now, err));
     return hg_db_exec(tx,
-                      "INSERT INTO hg_allocations (stream, sequence, datasource, ns, start_ms, end_ms, version, part_num, created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+                      "INSERT INTO hg_allocations (stream, sequence, datasource, ns, start_ms, end_ms, version, part_num, created_ms, epoch) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, " EPOCH_NOW ")"
                       " ON CONFLICT (stream, sequence, datasource, ns, start_ms, end_ms) DO UPDATE SET version = excluded.version, part_num = excluded.part_num,"
-                      " created_ms = excluded.created_ms",
+                      " created_ms = excluded.created_ms, epoch = excluded.epoch",
                       DB_V(DB_T(w->stream), DB_T(w->sequence), DB_T(w->datasource), DB_T(ns), DB_I(w->interval.start), DB_I(w->interval.end), DB_T(s->version), DB_I(s->partition),
                            DB_I(now)),
                       NULL, NULL, NULL, err);

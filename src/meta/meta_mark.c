@@ -1,5 +1,8 @@
 /* Marking segments used or unused by hand. What becomes used again becomes visible, so it must be what the timeline would show: of older versions that lie below others only what
- * some instant shows comes back, and what lies below that which came back goes, as with a publish. */
+ * some instant shows comes back, and what lies below that which came back goes, as with a publish.
+ *
+ * Nobody has it loaded then. Where it lies over nothing that answers now it comes back parked, and the coordinator ends that once it is served: queries find as much as before, then all of it.
+ * Where it replaces something at once, queries miss it until it is loaded. */
 #include "meta/meta_private.h"
 
 #include <stdlib.h>
@@ -24,10 +27,14 @@ struct mark {
     struct unused *v;
     size_t n_v, cap_v;
     struct hg_drops back, drops;
+    bool replaces; /* it lies over something older that can be seen */
 };
 
 /* Of a publish that waits, a segment marked used again waits with it. */
 #define VISIBLE_AS_ITS_PUBLISH "(SELECT p.visible FROM hg_publishes p WHERE p.id = hg_segments.publish_id)"
+#define USED_AGAIN(parked_as) \
+    "UPDATE hg_segments SET used = $1, changed_ms = $2, visible = " VISIBLE_AS_ITS_PUBLISH ", parked = CASE WHEN " VISIBLE_AS_ITS_PUBLISH " = 1 THEN " parked_as " ELSE parked END" \
+    " WHERE used = 0 AND id IN %s"
 
 /* Runs one statement of the two forms: its end is " AND id IN (…)", or the interval. $1 and $2 are a and b. */
 static enum hg_rc mark_step(struct hg_tx *tx, const struct mark *w, const char *sql, int64_t a, int64_t b, hg_dbrow_fn *fn, void *arg, int64_t *changed, struct hg_err *err)
@@ -89,8 +96,12 @@ static enum hg_rc sort_out(struct hg_tx *tx, struct mark *w, const struct unused
     hg_timeline_free(t);
     for (size_t i = 0; rc == HG_OK && i < seen.n; i++)
         if (hidden[i]) rc = hg_drops_add(&w->drops, &e[i].id, err);
-    for (size_t i = seen.n; rc == HG_OK && i < seen.n + n; i++)
-        if (!hidden[i]) rc = hg_drops_add(&w->back, &e[i].id, err);
+    for (size_t i = seen.n; rc == HG_OK && i < seen.n + n; i++) {
+        if (hidden[i]) continue;
+        rc = hg_drops_add(&w->back, &e[i].id, err);
+        for (size_t k = 0; k < seen.n && !w->replaces; k++)
+            w->replaces = hg_interval_overlaps(e[k].id.interval, e[i].id.interval) && strcmp(e[k].id.version, e[i].id.version) < 0;
+    }
     return rc;
 }
 
@@ -107,7 +118,7 @@ static enum hg_rc mark_used(struct hg_tx *tx, struct mark *w, int64_t seq, int64
     /* The log first, while the rows still tell which of them change. */
     HG_TRY(hg_db_each_in(tx, "INSERT INTO hg_visible_log (seq, segment_id, op, changed_ms) SELECT $1, id, 1, $2 FROM hg_segments WHERE used = 0 AND " VISIBLE_AS_ITS_PUBLISH " = 1 AND id IN %s",
                          log, w->back.ids, w->back.n, NULL, err));
-    HG_TRY(hg_db_each_in(tx, "UPDATE hg_segments SET used = $1, changed_ms = $2, visible = " VISIBLE_AS_ITS_PUBLISH " WHERE used = 0 AND id IN %s", on, w->back.ids, w->back.n, &w->changed, err));
+    HG_TRY(hg_db_each_in(tx, w->replaces ? USED_AGAIN("0") : USED_AGAIN("1"), on, w->back.ids, w->back.n, &w->changed, err));
     return hg_drops_apply(tx, &w->drops, seq, now, err);
 }
 
@@ -119,6 +130,7 @@ static enum hg_rc mark_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
     int64_t now, seq;
     hg_arena_reset(w->a);
     w->changed = 0;
+    w->replaces = false;
     w->v = NULL;
     w->n_v = w->cap_v = 0;
     w->back = w->drops = (struct hg_drops){.a = w->a};

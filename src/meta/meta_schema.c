@@ -83,10 +83,18 @@ static const char *const third[] = {
     NULL,
 };
 
+/* What was served of streams and is owed to queries: see hg_lease_row. */
+static const char *const fourth[] = {
+    "ALTER TABLE hg_leases ADD COLUMN owed_from BIGINT NOT NULL DEFAULT 1",
+    "ALTER TABLE hg_allocations ADD COLUMN epoch BIGINT NOT NULL DEFAULT 0",
+    NULL,
+};
+
 static const struct { int64_t number; const char *const *statements; } migrations[] = {
     {1, first},
     {2, second},
     {3, third},
+    {4, fourth},
 };
 #define N_MIGRATIONS (sizeof migrations / sizeof *migrations)
 

@@ -143,7 +143,8 @@ static void no_such_path(void *arg, struct hg_http_req *rq)
         return;
     }
     (void)hg_fail(&err, HG_E_UNAVAILABLE, "the server is starting; /status/ready tells when it is ready");
-    hg_http_reply_ops_error(rq, &err);
+    if (strncmp(hg_http_path(rq), "/druid/v2", 9) == 0) hg_http_reply_query_error(rq, &err); /* clients of queries look for Druid's fields */
+    else hg_http_reply_ops_error(rq, &err);
 }
 
 static enum hg_rc start_http(struct node *n, struct hg_err *err)

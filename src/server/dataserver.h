@@ -51,5 +51,8 @@ void hg_dataserver_stands(struct hg_dataserver *d, const struct hg_segid *id, in
 void hg_dataserver_remove(struct hg_dataserver *d, const struct hg_segid *id, int64_t visible_seq);
 /* The same, unless the id has been taken over by another `self`. */
 void hg_dataserver_remove_own(struct hg_dataserver *d, const struct hg_segid *id, const void *self, int64_t visible_seq);
+/* Tells that this process runs a stream under an epoch of its lease, and whether it has caught up with what was served before; HG_RUNS_NOT: not any more, to be told before rows that were not
+ * published are taken back. See inventory.h. */
+void hg_dataserver_runs(struct hg_dataserver *d, const char *stream, int64_t epoch, enum hg_runs runs);
 
 #endif

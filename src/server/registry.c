@@ -9,15 +9,18 @@
 
 struct hg_registry {
     pthread_mutex_t mu; /* guards all below, and state, rows and bytes of the entries */
-    struct hg_map *entries;
+    struct hg_map *entries, *streams; /* streams: that run here */
     struct hg_wire_stream **subs;
     size_t n_subs, cap_subs;
 };
 
+struct running { int64_t epoch; enum hg_runs runs; };
+
 struct hg_registry *hg_registry_new(void)
 {
     struct hg_registry *r = calloc(1, sizeof *r);
-    if (!r || !(r->entries = hg_map_new())) {
+    if (!r || !(r->entries = hg_map_new()) || !(r->streams = hg_map_new())) {
+        if (r && r->entries) hg_map_free(r->entries, NULL);
         free(r);
         return NULL;
     }
@@ -42,6 +45,7 @@ void hg_registry_free(struct hg_registry *r)
     for (size_t i = 0; i < r->n_subs; i++) hg_wire_fail(r->subs[i], HG_E_UNAVAILABLE, "the server is stopping");
     free(r->subs);
     hg_map_free(r->entries, release_entry);
+    hg_map_free(r->streams, free);
     pthread_mutex_destroy(&r->mu);
     free(r);
 }
@@ -76,6 +80,11 @@ static void put_add(struct hg_buf *b, const struct hg_entry *e)
                       .shard = hg_str_of(e->shard_text), .dimensions = hg_str_of(e->served.dimensions), .metrics = hg_str_of(e->served.metrics),
                       .stream = hg_str_of(e->served.stream), .epoch = e->served.epoch,
                   });
+}
+
+static void put_stream(struct hg_buf *b, const char *name, const struct running *s)
+{
+    hg_inv_put(b, &(struct hg_inv_item){.runs = s->runs, .stream = hg_str_of(name), .epoch = s->epoch});
 }
 
 /* Sends a copy of msg to every stream; one that cannot take it is failed, its reader will ask again for the whole. */
@@ -125,10 +134,11 @@ void hg_registry_subscribe(struct hg_registry *r, struct hg_wire_stream *st)
         if (p) r->subs = p, r->cap_subs = cap;
         else rc = HG_E_NOMEM;
     }
-    hg_inv_begin(&b, true, (uint32_t)hg_map_size(r->entries));
+    hg_inv_begin(&b, true, (uint32_t)(hg_map_size(r->entries) + hg_map_size(r->streams)));
     const char *key;
     void *v;
     for (size_t pos = 0; hg_map_each(r->entries, &pos, &key, &v);) put_add(&b, v);
+    for (size_t pos = 0; hg_map_each(r->streams, &pos, &key, &v);) put_stream(&b, key, v); /* after what they serve */
     if (!rc) rc = hg_buf_check(&b, "inventory", &err);
     if (!rc) rc = hg_wire_send(st, &b, &err);
     if (!rc) r->subs[r->n_subs++] = st;
@@ -299,3 +309,34 @@ static void take(struct hg_dataserver *d, const struct hg_segid *id, bool whose,
 void hg_dataserver_remove(struct hg_dataserver *d, const struct hg_segid *id, int64_t visible_seq) { take(d, id, false, NULL, visible_seq); }
 
 void hg_dataserver_remove_own(struct hg_dataserver *d, const struct hg_segid *id, const void *self, int64_t visible_seq) { take(d, id, true, self, visible_seq); }
+
+/* Without memory it is as before: brokers go on to say that rows are missing, which is the safe side. */
+static void note_stream(struct hg_registry *r, const char *stream, const struct running *now)
+{
+    struct running *s = hg_map_get(r->streams, stream);
+    if (now->runs == HG_RUNS_NOT) {
+        if (s && s->epoch == now->epoch) free(hg_map_take(r->streams, stream));
+        return;
+    }
+    if (!s && (s = calloc(1, sizeof *s)) && !hg_map_put(r->streams, stream, s, NULL)) {
+        free(s);
+        s = NULL;
+    }
+    if (s) *s = *now;
+    else hg_log(HG_LOG_ERROR, "server", "out of memory: a stream is not announced", "stream", HG_LS(stream), NULL);
+}
+
+void hg_dataserver_runs(struct hg_dataserver *d, const char *stream, int64_t epoch, enum hg_runs runs)
+{
+    const struct running now = {epoch, runs};
+    struct hg_registry *r = d->reg;
+    struct hg_buf b;
+    hg_buf_init(&b, MAX_MESSAGE);
+    pthread_mutex_lock(&r->mu);
+    note_stream(r, stream, &now);
+    hg_inv_begin(&b, false, 1);
+    put_stream(&b, stream, &now);
+    tell(r, &b);
+    pthread_mutex_unlock(&r->mu);
+    hg_buf_free(&b);
+}

@@ -1,7 +1,7 @@
 """Which answers a cluster may give: exact sums of generated ad events, by namespace and day, under publishes that are on their way.
 
 A *chunk* is what a namespace has on one day: events that are there for certain, and a *tail* of later ones in the order in which Kafka has
-them, of which a query may see any beginning that is not shorter than what was published and its broker has shown. A *state* says which chunk each
+them, of which a query may see any beginning that is not shorter than what its broker has shown before, published or live. A *state* says which chunk each
 namespace and day shows. Publishes and reverts add states; between its begin and its end a query may see the one before or the one after,
 whole, and a broker that has shown a state never goes back to an older one.
 
@@ -53,14 +53,14 @@ class Chunk:
     """The events of a namespace on a day. Only the thread of the test adds; watchers read."""
 
     def __init__(self, events=()):
-        self.base, self.tail, self.floor, self.sums = list(events), [], 0, {}
+        self.base, self.tail, self.sums = list(events), [], {}
 
     def append(self, events):
         self.tail = self.tail + list(events)
 
     def fold(self):
         """The tail is seen by everybody and nobody asks meanwhile: it becomes a part of the base."""
-        self.base, self.tail, self.floor, self.sums = self.base + self.tail, [], 0, {}
+        self.base, self.tail, self.sums = self.base + self.tail, [], {}
 
     def prefixes(self, where, group):
         """Groups' sums with 0, 1, 2, ... events of the tail. where: a Filter or None; group: a dimension or None."""
@@ -171,7 +171,7 @@ class Begun:
 
     def __init__(self, model, broker):
         self.state = model.shown.get(broker, 0)
-        self.floors = {c: min(c.floor, model.seen.get((broker, c), 0)) for c in model.tails}
+        self.floors = {c: model.seen.get((broker, c), 0) for c in model.tails}
 
 
 class Model:
@@ -201,12 +201,6 @@ class Model:
                 chunk = self.now[ns, day]
                 chunk.append(of_day)
                 self.tails.add(chunk)
-
-    def streamed(self):
-        """All that was sent is published: a broker that has shown it has it for good."""
-        with self.lock:
-            for c in self.tails:
-                c.floor = len(c.tail)
 
     def fold(self):
         with self.lock:

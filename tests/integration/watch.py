@@ -81,9 +81,9 @@ class Asker:
         finally:
             self.last.took = time.monotonic() - begin
         if status != 200:
-            loud = isinstance(answer, dict) and answer.get("error")  # a server that starts has no errorMessage
+            loud = isinstance(answer, dict) and answer.get("error") and answer.get("errorMessage")
             check(loud and status in (429, 500, 503, 504), f"an error must say what is wrong: {query}: {status} {str(answer)[:500]}")
-            raise Refused(status, answer["error"], answer.get("errorMessage"))
+            raise Refused(status, answer["error"], answer["errorMessage"])
         return answer, headers.get("X-Druid-Response-Context", "{}")
 
     def ask(self, query, **how):

@@ -233,7 +233,6 @@ class Stream:
         self.thread.join(120)
         check(self.failed is None and not self.thread.is_alive(), f"events were not sent: {self.failed}")
         wait_until("what was sent to be published", self.world.published, 90, every_s=0.1)
-        self.world.model.streamed()
 
     def __str__(self):
         return f"{len(self.events)} events on {', '.join(self.days)}"

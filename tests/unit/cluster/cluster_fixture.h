@@ -61,6 +61,11 @@ static inline void fx_has_of(struct fx_msg *m, const char *id, enum hg_seg_state
     m->n++;
 }
 static inline void fx_has(struct fx_msg *m, const char *id, enum hg_seg_state state) { fx_has_of(m, id, state, NULL, 0); }
+static inline void fx_runs(struct fx_msg *m, const char *stream, int64_t epoch, enum hg_runs runs)
+{
+    hg_inv_put(&m->b, &(struct hg_inv_item){.runs = runs, .stream = hg_str_of(stream), .epoch = epoch});
+    m->n++;
+}
 static inline void fx_lost(struct fx_msg *m, const char *id, int64_t visible_seq)
 {
     hg_inv_put(&m->b, &(struct hg_inv_item){.id = hg_str_of(id), .visible_seq = visible_seq});

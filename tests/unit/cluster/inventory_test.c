@@ -21,6 +21,9 @@ static const struct hg_inv_item items[] = {
     {.add = true, .id = {"b", 1}, .state = HG_SEG_SEALED, .rows = INT64_MAX, .bytes = INT64_MAX, .shard = {"{\"type\":\"none\"}", 15}, .dimensions = {"d", 1}, .metrics = {"", 0}, .stream = {"", 0}},
     {.add = false, .id = {"a_1", 3}, .visible_seq = 0},
     {.add = false, .id = {"b", 1}, .visible_seq = INT64_MAX},
+    {.add = false, .id = {"b", 1}, .visible_seq = HG_INV_READ_AGAIN},
+    {.runs = HG_RUNS_READING, .stream = {"a@b", 3}, .epoch = 1},
+    {.runs = HG_RUNS_NOT, .stream = {"a@b", 3}, .epoch = INT64_MAX},
 };
 #define N (sizeof items / sizeof *items)
 
@@ -44,6 +47,8 @@ static void round_trip(void **state)
         assert_int_equal(whole, w);
         assert_int_equal(g.n, N);
         for (size_t i = 0; i < N; i++) {
+            assert_int_equal(g.it[i].runs, items[i].runs);
+            if (items[i].runs) assert_true(hg_str_eq(g.it[i].stream, items[i].stream) && g.it[i].epoch == items[i].epoch);
             assert_int_equal(g.it[i].add, items[i].add);
             assert_true(hg_str_eq(g.it[i].id, items[i].id));
             assert_int_equal(g.it[i].visible_seq, items[i].visible_seq);
@@ -77,7 +82,7 @@ static void cut_anywhere(void **state)
     hg_buf_u8(&b, 0);
     struct got g = {0};
     bool whole;
-    assert_fails(hg_inv_read(hg_buf_span(&b), &whole, take, &g, &err), HG_E_CORRUPT, err, "inventory message: 1 bytes follow its 4 items");
+    assert_fails(hg_inv_read(hg_buf_span(&b), &whole, take, &g, &err), HG_E_CORRUPT, err, "inventory message: 1 bytes follow its 7 items");
     hg_buf_free(&b);
 }
 
@@ -92,7 +97,10 @@ static void refused(void **state)
         {{.add = true, .id = {"a", 1}, .state = HG_SEG_LIVE, .rows = -1, .shard = {"{}", 2}}, "inventory message: item 0 of 1 is malformed"},
         {{.add = true, .id = {"a", 1}, .state = HG_SEG_LIVE, .shard = {"{}", 2}, .stream = {"s", 1}, .epoch = -1}, "inventory message: item 0 of 1 is malformed"},
         {{.add = true, .id = {"a", 1}, .state = HG_SEG_LIVE, .shard = {"{}", 2}, .stream = {"", 0}, .epoch = 1}, "inventory message: item 0 of 1 is malformed"},
-        {{.add = false, .id = {"a", 1}, .visible_seq = -1}, "inventory message: item 0 of 1 is malformed"},
+        {{.add = false, .id = {"a", 1}, .visible_seq = -2}, "inventory message: item 0 of 1 is malformed"},
+        {{.runs = HG_RUNS_CAUGHT_UP, .stream = {"", 0}, .epoch = 1}, "inventory message: item 0 of 1 is malformed"},
+        {{.runs = HG_RUNS_CAUGHT_UP, .stream = {"s", 1}, .epoch = 0}, "inventory message: item 0 of 1 is malformed"},
+        {{.runs = (enum hg_runs)4, .stream = {"s", 1}, .epoch = 1}, "inventory message: item 0 of 1 is malformed"},
     };
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         struct hg_buf b;

@@ -277,6 +277,16 @@ static void tell_read(struct hg_vstate *s, struct hg_vserver *sv, bool whole, co
     fx_tell(s, sv, &m);
 }
 
+static void tell_runs(struct hg_vstate *s, struct hg_vserver *sv, const char *id, int64_t epoch, enum hg_runs runs)
+{
+    struct fx_msg m;
+    fx_msg_begin(&m, false);
+    if (id) fx_has_of(&m, id, HG_SEG_LIVE, "ads", epoch);
+    fx_runs(&m, "ads", epoch, runs);
+    fx_tell(s, sv, &m);
+}
+static void lease(struct hg_vstate *s, int64_t epoch) { assert_ok(hg_vstate_lease(s, &(struct hg_lease_row){"ads", epoch, 1, true}, &err), err); }
+
 /* A server that was frozen, or cut off from the store, has lost its stream and does not know: the other one's rows are the same ones again. */
 static void rows_of_a_stream_that_changed_hands_are_void(void **state)
 {
@@ -290,6 +300,8 @@ static void rows_of_a_stream_that_changed_hands_are_void(void **state)
 
     /* The heir has the same id: only he is asked. */
     tell_read(s, heir, true, fx_text(first), 2);
+    assert_string_equal(asks(s, 0), "v1.0()");
+    tell_runs(s, heir, NULL, 2, HG_RUNS_CAUGHT_UP);
     assert_string_equal(asks(s, 0), "v1.0(heir)");
     /* He publishes it and reads on under the next one. What he has published stands, whoever has the stream. */
     tell_read(s, heir, false, fx_text(first), 0);
@@ -300,24 +312,191 @@ static void rows_of_a_stream_that_changed_hands_are_void(void **state)
     tell_read(s, old, true, fx_text(first), 1);
     assert_string_equal(asks(s, 0), "v1.0(heir) v1.1(heir)");
 
-    /* Back again: void at once, but it may have been published before, so it is expected until the list was read. */
-    assert_ok(hg_vstate_lease(s, "ads", 3, &err), err);
-    assert_true(hg_vstate_expects(s));
+    /* Somebody has it now, and has not read the rows again. */
+    lease(s, 3);
     assert_string_equal(asks(s, 0), "v1.0(heir) v1.1()");
     read_again(s);
-    assert_string_equal(asks(s, 0), "v1.0(heir) v1.1()");
     read_again(s);
-    assert_false(hg_vstate_expects(s));
-    assert_string_equal(asks(s, 0), "v1.0(heir)");
+    assert_string_equal(asks(s, 0), "v1.0(heir) v1.1()");
     uint64_t gen = hg_vstate_generation(s);
-    assert_ok(hg_vstate_lease(s, "ads", 2, &err), err);
-    assert_ok(hg_vstate_lease(s, "other", 9, &err), err);
+    lease(s, 2);
+    assert_ok(hg_vstate_lease(s, &(struct hg_lease_row){"other", 9, 9, true}, &err), err);
     assert_int_equal(hg_vstate_generation(s), gen);
-    /* The old one has it now, and reads the rows under the same id. */
+    /* The old one: he reads the rows under the same id. */
+    tell_runs(s, old, NULL, 3, HG_RUNS_READING);
     tell_read(s, old, false, fx_text(second), 3);
+    assert_string_equal(asks(s, 0), "v1.0(heir) v1.1()");
+    tell_runs(s, old, NULL, 3, HG_RUNS_CAUGHT_UP);
+    assert_true(hg_vstate_expects(s)); /* what is in no list may have been published before */
     assert_string_equal(asks(s, 0), "v1.0(heir) v1.1(old)");
     hg_vstate_server_remove(s, heir);
     assert_string_equal(asks(s, 0), "v1.0() v1.1(old)");
+    hg_vstate_free(s);
+}
+
+/* ---- rows that were served and are not ---- */
+
+struct takeover {
+    struct hg_vstate *s;
+    struct hg_vserver *old, *heir;
+    struct hg_segid a, b; /* of the old one's two generations, of one day */
+};
+static void takeover_begin(struct takeover *t)
+{
+    *t = (struct takeover){.s = hg_vstate_new(), .a = fx_id("ads", "", 0, 0, 0), .b = fx_id("ads", "", 0, 0, 1)};
+    list(t->s, 10, NULL, 0);
+    t->old = server(t->s, "old", 1, true);
+    t->heir = server(t->s, "heir", 1, true);
+    tell_one(t->s, t->heir, true, NULL, 0);
+    tell_runs(t->s, t->old, fx_text(t->a), 1, HG_RUNS_CAUGHT_UP);
+    tell_read(t->s, t->old, false, fx_text(t->b), 1);
+    lease(t->s, 1);
+    assert_string_equal(asks(t->s, 0), "v1.0(old) v1.1(old)");
+}
+static void settle(struct hg_vstate *s)
+{
+    read_again(s);
+    read_again(s);
+    assert_false(hg_vstate_expects(s));
+}
+
+static void rows_are_missed_until_the_heir_has_caught_up(void **state)
+{
+    (void)state;
+    struct takeover t;
+    takeover_begin(&t);
+    hg_vstate_server_remove(t.s, t.old);
+    settle(t.s);
+    assert_string_equal(asks(t.s, 0), "v1.0() v1.1()");
+    lease(t.s, 2);
+    tell_runs(t.s, t.heir, NULL, 2, HG_RUNS_READING);
+    tell_read(t.s, t.heir, false, fx_text(t.a), 2); /* with some of its rows */
+    struct hg_segid other = fx_id("ads", "", 1, 0, 0);
+    tell_read(t.s, t.heir, false, fx_text(other), 2);
+    settle(t.s);
+    assert_string_equal(asks(t.s, 0), "v1.0() v1.1()");
+    assert_string_equal(asks(t.s, 1), "v1.0(heir)"); /* nobody was ever shown more */
+    tell_runs(t.s, t.heir, NULL, 2, HG_RUNS_CAUGHT_UP);
+    assert_string_equal(asks(t.s, 0), "v1.0(heir) v1.1()"); /* the old one may have published the second */
+    settle(t.s);
+    assert_string_equal(asks(t.s, 0), "v1.0(heir)");
+    hg_vstate_free(t.s);
+}
+
+/* The second heir too must catch up; what the first had is owed as well. */
+static void two_takeovers_in_a_row(void **state)
+{
+    (void)state;
+    struct takeover t;
+    struct hg_segid c = fx_id("ads", "", 0, 0, 2);
+    takeover_begin(&t);
+    tell_runs(t.s, t.heir, fx_text(t.a), 2, HG_RUNS_READING); /* the old one is frozen: void */
+    tell_read(t.s, t.heir, false, fx_text(c), 2);
+    assert_string_equal(asks(t.s, 0), "v1.0() v1.1() v1.2(heir)");
+    hg_vstate_server_remove(t.s, t.heir);
+    assert_string_equal(asks(t.s, 0), "v1.0() v1.1() v1.2()");
+    tell_read(t.s, t.old, true, fx_text(t.a), 1); /* it goes on, and does not know yet */
+    assert_string_equal(asks(t.s, 0), "v1.0() v1.1() v1.2()");
+    tell_runs(t.s, t.old, fx_text(t.a), 3, HG_RUNS_READING);
+    settle(t.s);
+    assert_string_equal(asks(t.s, 0), "v1.0() v1.1() v1.2()");
+    tell_runs(t.s, t.old, NULL, 3, HG_RUNS_CAUGHT_UP);
+    settle(t.s);
+    assert_string_equal(asks(t.s, 0), "v1.0(old)");
+    hg_vstate_free(t.s);
+}
+
+static void what_was_published_is_not_missed(void **state)
+{
+    (void)state;
+    struct takeover t;
+    takeover_begin(&t);
+    hg_vstate_server_remove(t.s, t.old);
+    list(t.s, 11, (struct hg_visible_change[]){fx_add(t.a)}, 1); /* its last deed */
+    struct hg_vserver *h = server(t.s, "h", 1, true);
+    tell_one(t.s, h, true, fx_text(t.a), HG_SEG_SEALED);
+    settle(t.s);
+    assert_string_equal(asks(t.s, 0), "v1.0(h) v1.1()");
+    list(t.s, 12, (struct hg_visible_change[]){fx_add(t.b), fx_del(t.b)}, 2); /* published, and dropped by rule */
+    settle(t.s);
+    assert_string_equal(asks(t.s, 0), "v1.0(h)");
+    hg_vstate_free(t.s);
+}
+
+/* Restarted within its lease, a reset, a clean end, a supervisor that is gone. */
+static void ends_of_streams(void **state)
+{
+    (void)state;
+    struct takeover t;
+    takeover_begin(&t);
+    tell_one(t.s, t.old, true, NULL, 0); /* another process */
+    settle(t.s);
+    assert_string_equal(asks(t.s, 0), "v1.0() v1.1()");
+    tell_runs(t.s, t.old, fx_text(t.a), 2, HG_RUNS_CAUGHT_UP);
+    settle(t.s);
+    assert_string_equal(asks(t.s, 0), "v1.0(old)");
+
+    /* Its offsets are reset: it says that the rows come again, after it has said that it does not run any more. */
+    tell_runs(t.s, t.old, NULL, 2, HG_RUNS_NOT);
+    tell_lost(t.s, t.old, fx_text(t.a), HG_INV_READ_AGAIN);
+    settle(t.s);
+    assert_string_equal(asks(t.s, 0), "v1.0()");
+    tell_runs(t.s, t.old, fx_text(t.b), 3, HG_RUNS_CAUGHT_UP);
+    settle(t.s);
+    assert_string_equal(asks(t.s, 0), "v1.1(old)");
+
+    /* Without rows, or moved to another id: nothing is missed. */
+    tell_lost(t.s, t.old, fx_text(t.b), 0);
+    settle(t.s);
+    assert_string_equal(asks(t.s, 0), "");
+
+    /* It ended well, or nobody is to read it any more. */
+    for (int gone = 0; gone < 2; gone++) {
+        tell_read(t.s, t.old, false, fx_text(t.b), 3 + gone);
+        tell_runs(t.s, t.old, NULL, 3 + gone, HG_RUNS_NOT);
+        tell_lost(t.s, t.old, fx_text(t.b), HG_INV_READ_AGAIN);
+        settle(t.s);
+        assert_string_equal(asks(t.s, 0), "v1.1()");
+        assert_ok(hg_vstate_lease(t.s, &(struct hg_lease_row){"ads", 3 + gone, gone ? 1 : 4, !gone}, &err), err);
+        settle(t.s);
+        assert_string_equal(asks(t.s, 0), "");
+    }
+    hg_vstate_free(t.s);
+}
+
+/* It has not seen the rows: the store tells which ids they can have had. */
+static void a_view_that_comes_later(void **state)
+{
+    (void)state;
+    struct hg_vstate *s = hg_vstate_new();
+    struct hg_arena *mem = hg_arena_new(NULL);
+    struct hg_segid ids[] = {fx_id("ads", "", 0, 0, 0), fx_id("ads", "", 0, 0, 1)};
+    struct hg_lease_row *w;
+    size_t n;
+    list(s, 10, NULL, 0);
+    struct hg_lease_row row = {"ads", 5, 4, true};
+    assert_ok(hg_vstate_lease(s, &row, &err), err);
+    assert_true(hg_vstate_wants_owed(s));
+    assert_ok(hg_vstate_wanted(s, mem, &w, &n, &err), err);
+    assert_int_equal(n, 1);
+    assert_string_equal(w[0].what, "ads");
+    assert_int_equal(w[0].owed_from, 4);
+    assert_ok(hg_vstate_owed(s, &w[0], ids, 2, &err), err);
+    assert_false(hg_vstate_wants_owed(s));
+    assert_string_equal(asks(s, 0), "v1.0() v1.1()");
+    assert_ok(hg_vstate_lease(s, &row, &err), err);
+    assert_false(hg_vstate_wants_owed(s)); /* asked once */
+    /* The owner is there after all, and has it all. */
+    struct hg_vserver *in = server(s, "in", 1, true);
+    tell_runs(s, in, fx_text(ids[1]), 5, HG_RUNS_CAUGHT_UP);
+    settle(s);
+    assert_string_equal(asks(s, 0), "v1.1(in)");
+    assert_ok(hg_vstate_lease(s, &row, &err), err);
+    assert_false(hg_vstate_wants_owed(s));
+    /* An answer that comes too late says nothing. */
+    assert_ok(hg_vstate_owed(s, &w[0], ids, 2, &err), err);
+    assert_string_equal(asks(s, 0), "v1.1(in)");
+    hg_arena_free(mem);
     hg_vstate_free(s);
 }
 
@@ -720,7 +899,9 @@ int main(void)
         cmocka_unit_test(a_sealed_one_taken_back_is_expected_too),
         cmocka_unit_test(handed_over_in_one_process),
         cmocka_unit_test(restart_of_an_ingest_server),
-        cmocka_unit_test(rows_of_a_stream_that_changed_hands_are_void), cmocka_unit_test(the_same_list_again_changes_nothing),
+        cmocka_unit_test(rows_of_a_stream_that_changed_hands_are_void), cmocka_unit_test(rows_are_missed_until_the_heir_has_caught_up),
+        cmocka_unit_test(two_takeovers_in_a_row), cmocka_unit_test(what_was_published_is_not_missed), cmocka_unit_test(ends_of_streams), cmocka_unit_test(a_view_that_comes_later),
+        cmocka_unit_test(the_same_list_again_changes_nothing),
         cmocka_unit_test(out_of_reach_comes_last),
         cmocka_unit_test(draining_shows),
         cmocka_unit_test(bad_messages),

@@ -199,7 +199,7 @@ static inline struct hg_stream *stream_start(const char *io_more, const char *tu
     int64_t epoch, until;
     OK(hg_meta_lease(fx.meta, "s", "me", 5000, &epoch, &until, &fx.err));
     struct hg_stream *s;
-    OK(hg_stream_start(&fx.env, base, epoch, &s, &fx.err));
+    OK(hg_stream_start(&fx.env, base, epoch, false, &s, &fx.err));
     hg_stream_base_unref(base);
     return s;
 }

@@ -185,9 +185,12 @@ static void waits_for_its_turn(void **state)
     assert_int_equal(sum_of("events"), 0);
     OK(hg_meta_lease_drop(fx.meta, "s", "somebody else", &fx.err));
     UNTIL(sum_of("events") == 10);
-    /* The lease goes to another: rows read here and not published are dropped. */
+    /* The lease goes to another: rows read here and not published are dropped, and missing until he has read them again. */
     OK(hg_meta_lease_drop(fx.meta, "s", "me", &fx.err));
     OK(hg_meta_lease(fx.meta, "s", "somebody else", 600000, &epoch, &until, &fx.err));
+    UNTIL(sum_of("events") == -1);
+    /* Nobody is to read them any more. */
+    assert_int_equal(ask("POST", "/s/terminate", NULL), 200);
     UNTIL(sum_of("events") == 0);
 }
 

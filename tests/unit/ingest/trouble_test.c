@@ -333,12 +333,12 @@ static void a_start_at_the_latest_offset_is_kept(void **state)
     json_decref(j);
     int64_t epoch, until;
     OK(hg_meta_lease(fx.meta, "s", "me", 5000, &epoch, &until, &fx.err));
-    OK(hg_stream_start(&fx.env, base, epoch, &g_s, &fx.err));
+    OK(hg_stream_start(&fx.env, base, epoch, false, &g_s, &fx.err));
     UNTIL(status_has("detailedState", "RUNNING"));
     assert_int_equal(stored_sum("s"), 100);
     end_stream(); /* dies before it published anything */
     produce(30, 1, 18);
-    OK(hg_stream_start(&fx.env, base, epoch, &g_s, &fx.err));
+    OK(hg_stream_start(&fx.env, base, epoch, false, &g_s, &fx.err));
     hg_stream_base_unref(base);
     UNTIL(sum_of("events") == 30);
     end_stream();

@@ -169,6 +169,77 @@ static void fencing(void **state)
     assert_int_equal(e1, e2 + 1); /* dropped is over, even for the same owner */
 }
 
+static void owed_as(int64_t epoch, int64_t owed_from, bool supervised)
+{
+    struct hg_arena *a = hg_arena_new(NULL);
+    struct hg_lease_row *v;
+    size_t n;
+    OK(hg_meta_leases(fx.m, a, &v, &n, &fx.err));
+    assert_int_equal(n, 1);
+    assert_string_equal(v[0].what, "st");
+    assert_int_equal(v[0].epoch, epoch);
+    assert_int_equal(v[0].owed_from, owed_from);
+    assert_int_equal(v[0].supervised, supervised);
+    hg_arena_free(a);
+}
+static size_t owed_ids(int64_t from)
+{
+    struct hg_arena *a = hg_arena_new(NULL);
+    struct hg_segid *v;
+    size_t n;
+    OK(hg_meta_owed(fx.m, a, "st", from, &v, &n, &fx.err));
+    for (size_t i = 0; i < n; i++) assert_string_equal(v[i].datasource, "ads");
+    hg_arena_free(a);
+    return n;
+}
+
+/* From which epoch on rows may have been served that are neither published nor read again, and under which ids. */
+static void owed_rows(void **state)
+{
+    (void)state;
+    int64_t e, version;
+    bool owed;
+    struct hg_arena *a = hg_arena_new(NULL);
+    struct hg_segid id, again;
+    struct hg_alloc w = {"ads", "", {HOUR, 2 * HOUR}, "st", "g1"};
+    OK(hg_meta_lease_begin(fx.m, "st", "one", 60000, &e, &owed, &fx.err));
+    assert_true(e == 1 && !owed);
+    owed_as(1, 1, false);
+    OK(hg_meta_doc_put(fx.m, HG_DOC_SUPERVISOR, "st", "{}", 0, "me", "", &version, &fx.err));
+    owed_as(1, 1, true);
+    FAILS(HG_E_CONFLICT, hg_meta_lease_begin(fx.m, "st", "two", 60000, &e, &owed, &fx.err));
+    OK(hg_meta_allocate(fx.m, a, &w, &id, &fx.err));
+    w.sequence = "g2";
+    OK(hg_meta_allocate(fx.m, a, &w, &id, &fx.err));
+    assert_int_equal(owed_ids(1), 2);
+    assert_int_equal(owed_ids(2), 0);
+    /* A restart: an epoch of its own. */
+    OK(hg_meta_lease_begin(fx.m, "st", "one", 60000, &e, &owed, &fx.err));
+    assert_true(e == 2 && owed);
+    owed_as(2, 1, true);
+    OK(hg_meta_allocate(fx.m, a, &w, &again, &fx.err));
+    assert_int_equal(hg_segid_cmp(&id, &again), 0);
+    assert_int_equal(owed_ids(2), 1);
+    OK(hg_meta_lease_settle(fx.m, "st", "two", 2, &fx.err)); /* not his */
+    owed_as(2, 1, true);
+    OK(hg_meta_lease_settle(fx.m, "st", "one", 2, &fx.err));
+    owed_as(2, 2, true);
+    OK(hg_meta_lease_settle(fx.m, "st", "one", 1, &fx.err));
+    OK(hg_meta_lease_settle(fx.m, "st", "one", 9, &fx.err));
+    owed_as(2, 2, true);
+    struct hg_segment_meta m = seg("", HOUR, 2 * HOUR, id.version, id.partition, 0);
+    OK(hg_meta_publish(fx.m, &(struct hg_publish){.segments = &m, .n_segments = 1, .visible = true, .task = "t"}, NULL, &fx.err));
+    assert_int_equal(owed_ids(2), 0);
+    /* It ended well: the next one has nothing to catch up with. */
+    OK(hg_meta_lease_settle(fx.m, "st", "one", 3, &fx.err));
+    owed_as(2, 3, true);
+    OK(hg_meta_lease_drop(fx.m, "st", "one", &fx.err));
+    OK(hg_meta_lease_begin(fx.m, "st", "two", 60000, &e, &owed, &fx.err));
+    assert_true(e == 3 && !owed);
+    owed_as(3, 3, true);
+    hg_arena_free(a);
+}
+
 static void invalid_publishes(void **state)
 {
     (void)state;
@@ -700,7 +771,7 @@ static void newer_schema(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(versions_ascend), T(allocation), T(older_batch_after_allocation), T(publish_moves_offsets), T(fencing), T(invalid_publishes), T(segment_fields), T(flip), T(late_flip),
+        T(versions_ascend), T(allocation), T(older_batch_after_allocation), T(publish_moves_offsets), T(fencing), T(owed_rows), T(invalid_publishes), T(segment_fields), T(flip), T(late_flip),
         T(hidden_bit_by_bit), T(marks), T(marks_what_is_not_overshadowed), T(forgotten_changes), T(many_segments), T(random_lists), T(documents), T(servers), T(leadership), T(watchers), T(urls), T(newer_schema),
     };
     int failed = cmocka_run_group_tests_name("sqlite", tests, sqlite_up, sqlite_down);

@@ -69,6 +69,32 @@ static void parked(void **state)
     assert_int_equal(n, 0);
 }
 
+/* Nobody has what is marked used again: it comes back parked, but where it takes the place of something. */
+static void used_again(void **state)
+{
+    (void)state;
+    int64_t n, seq = 0;
+    struct hg_segment_meta s[] = {seg("", 0, HOUR, "v1", 0, 1), seg("", 0, HOUR, "v2", 0, 1), seg("", HOUR, 2 * HOUR, "v1", 0, 1)};
+    char id[3][HG_SEGID_TEXT];
+    for (int i = 0; i < 3; i++) {
+        publish(fx.m, &s[i], 1, true);
+        hg_segid_text(&s[i].id, id[i]);
+        changes(&seq);
+    }
+    OK(hg_meta_mark_interval(fx.m, "ads", (struct hg_interval){0, DAY}, false, &n, &fx.err));
+    changes(&seq);
+    OK(hg_meta_mark(fx.m, "ads", (const char *[]){id[0], id[2]}, 2, true, &n, &fx.err));
+    assert_int_equal(n, 2);
+    assert_string_equal(changes(&seq), "p0v1 p1v1");
+    OK(hg_meta_park(fx.m, (const char *[]){id[2]}, 1, false, &n, &fx.err)); /* served */
+    assert_string_equal(changes(&seq), "+1v1");
+    OK(hg_meta_mark(fx.m, "ads", (const char *[]){id[1]}, 1, true, &n, &fx.err));
+    assert_string_equal(changes(&seq), "-0v1 +0v2");
+    OK(hg_meta_mark(fx.m, "ads", (const char *[]){id[1]}, 1, true, &n, &fx.err));
+    assert_int_equal(n, 0);
+    assert_string_equal(changes(&seq), "");
+}
+
 static void drained(void **state)
 {
     (void)state;
@@ -103,7 +129,7 @@ static void drained(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(parked), T(drained)};
+    const struct CMUnitTest tests[] = {T(parked), T(used_again), T(drained)};
     int failed = cmocka_run_group_tests_name("sqlite", tests, sqlite_up, sqlite_down);
     if (!getenv("HENGE_TEST_PG") && !pg_server_installed()) {
         fprintf(stderr, "SKIPPED: PostgreSQL 15 is not installed (%s), and HENGE_TEST_PG is not set: the metadata store was tested over SQLite only\n", PG_BIN);
