@@ -124,6 +124,7 @@ def test_replace_a_week(env):
     t = submit(server, task(events_of(DAYS[::2], 50, clicks=2) + outside, {"type": "hashed", "numShards": 2}, io={"dropExisting": True}, intervals=[WEEK]))
     ended(server, t)
     wait_until("the new week", lambda: by_day(server) == after)
+    wait_until("the reader to see it", lambda: wrong or (seen and seen[-1] == after))
     stop.set()
     thread.join(60)
     check(not wrong and seen[-1] == after, f"answers between: {wrong[:2]}, in order {seen}")
