@@ -269,22 +269,6 @@ static uint64_t number_item(const struct hg_sketch_def *d, const struct hg_value
     return hg_sketch_item_str(d, (struct hg_str){text, (size_t)n});
 }
 
-static enum hg_rc sketch_build(struct hg_live *l, const struct hg_schema_metric *sm, const struct hg_value *v, struct hg_sketch **s, struct hg_err *err)
-{
-    const struct hg_sketch_def *d = &sm->sketch;
-    switch (v->kind) {
-    case HG_V_NULL: return HG_OK;
-    case HG_V_STR:
-    case HG_V_BYTES: return sketch_add(l, sm, s, hg_sketch_item_str(d, v->u.s), err);
-    case HG_V_LONG: return sketch_add(l, sm, s, number_item(d, v), err);
-    case HG_V_DOUBLE: return sketch_add(l, sm, s, number_item(d, v), err);
-    case HG_V_LIST:
-        for (uint32_t i = 0; i < v->u.list.n; i++) HG_TRY(sketch_add(l, sm, s, hg_sketch_item_str(d, v->u.list.v[i]), err));
-        return HG_OK;
-    }
-    return HG_OK;
-}
-
 static enum hg_rc sketch_merge_bytes(struct hg_live *l, const struct hg_schema_metric *sm, struct hg_span bytes, struct hg_sketch **s, struct hg_err *err)
 {
     bool made = !*s;
@@ -316,6 +300,30 @@ static enum hg_rc sketch_merge(struct hg_live *l, const struct hg_schema_metric 
     else note_bad(l, sm->name, "the text is not base64");
     free(raw);
     return rc;
+}
+
+/* Quantiles are of numbers and of sketches that others made, in one field as Druid takes them: a text that is no number is one. */
+static enum hg_rc sketch_text(struct hg_live *l, const struct hg_schema_metric *sm, const struct hg_value *v, struct hg_sketch **s, struct hg_err *err)
+{
+    double number;
+    if (sm->sketch.kind == HG_SKETCH_QUANTILES && !hg_parse_f64(v->u.s, &number)) return sketch_merge(l, sm, v, s, err);
+    return sketch_add(l, sm, s, hg_sketch_item_str(&sm->sketch, v->u.s), err);
+}
+
+static enum hg_rc sketch_build(struct hg_live *l, const struct hg_schema_metric *sm, const struct hg_value *v, struct hg_sketch **s, struct hg_err *err)
+{
+    const struct hg_sketch_def *d = &sm->sketch;
+    switch (v->kind) {
+    case HG_V_NULL: return HG_OK;
+    case HG_V_STR:
+    case HG_V_BYTES: return sketch_text(l, sm, v, s, err);
+    case HG_V_LONG: return sketch_add(l, sm, s, number_item(d, v), err);
+    case HG_V_DOUBLE: return sketch_add(l, sm, s, number_item(d, v), err);
+    case HG_V_LIST:
+        for (uint32_t i = 0; i < v->u.list.n; i++) HG_TRY(sketch_add(l, sm, s, hg_sketch_item_str(d, v->u.list.v[i]), err));
+        return HG_OK;
+    }
+    return HG_OK;
 }
 
 /* Into the sketches of row, or into fresh ones. */

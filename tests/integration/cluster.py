@@ -32,7 +32,7 @@ class Server:
             f.writelines(f"{k} = {v}\n" for k, v in values.items())
         argv = self.wrapper + [self.env.program("henge"), self.role, "--config", config]
         # henge refuses HENGE_ variables that are no settings; those of the harness are not for it.
-        inherited = {k: v for k, v in os.environ.items() if k not in ("HENGE_BUILD", "HENGE_CACHE", "HENGE_SEED", "HENGE_SEEDS")}
+        inherited = {k: v for k, v in os.environ.items() if k not in ("HENGE_BUILD", "HENGE_CACHE", "HENGE_CONFORMANCE", "HENGE_SEED", "HENGE_SEEDS")}
         self.process = self.env.start(self.name, argv, env={**inherited, **self.environment})
         if healthy:
             self.wait_healthy(deadline_s)

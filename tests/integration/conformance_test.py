@@ -1,96 +1,168 @@
 #!/usr/bin/env python3
-"""Druid's answers: loads the conformance datasets into `henge standalone` by batch tasks and asks every native case.
+"""Druid's answers, asked of Henge: the recorded native cases of tests/conformance and the callers' mistakes beside them.
 
-tests/conformance/must-pass.txt lists the cases that pass; none of them may fail. HENGE_TEST_UPDATE=1 writes it anew.
-Another folder of the same make (cases, data, load), named by MORE_CONFORMANCE, is asked too and only counted."""
-import collections
+What runs is chosen by HENGE_CONFORMANCE: nothing, what fits into a minute and a half; `all`, every case in every shape; or the names of
+shapes, with commas between them. HENGE_TEST_UPDATE=1 writes tests/conformance/must-pass.txt anew. A folder of the same make (cases, data,
+load), named by MORE_CONFORMANCE, is asked too; nothing of it may fail either."""
 import glob
-import json
 import os
-import sys
+import zlib
 
+import conformance as c
 import harness
-from cluster import Server
-from harness import check, wait_until
+from cluster import Cluster, Server
+from harness import check
+from postgres import Postgres
 
-FOLDER = os.path.join(harness.ROOT, "tests", "conformance")
-sys.path.insert(0, FOLDER)
-import run as runner  # noqa: E402
-LIST = os.path.join(FOLDER, "must-pass.txt")
-
-
-def load(server, name, spec_folder, data_folder):
-    with open(os.path.join(spec_folder, name + ".json"), encoding="utf-8") as f:
-        spec = f.read().replace("@DATA@", data_folder)
-    task = server.post("/druid/indexer/v1/task", spec)["task"]
-
-    def ended():
-        status = server.get(f"/druid/indexer/v1/task/{task}/status")["status"]
-        check(status["statusCode"] != "FAILED", f"{name}: {status['errorMsg']}")
-        return status["statusCode"] == "SUCCESS"
-    wait_until(f"task {task} to end", ended, 120, process=server.process)
-
-    def served():
-        status, _, answer = server.request("GET", f"/druid/coordinator/v1/datasources/{name}/loadstatus?forceMetadataRefresh=true&interval=1000-01-01_3000-01-01")
-        return status == 200 and answer.get(name) == 100.0
-    wait_until(f"{name} to be served", served, 60, process=server.process)
+LIST = os.path.join(c.FOLDER, "must-pass.txt")
+ALL = os.environ.get("HENGE_CONFORMANCE") == "all"
+CHOSEN = [] if ALL else [s for s in os.environ.get("HENGE_CONFORMANCE", "").split(",") if s]
 
 
-def cases(folder):
-    for path in sorted(glob.glob(os.path.join(folder, "cases", "*.jsonl"))):
-        group = os.path.basename(path)[:-6]
-        with open(path, encoding="utf-8") as f:
-            for line in f:
-                case = json.loads(line)
-                if case["endpoint"] == "native":
-                    yield f"{group}/{case['name']}", case
+def wanted(shape):
+    return ALL or shape in CHOSEN
 
 
-def ask_all(server, folder):
-    """(names that pass, {name: why not})"""
-    good, bad = [], {}
-    base = f"http://127.0.0.1:{server.port}"
-    for name, case in cases(folder):
-        ok, why = runner.agrees(case, *runner.ask(base, case))
-        if ok:
-            good.append(name)
-        else:
-            bad[name] = why
-    return good, bad
+def sample(cases):
+    """Every case with HENGE_CONFORMANCE; else one in eight, always the same ones."""
+    return [(n, k) for n, k in cases if ALL or CHOSEN or zlib.crc32(n.encode()) % 8 == 0]
 
 
-def report(title, good, bad):
-    groups = collections.OrderedDict()
-    for name in sorted([*good, *bad]):
-        groups.setdefault(name.split("/")[0], [0, 0])[name in bad] += 1
-    print(title)
-    for group, (yes, no) in groups.items():
-        print(f"  {group:14s} {yes:4d} of {yes + no}")
-    print(f"  {'all':14s} {len(good):4d} of {len(good) + len(bad)}")
+def more():
+    """The other folder, and the names of its datasets that are not ours."""
+    folder = os.environ.get("MORE_CONFORMANCE")
+    names = sorted(os.path.basename(p)[:-5] for p in glob.glob(os.path.join(folder, "load", "*.json"))) if folder else []
+    return folder, [n for n in names if n not in c.DATASETS]
 
 
-def test_conformance(env):
-    server = Server(env, "standalone")
-    for name in ("ads", "ads_raw"):
-        load(server, name, os.path.join(FOLDER, "load"), os.path.join(FOLDER, "data"))
-    good, bad = ask_all(server, FOLDER)
-    report("cases of tests/conformance that Henge answers as Druid does:", good, bad)
-    check(not any(n.startswith("basic/") for n in bad), "basic cases fail: " + ", ".join(n for n in bad if n.startswith("basic/")))
+def none_may_fail(problems):
+    check(not problems, f"{len(problems)} cases do not agree: " + "; ".join(problems[:5]))
+
+
+def shape(env, name, specs, settings=None, kinds=None, context=None, cases=None):
+    """A standalone server with these segments, asked every case."""
+    server = Server(env, "standalone", settings, name=name)
+    c.load(specs, server)
+    env.say(f"{name}: loaded")
+    none_may_fail(c.must_agree(env, name, server.port, cases or list(c.cases()), kinds or (name,), context))
+    check(server.terminate() == 0, "exit status after SIGTERM")
+
+
+def must_pass(good, bad):
     if os.environ.get("HENGE_TEST_UPDATE"):
         with open(LIST, "w", encoding="utf-8") as f:
             f.writelines(n + "\n" for n in sorted(good))
     with open(LIST, encoding="utf-8") as f:
         must = f.read().split()
-    lost = [n for n in must if n in bad]
-    check(not lost, f"{len(lost)} cases do not pass any more: " + "; ".join(f"{n}: {bad[n][:600]}" for n in lost[:5]))
-    fresh = sorted(set(good) - set(must))
-    if fresh:
-        print(f"{len(fresh)} cases pass and are not in must-pass.txt: {', '.join(fresh[:20])}")
-    more = os.environ.get("MORE_CONFORMANCE")
-    if more:
-        load(server, "wiki", os.path.join(more, "load"), os.path.join(more, "data"))
-        report(f"cases of {more}:", *ask_all(server, more))
+    none_may_fail([f"{n}: {bad[n][:1200]}" for n in must if n in bad])
+    check(not set(must) - set(good) - set(bad), f"must-pass.txt names cases that are not there: {sorted(set(must) - set(good) - set(bad))[:5]}")
+    if set(good) - set(must):
+        print(f"{len(set(good) - set(must))} cases pass and are not in must-pass.txt: {', '.join(sorted(set(good) - set(must))[:20])}")
+
+
+def test_standalone(env):
+    """One process; then the callers' mistakes, and batches of two rows, on the same segments."""
+    folder, names = more()
+    server = Server(env, "standalone")
+    c.load([c.read_spec(n) for n in c.DATASETS] + [c.read_spec(n, folder) for n in names], server)
+    env.say("standalone: loaded")
+    good, bad = c.ask_all(server.port, c.cases())
+    c.report(env, "standalone", good, bad)
+    must_pass(good, bad)
+    none_may_fail(c.must_agree(env, "mistakes", server.port, c.mistakes()))
+    none_may_fail(c.must_agree(env, "batches of 2 rows", server.port, sample(c.cases()), context={"vectorSize": 2}))
+    if folder:
+        none_may_fail(c.must_agree(env, folder, server.port, [*c.cases(folder), *c.mistakes(folder)]))
     check(server.terminate() == 0, "exit status after SIGTERM")
+
+
+def test_cluster(env):
+    """Separate processes: a day in each of three tiers (locked memory, and two sizes of block cache)."""
+    folder, names = more()
+    cluster = Cluster(env, Postgres(env))
+    coordinator = cluster.add("coordinator", start=False)
+    tiers = [cluster.add("historical", "hot", False, server__tier="hot", historical__hot="true", server__capacity="256MiB"),
+             cluster.add("historical", "cold", False, server__tier="cold", historical__cache__bytes="64MiB"),
+             cluster.add("historical", "icy", False, server__tier="icy", historical__cache__bytes="1MiB")]
+    ingest, broker = cluster.add("ingest", start=False), cluster.add("broker", start=False)
+    for s in cluster.servers.values():
+        s.start(healthy=False)
+    for s in cluster.servers.values():
+        s.wait_healthy(60)
+        s.wait_ready(60)
+    rules = [{"type": "loadByInterval", "interval": f"2024-03-{day}/P1D", "tieredReplicants": {tier.name: 1}} for day, tier in zip(("08", "09", "10"), tiers)]
+    for name in (*c.DATASETS, *names):
+        coordinator.post(f"/druid/coordinator/v1/rules/{name}", rules + [{"type": "loadForever", "tieredReplicants": {"cold": 1}}])
+    c.load([c.read_spec(n) for n in c.DATASETS] + [c.read_spec(n, folder) for n in names], ingest, coordinator)
+    env.say("cluster: loaded")
+    for tier in tiers:
+        check(tier.metric("henge_segments_served") > 0, f"{tier.name} serves nothing")
+    problems = c.must_agree(env, "cluster", broker.port, c.cases(), ("cluster",))
+    problems += c.must_agree(env, "mistakes", broker.port, c.mistakes())
+    if folder:
+        problems += c.must_agree(env, folder, broker.port, [*c.cases(folder), *c.mistakes(folder)], ("cluster",))
+    none_may_fail(problems)
+    cluster.stop()
+
+
+def test_live(env):
+    """All of it in live rows that are never handed off."""
+    server = Server(env, "standalone", {"kafka.mock": "true", "ingest.live.max_rows": 1000000, "ingest.seal.period": "100h", "ingest.persist.period": "20h"})
+    c.stream(env, server, [c.read_spec(n) for n in c.DATASETS])
+    env.say("live: read")
+    none_may_fail(c.must_agree(env, "live", server.port, sample(c.cases()), ("live",)))
+    server.process.kill9()
+
+
+def test_persisted(env):
+    """Live rows of which most are on disk: of the datasource without rollup, as rows that are written before the hour is over are not rolled up further."""
+    if not wanted("persisted"):
+        return
+    server = Server(env, "standalone", {"kafka.mock": "true", "ingest.live.max_rows": 7000, "ingest.seal.period": "100h"})
+    c.stream(env, server, [c.read_spec("ads_raw")])
+    env.say("persisted: read")
+    raw = [(n, k) for n, k in c.cases() if '"ads_raw"' in c.json.dumps(k["query"]) and '"ads"' not in c.json.dumps(k["query"])]
+    none_may_fail(c.must_agree(env, "persisted", server.port, raw, ("live", "persisted")))
+    server.process.kill9()
+
+
+def test_hot(env):
+    """Blocks without codec, in locked memory."""
+    if wanted("hot"):
+        shape(env, "hot", [c.read_spec(n) for n in c.DATASETS], {"historical.hot": "true", "server.capacity": "512MiB"})
+
+
+def test_one(env):
+    """One segment a day."""
+    if wanted("one"):
+        shape(env, "one", [c.partitioned(c.read_spec(n), {"type": "dynamic", "maxRowsPerSegment": 5000000}) for n in c.DATASETS], kinds=("one", "layout"))
+
+
+def test_many(env):
+    """Many small segments, cut by a hash of time and all dimensions, or as rows come; no block is kept decompressed."""
+    if wanted("many"):
+        # What is cut as it comes is not rolled up across cuts, so that is for the datasource without rollup.
+        cuts = {"ads": {"type": "hashed", "numShards": 30}, "ads_raw": {"type": "dynamic", "maxRowsPerSegment": 1500}}
+        shape(env, "many", [c.partitioned(c.read_spec(n), cuts[n]) for n in c.DATASETS], {"historical.cache.bytes": 0}, ("many", "layout"))
+
+
+def test_hashed(env):
+    """Many segments by the hash of one dimension."""
+    if wanted("hashed"):
+        shape(env, "hashed", [c.partitioned(c.read_spec(n), {"type": "hashed", "numShards": 7, "partitionDimensions": ["advertiser_id"]}) for n in c.DATASETS], kinds=("hashed", "layout"))
+
+
+def test_range(env):
+    """Many segments by ranges of two dimensions."""
+    if wanted("range"):
+        shape(env, "range", [c.partitioned(c.read_spec(n), {"type": "range", "partitionDimensions": ["country", "campaign_id"], "targetRowsPerSegment": 5000}) for n in c.DATASETS],
+              kinds=("range", "layout"))
+
+
+def test_namespaces(env):
+    """Half of the rows in each of two namespaces."""
+    if wanted("namespaces"):
+        shape(env, "namespaces", [h for n in c.DATASETS for h in c.in_namespaces(env, c.read_spec(n))], kinds=("namespaces", "layout"))
 
 
 harness.main(globals())

@@ -14,6 +14,7 @@
 #include "base/num.h"
 #include "segment/live.h"
 #include "sketch/hll.h"
+#include "sketch/quantiles.h"
 
 static struct hg_err err;
 #define OK(e)                                             \
@@ -612,6 +613,39 @@ static void bad_values_and_base64(void **state)
     hg_live_free(l);
 }
 
+/* One field of numbers, numbers as text, and sketches that others made; what is none of them is told. */
+static void quantiles_of_sketches(void **state)
+{
+    (void)state;
+    struct told told = {{0}};
+    struct hg_schema_metric m[1] = {{"q", "x", "quantilesDoublesSketch", HG_ROLL_SKETCH_BUILD, HG_T_QUANTILES, {.kind = HG_SKETCH_QUANTILES, .lg_k = 7}}};
+    struct hg_schema sc = {0, 1, NULL, m, NULL, true, {.kind = HG_GRAN_ALL}, NULL};
+    struct hg_live *l;
+    OK(hg_live_new(&sc, &(struct hg_live_opts){.on_bad = on_bad, .on_bad_arg = &told, .min_time = 7}, &l, &err));
+    struct hg_value v[] = {D(1.5), S("4"), S("AgMIGIAAAAACAAAAAAAAAAAAAAAAAABAAAAAAAAACEAAAAAAAAAAQAAAAAAAAAhA") /* k 128: 2 and 3 */, S("NaN"), S(""), S("neither"), {0}};
+    struct hg_row rows[sizeof v / sizeof *v];
+    uint32_t taken, n = sizeof v / sizeof *v;
+    for (uint32_t i = 0; i < n; i++) rows[i] = (struct hg_row){10, NULL, &v[i]};
+    OK(hg_live_add(l, rows, n, &taken, &err));
+    assert_string_equal(told.text, "5:q ");
+    const struct hg_source *s;
+    hg_live_acquire(l, &s);
+    assert_int_equal(s->n_rows, 1);
+    struct hg_arena *a = hg_arena_new(NULL);
+    struct hg_colread *rd;
+    struct hg_span b;
+    struct hg_quantiles *q;
+    OK(s->cols[1].ops->open(&s->cols[1], a, &rd, &err));
+    OK(s->cols[1].ops->blob(rd, 0, &b, &err));
+    OK(hg_quantiles_read(b, &q, &err));
+    assert_int_equal(hg_quantiles_n(q), 4);
+    assert_true(hg_quantiles_min(q) == 1.5 && hg_quantiles_max(q) == 4);
+    hg_quantiles_free(q);
+    hg_arena_free(a);
+    hg_live_release(l);
+    hg_live_free(l);
+}
+
 /* A sum that would leave 64 bits makes a row of its own. */
 static void overflowing_sums(void **state)
 {
@@ -718,7 +752,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(model),     cmocka_unit_test(conversions),  cmocka_unit_test(bad_values_and_base64), cmocka_unit_test(overflowing_sums),
-        cmocka_unit_test(row_limit), cmocka_unit_test(memory_limit),
+        cmocka_unit_test(row_limit), cmocka_unit_test(memory_limit), cmocka_unit_test(quantiles_of_sketches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
