@@ -49,6 +49,7 @@ HG_API_ROUTE(tiers)
     json_t *all = NULL;
     if (hg_api_asked(k, "discover")) return hg_api_reply(k, json_pack("[s]", HG_LOOKUP_TIER));
     HG_TRY(configured(k, &all, err));
+    if (!json_object_size(all)) return json_decref(all), hg_http_reply(k->rq, 404, "application/json", NULL), HG_OK; /* as Druid without any */
     json_t *out = names(all);
     json_decref(all);
     return hg_api_reply(k, out);
@@ -58,7 +59,10 @@ HG_API_ROUTE(everything)
 {
     json_t *all = NULL;
     HG_TRY(configured(k, &all, err));
-    return hg_api_reply(k, all);
+    if (json_object_size(all)) return hg_api_reply(k, all);
+    json_decref(all);
+    hg_http_reply(k->rq, 404, "application/json", NULL);
+    return HG_OK;
 }
 
 HG_API_ROUTE(of_tier)
@@ -168,7 +172,7 @@ HG_API_ROUTE(delete_one)
 /* ---- what the servers have ---- */
 
 /* What a server answers at /druid/listen/v1/lookups; NULL: it does not. */
-static json_t *ask(struct hg_api_ask *k, const struct hg_server *s)
+static json_t *ask(struct hg_api_ask *k, const struct hg_server_row *s)
 {
     const char *auth = hg_http_header(k->rq, "Authorization"), *headers[] = {auth ? hg_arena_printf(k->a, "Authorization: %s", auth) : NULL, NULL};
     struct hg_buf b;
@@ -182,19 +186,19 @@ static json_t *ask(struct hg_api_ask *k, const struct hg_server *s)
     return out;
 }
 
-static bool wants_lookups(const struct hg_server *s) { return strstr(s->roles, "broker") || strstr(s->roles, "historical") || strstr(s->roles, "ingest"); }
+static bool wants_lookups(const struct hg_server_row *s) { return strstr(s->roles, "broker") || strstr(s->roles, "historical") || strstr(s->roles, "ingest"); }
 
 /* {address: answer}, null where there is none. */
 static enum hg_rc nodes(struct hg_api_ask *k, json_t **out, struct hg_err *err)
 {
-    const struct hg_server **s;
+    struct hg_server_row *s; /* of the store, for the view follows data servers only */
     size_t n;
-    HG_TRY(hg_snapshot_servers(k->snap, k->a, &s, &n, err));
+    HG_TRY(hg_meta_servers(k->c->meta, k->a, &s, &n, err));
     json_t *all = json_object();
     for (size_t i = 0; i < n; i++) {
-        if (!wants_lookups(s[i])) continue;
-        json_t *have = ask(k, s[i]);
-        json_object_set_new(all, s[i]->http_address, have ? have : json_null());
+        if (!wants_lookups(&s[i])) continue;
+        json_t *have = ask(k, &s[i]);
+        json_object_set_new(all, s[i].http_address, have ? have : json_null());
     }
     *out = all;
     return HG_OK;
@@ -234,6 +238,7 @@ static enum hg_rc status(struct hg_api_ask *k, const char *tier, const char *nam
     const char *t;
     bool detailed = hg_api_asked(k, "detailed");
     HG_TRY(configured(k, &conf, err));
+    if (!json_object_size(conf)) return json_decref(conf), not_found(k, "No lookups found%s", "");
     enum hg_rc rc = nodes(k, &all, err);
     if (rc != HG_OK) return json_decref(conf), rc;
     if (!tier) {
@@ -270,9 +275,11 @@ static json_t *node_json(const json_t *node, const json_t *specs)
 /* Servers are all of the one tier that a server without a name for its own has. */
 static enum hg_rc node_status(struct hg_api_ask *k, bool of_tiers, struct hg_err *err)
 {
-    json_t *conf = NULL, *all = NULL, *out = json_object(), *node;
+    json_t *conf = NULL, *all = NULL, *node;
     const char *address;
     HG_TRY(configured(k, &conf, err));
+    if (!json_object_size(conf)) return json_decref(conf), not_found(k, "No lookups configured.%s", "");
+    json_t *out = json_object();
     enum hg_rc rc = nodes(k, &all, err);
     if (rc == HG_OK)
         json_object_foreach(all, address, node) json_object_set_new(out, address, node_json(node, json_object_get(conf, HG_LOOKUP_TIER)));

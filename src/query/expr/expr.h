@@ -25,11 +25,12 @@ struct hg_expr {
     uint32_t n_locals;                  /* lambda parameters */
 };
 
-/* lookup(x, 'name'): sets *out to the value (p NULL: null). NOTFOUND: no such lookup. */
+/* lookup(x, 'name'): sets *out to the value (p NULL: null). HG_E_INVALID: no such lookup. */
 struct hg_expr_lookups {
     enum hg_rc (*find)(void *arg, const char *lookup, struct hg_str key, struct hg_arena *a, struct hg_str *out, struct hg_err *err);
     void *arg;
 };
+extern const struct hg_expr_lookups hg_expr_registered; /* those of this process (lookup/lookup.h) */
 /* HG_E_INVALID: "syntax error at 5: ..."; HG_E_UNSUPPORTED: a function that Druid has and Henge decided not to have. lookups may be NULL: none there. */
 HG_MUST_USE enum hg_rc hg_expr_parse(struct hg_arena *a, struct hg_str text, const struct hg_expr_lookups *lookups, const struct hg_expr **out, struct hg_err *err);
 

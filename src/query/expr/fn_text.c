@@ -394,6 +394,8 @@ enum hg_rc hg_xprep_lookup(struct hg_xparse *ps, struct hg_xnode *n, struct hg_e
     char *name = hg_arena_strndup(ps->a, n->args[1]->val.s.p, n->args[1]->val.s.len);
     if (!b || !name) return hg_arena_fail(ps->a, "lookup", err);
     *b = (struct bound_lookup){ps->lookups, name};
+    struct hg_str ignored;
+    HG_TRY(ps->lookups->find(ps->lookups->arg, name, HG_STR(""), ps->a, &ignored, err)); /* that there is one is said now, not when a row comes */
     n->bound = b;
     return HG_OK;
 }

@@ -293,6 +293,7 @@ static enum hg_tri leaf_value(const struct hg_filter *f, const struct hg_fval *v
 enum hg_tri hg_extract_nulls(const struct hg_filter *f, bool number)
 {
     if (f->kind == HG_F_BOUND) return number ? HG_UNKNOWN : HG_TRUE;
+    if (f->kind == HG_F_LIKE && number) return HG_UNKNOWN;
     if (f->kind != HG_F_IN) return HG_TRUE;
     if (number && f->u.in.list && f->u.in.n_s) return HG_UNKNOWN;
     const struct hg_extract *x = f->extract;

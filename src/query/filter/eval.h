@@ -31,7 +31,7 @@ enum hg_tri hg_leaf_dec(const struct hg_filter *leaf, int64_t micros);
 enum hg_tri hg_leaf_f64(const struct hg_filter *leaf, double v);
 enum hg_tri hg_leaf_f32(const struct hg_filter *leaf, double v); /* v is a float widened */
 /* A leaf with an extraction function over null, in a column of numbers or not: TRUE: what the function makes of null decides; FALSE: the same, but what is then not true is
- * unknown; UNKNOWN: it is unknown. So Druid has it: its filters by lookup become lists of keys, and bounds and lists of numbers do not ask the function. */
+ * unknown; UNKNOWN: it is unknown. So Druid has it: its filters by lookup become lists of keys, and bounds, lists and LIKE over numbers do not ask the function. */
 enum hg_tri hg_extract_nulls(const struct hg_filter *leaf, bool number);
 
 #endif

@@ -11,7 +11,7 @@ enum hg_rc hg_parse_expr(struct hg_parse *ps, const json_t *o, const char *key, 
     const char *text = NULL;
     char path[256];
     HG_TRY(hg_jget_str(o, key, p, true, &text, err));
-    enum hg_rc rc = hg_expr_parse(ps->a, hg_str_of(text), NULL, out, err);
+    enum hg_rc rc = hg_expr_parse(ps->a, hg_str_of(text), &hg_expr_registered, out, err);
     if (rc == HG_OK) return rc;
     hg_jpath_text(HG_JKEY(p, key), path, sizeof path);
     if (rc == HG_E_LIMIT) rc = HG_E_INVALID; /* too deep or too long: the query's doing */
