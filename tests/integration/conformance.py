@@ -93,10 +93,15 @@ def load(specs, ingest, coordinator=None):
 MOCK_KEEPS = 40000  # events; the mock cluster forgets the oldest past some 100,000
 
 
-def chunks(env, spec):
-    """A batch spec's events, in files that the mock cluster can hold."""
+def time_of(line):
+    at = line.index(b'"timestamp":"') + 13
+    return line[at:line.index(b'"', at)]
+
+
+def chunks(env, spec, since):
+    """A batch spec's events from a time on, in files that the mock cluster can hold; and how many were sent with the file."""
     with gzip.open(events_file(spec), "rb") as f:
-        lines = f.readlines()
+        lines = [line for line in f if time_of(line) >= since.encode()]
     path = env.path("chunk.json")
     for i in range(0, len(lines), MOCK_KEEPS):
         with open(path, "wb") as out:
@@ -104,16 +109,16 @@ def chunks(env, spec):
         yield path, min(i + MOCK_KEEPS, len(lines))
 
 
-def stream(env, server, specs):
-    """Sends the events of batch specs through the server's mock Kafka into live rows that are not handed off."""
+def stream(env, server, specs, since=""):
+    """Sends the events of batch specs, from a time on, through the server's mock Kafka into live rows that are not handed off."""
     with open(os.path.join(server.data, "kafka-bootstrap"), encoding="utf-8") as f:
         bootstrap = f.read().strip()
     for spec in specs:
         name, rolled_up = spec["spec"]["dataSchema"]["dataSource"], spec["spec"]["dataSchema"]["metricsSpec"]
         n = {"type": "longSum", "name": "n", "fieldName": "count"} if rolled_up else {"type": "count", "name": "n"}
-        q = {"queryType": "timeseries", "dataSource": name, "intervals": ["1000/3000"], "granularity": "all", "aggregations": [n]}
+        q = {"queryType": "timeseries", "dataSource": name, "intervals": [(since or "1000") + "/3000"], "granularity": "all", "aggregations": [n]}
         supervised = False
-        for path, sent in chunks(env, spec):
+        for path, sent in chunks(env, spec, since):
             env.run([env.program("henge-produce"), "--brokers", bootstrap, "--topic", name, "--partition", "0", path], 120)
             if not supervised:
                 server.post("/druid/indexer/v1/supervisor", as_stream(spec, name, bootstrap))

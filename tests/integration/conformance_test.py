@@ -111,6 +111,8 @@ def test_live(env):
     c.stream(env, server, [c.read_spec(n) for n in c.DATASETS])
     env.say("live: read")
     none_may_fail(c.must_agree(env, "live", server.port, sample(c.cases()), ("live",)))
+    if ALL:
+        none_may_fail(c.must_agree(env, "live, batches of 3 rows", server.port, c.cases(), ("live",), {"vectorSize": 3}))
     server.process.kill9()
 
 
@@ -123,6 +125,21 @@ def test_persisted(env):
     env.say("persisted: read")
     raw = [(n, k) for n, k in c.cases() if '"ads_raw"' in c.json.dumps(k["query"]) and '"ads"' not in c.json.dumps(k["query"])]
     none_may_fail(c.must_agree(env, "persisted", server.port, raw, ("live", "persisted")))
+    server.process.kill9()
+
+
+def test_mixed(env):
+    """The first day published, in many segments; the others live."""
+    if not wanted("mixed"):
+        return
+    server = Server(env, "standalone", {"kafka.mock": "true", "ingest.live.max_rows": 1000000, "ingest.seal.period": "100h", "ingest.persist.period": "20h"})
+    specs = [c.partitioned(c.read_spec(n), {"type": "hashed", "numShards": 5}) for n in c.DATASETS]
+    for s in specs:
+        s["spec"]["dataSchema"]["granularitySpec"]["intervals"] = ["2024-03-08/P1D"]
+    c.load(specs, server)
+    c.stream(env, server, specs, "2024-03-09")
+    env.say("mixed: loaded and read")
+    none_may_fail(c.must_agree(env, "mixed", server.port, c.cases(), ("live", "mixed")))
     server.process.kill9()
 
 

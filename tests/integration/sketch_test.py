@@ -46,6 +46,25 @@ def hll_types():
     return {"HLL_4": ds.tgt_hll_type.HLL_4, "HLL_6": ds.tgt_hll_type.HLL_6, "HLL_8": ds.tgt_hll_type.HLL_8}
 
 
+def registers(sketches, lg_k):
+    """An estimate that depends on the registers of the sketches' union alone. A sketch that took items one by one estimates from the order in which they came; a
+    union that met more than one full sketch does not."""
+    union, twice = ds.hll_union(lg_k), ds.hll_union(lg_k)
+    for s in sketches:
+        union.update(s)
+    for _ in range(2):
+        twice.update(union.get_result(ds.tgt_hll_type.HLL_8))
+    return twice.get_estimate()
+
+
+def hll_built(texts):
+    """Druid's HLL sketches hash the two bytes of each UTF-16 unit, which of ASCII are the character and a zero."""
+    sketch = ds.hll_sketch(14, ds.tgt_hll_type.HLL_8)
+    for t in texts:
+        sketch.update("".join(c + "\0" for c in t))
+    return sketch
+
+
 def hll_of(text):
     return ds.hll_sketch.deserialize(base64.b64decode(text))
 
@@ -83,12 +102,14 @@ def test_ours_are_read(env):
     check(sorted(s for _, s in bytes_of) == sorted(SIZES), f"groups {sorted(bytes_of)}")
     for at in bytes_of:
         raw, final, size = bytes_of[at], numbers[at], at[1]
+        built = hll_built(values(size))
         for target, theirs in hll_types().items():
             for lg_k in (4, 11, 14):
                 name = f"{target}/{lg_k}"
                 sketch = hll_of(raw[name])
                 check(sketch.lg_config_k == lg_k and sketch.tgt_type == theirs, f"{name} of {size}: lgK {sketch.lg_config_k}, {sketch.tgt_type}")
                 close(sketch.get_estimate(), final[name], f"{name} of {size}")
+                close(registers([sketch], lg_k), registers([built], lg_k), f"registers of {name} of {size}")
                 check(sketch.get_lower_bound(3) <= size <= sketch.get_upper_bound(3), f"{name} of {size}: estimate {sketch.get_estimate()} is out of bounds")
         for name, lg_k in (("theta", 12), ("theta_small", 9)):
             sketch, own = theta_of(raw[name]), ds.update_theta_sketch(lg_k)
@@ -110,17 +131,6 @@ def test_ours_are_read(env):
 
 
 # ---- the package's, ingested here ----
-
-def registers(sketches, lg_k):
-    """An estimate that depends on the registers of the sketches' union alone. A sketch that took items one by one estimates from the order in which they came; a
-    union that met more than one full sketch does not."""
-    union, twice = ds.hll_union(lg_k), ds.hll_union(lg_k)
-    for s in sketches:
-        union.update(s)
-    for _ in range(2):
-        twice.update(union.get_result(ds.tgt_hll_type.HLL_8))
-    return twice.get_estimate()
-
 
 def hll_rows(rng):
     """(rows, {group: the sketches})"""
@@ -215,6 +225,38 @@ def test_theirs_quantiles(env):
             true = sum(v <= value for v in mine) / len(mine)
             check(abs(true - rank) <= error + 1 / len(mine), f"quantiles {at}: the value at rank {rank} is at {true}, which is off by more than {error}")
     env.say(f"{len(rows)} quantiles sketches, the largest of {max(len(r['sketch']) for r in rows):,} characters")
+    check(server.terminate() == 0, "exit status after SIGTERM")
+
+
+# ---- how far estimates are off ----
+
+def test_errors(env):
+    """Over many sets of other values the errors are no larger, and not more to one side, than the theory of the sketches says."""
+    seeds, n, hll_k, theta_k, q_k = 120, 1200, 7, 128, 16
+    path = env.path("events.json")
+    rng = random.Random(SEED)
+    true = {s: sorted(rng.random() for _ in range(n)) for s in range(seeds)}
+    with open(path, "w", encoding="utf-8") as f:
+        for s, mine in true.items():
+            f.writelines(json.dumps({"t": "2024-03-08T00:00:00Z", "kind": "seed", "size": str(s), "user": f"{s}/{v}", "x": v}) + "\n" for v in rng.sample(mine, n))
+    spec = task("seeds", [{"type": "HLLSketchBuild", "name": "hll", "fieldName": "user", "lgK": hll_k}, {"type": "thetaSketch", "name": "theta", "fieldName": "user", "size": theta_k},
+                          {"type": "quantilesDoublesSketch", "name": "q", "fieldName": "x", "k": q_k}], [])
+    spec["spec"]["ioConfig"]["inputSource"] = {"type": "local", "files": [path]}
+    server = Server(env, "standalone")
+    load([spec], server)
+    answer = grouped(server, "seeds", [{"type": "HLLSketchMerge", "name": "hll", "fieldName": "hll", "lgK": hll_k}, {"type": "thetaSketch", "name": "theta", "fieldName": "theta", "size": theta_k},
+                                       {"type": "quantilesDoublesSketch", "name": "q", "fieldName": "q", "k": q_k}],
+                     [{"type": "quantilesDoublesSketchToQuantile", "name": "median", "fraction": 0.5, "field": {"type": "fieldAccess", "fieldName": "q"}}])
+    check(len(answer) == seeds, f"{len(answer)} groups, want {seeds}")
+    for name, sigma in (("hll", 1.04 / math.sqrt(1 << hll_k)), ("theta", 1 / math.sqrt(theta_k - 1))):
+        errors = [row[name] / n - 1 for row in answer.values()]
+        mean, rms = sum(errors) / seeds, math.sqrt(sum(e * e for e in errors) / seeds)
+        check(rms <= 1.25 * sigma and abs(mean) <= 4 * sigma / math.sqrt(seeds), f"{name}: errors of {rms:.4f}, on average {mean:+.4f}; the theory says {sigma:.4f}")
+        env.say(f"{name}: {seeds} sketches are off by {rms:.4f} and on average by {mean:+.4f}; the theory says {sigma:.4f}")
+    ranks = [sum(v <= row["median"] for v in true[int(row["size"])]) / n - 0.5 for row in answer.values()]
+    most = 1.576 / q_k ** 0.9726  # DataSketches' own fit, of 99 in 100
+    check(sum(abs(r) > most for r in ranks) <= 0.05 * seeds and abs(sum(ranks)) / seeds <= most / 3, f"medians are off by up to {max(map(abs, ranks)):.4f} in rank; the theory says {most:.4f}")
+    env.say(f"quantiles: medians of {seeds} sketches are off by up to {max(map(abs, ranks)):.4f} in rank; the theory says {most:.4f}")
     check(server.terminate() == 0, "exit status after SIGTERM")
 
 
