@@ -110,13 +110,13 @@ enum hg_rc hg_pool_new(const char *name, unsigned threads, size_t max_queued, st
     return HG_OK;
 }
 
-enum hg_rc hg_pool_submit(struct hg_pool *p, int priority, void (*fn)(void *), void *arg, struct hg_err *err)
+static enum hg_rc submit(struct hg_pool *p, int priority, bool past_max, void (*fn)(void *), void *arg, struct hg_err *err)
 {
     enum hg_rc rc = HG_OK;
     pthread_mutex_lock(&p->lock);
     if (p->closing) {
         rc = hg_fail(err, HG_E_CANCELLED, "pool %s is closing", p->name);
-    } else if (p->n >= p->max) {
+    } else if (p->n >= p->max && !past_max) {
         rc = hg_fail(err, HG_E_LIMIT, "pool %s: the queue of %zu jobs is full", p->name, p->max);
     } else {
         if (p->n == p->cap) {
@@ -137,6 +137,9 @@ enum hg_rc hg_pool_submit(struct hg_pool *p, int priority, void (*fn)(void *), v
     pthread_mutex_unlock(&p->lock);
     return rc;
 }
+
+enum hg_rc hg_pool_submit(struct hg_pool *p, int priority, void (*fn)(void *), void *arg, struct hg_err *err) { return submit(p, priority, false, fn, arg, err); }
+enum hg_rc hg_pool_go_on(struct hg_pool *p, int priority, void (*fn)(void *), void *arg, struct hg_err *err) { return submit(p, priority, true, fn, arg, err); }
 
 void hg_pool_close(struct hg_pool *p)
 {

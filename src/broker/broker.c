@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "query/nested.h"
 
 #define MAX_ANSWER ((size_t)1 << 30)
 #define MAX_SPANS 1000000           /* segments whose rows' times are remembered: about 200 bytes each */
@@ -168,16 +169,35 @@ static void set_context_header(struct hg_running *r, const struct hg_query *q, c
     hg_buf_free(&b);
 }
 
-static enum hg_rc answer(struct hg_running *r, const struct hg_query *q, struct hg_buf *out, struct hg_err *err)
+void hg_answer_headers(struct hg_running *r, const struct hg_query *q, const struct hg_scatter_result *res)
+{
+    set_context_header(r, q, res);
+    if (*r->etag) hg_http_set_header(r->rq, "ETag", r->etag);
+}
+
+struct answered {
+    struct hg_buf out;
+    bool begun;        /* it is on its way, piece by piece */
+    bool not_modified; /* the client has it */
+};
+
+static enum hg_rc answer(struct hg_running *r, const struct hg_query *q, struct answered *a, struct hg_err *err)
 {
     struct hg_scatter_result res;
-    HG_TRY(hg_ask(r, q, &res, err));
-    const char *pretty = hg_http_query(r->rq, "pretty");
-    enum hg_rc rc = hg_query_finish(q, res.merged, &r->exec, pretty && strcmp(pretty, "false") != 0, out, err);
-    hg_partial_free(res.merged);
-    if (!rc) rc = hg_buf_check(out, "answer", err);
-    if (!rc) set_context_header(r, q, &res);
-    if (!rc) count_entities(r, q, &res);
+    const char *ask = hg_http_query(r->rq, "pretty");
+    bool pretty = ask && strcmp(ask, "false") != 0;
+    enum hg_rc rc = HG_OK;
+    if (q->type == HG_Q_SCAN && hg_query_is_plain(q)) {
+        HG_TRY(hg_rows_answer(r, q, pretty, &res, &a->out, &a->begun, err));
+    } else {
+        HG_TRY(hg_ask(r, q, &res, err));
+        if (!res.not_modified) rc = hg_query_finish(q, res.merged, &r->exec, pretty, &a->out, err);
+        hg_partial_free(res.merged);
+        if (!rc) rc = hg_buf_check(&a->out, "answer", err);
+    }
+    a->not_modified = res.not_modified;
+    if (!rc && !a->begun) hg_answer_headers(r, q, &res);
+    if (!rc && !res.not_modified) count_entities(r, q, &res);
     return rc;
 }
 
@@ -186,8 +206,8 @@ static void run_query(void *arg)
     struct hg_running *r = arg;
     const struct hg_query *q = NULL;
     struct hg_err err = {HG_OK, ""};
-    struct hg_buf out;
-    hg_buf_init(&out, MAX_ANSWER);
+    struct answered a = {.begun = false};
+    hg_buf_init(&a.out, MAX_ANSWER);
     int64_t begun = hg_clock_mono_ns();
     if (!begin(r)) {
         delist(r);
@@ -195,7 +215,8 @@ static void run_query(void *arg)
     }
     hg_metric_add(HG_M_query_active, NULL, 1);
     enum hg_rc rc = prepare(r, &q, &err);
-    if (!rc) rc = answer(r, q, &out, &err);
+    r->q = q;
+    if (!rc) rc = answer(r, q, &a, &err);
     const char *type = q ? hg_query_type_name(q->type) : "invalid";
     hg_metric_add(HG_M_query_active, NULL, -1);
     hg_metric_add(HG_M_queries, type, 1);
@@ -203,11 +224,13 @@ static void run_query(void *arg)
     if (rc) {
         err.rc = rc;
         hg_metric_add(HG_M_query_errors, hg_rc_name(rc), 1);
-        hg_http_reply_query_error(r->rq, &err);
-    } else {
-        hg_http_reply(r->rq, 200, "application/json", &out);
+        if (a.begun) hg_log(HG_LOG_WARN, "broker", "answer broken off", "queryId", HG_LS(r->id), "error", HG_LS(err.msg), NULL);
     }
-    hg_buf_free(&out);
+    if (a.begun) hg_http_stream_end(r->rq, rc == HG_OK);
+    else if (rc) hg_http_reply_query_error(r->rq, &err);
+    else if (a.not_modified) hg_http_reply(r->rq, 304, NULL, NULL);
+    else hg_http_reply(r->rq, 200, "application/json", &a.out);
+    hg_buf_free(&a.out);
     delist(r);
 }
 

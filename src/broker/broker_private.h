@@ -45,6 +45,8 @@ struct hg_running {
     struct hg_exec exec;
     int64_t arrived_mono_ms;        /* its time runs while it waits for a thread, too */
     int64_t timeout_ms;             /* that its deadline comes from */
+    const struct hg_query *q;       /* as the client asked it; NULL: not parsed yet */
+    char etag[40];                  /* of the answer, where the client asked for one (If-None-Match); "": there is none */
 };
 
 /* What a scatter found that the answer should say. */
@@ -58,11 +60,16 @@ struct hg_scatter_result {
     bool short_circuit;                       /* no segment was left to ask, thanks to the entity store */
     uint32_t segments, servers;               /* asked for; answers merged */
     uint32_t requests, hedged, batches;
+    bool not_modified;                        /* the client has the answer already: nothing was asked */
 };
 /* Asks for everything the query needs and merges it; blocks until done, failed, cancelled or past the deadline. */
 HG_MUST_USE enum hg_rc hg_scatter(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err);
 /* nested.c: the same for any data source: nested queries are run first, rows in memory are scanned here. Table rows come by hg_scatter. */
 HG_MUST_USE enum hg_rc hg_ask(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err);
+/* rows.c: a scan of tables alone: rows are written to the client as they come. *begun: the answer is on its way, and after a failure can only be broken off; else it is in *whole, if any. */
+HG_MUST_USE enum hg_rc hg_rows_answer(struct hg_running *run, const struct hg_query *q, bool pretty, struct hg_scatter_result *out, struct hg_buf *whole, bool *begun, struct hg_err *err);
+/* broker.c: the headers that say how the answer came about; before it begins */
+void hg_answer_headers(struct hg_running *run, const struct hg_query *q, const struct hg_scatter_result *res);
 void hg_scatter_wake(struct hg_running *run); /* the running query was cancelled; under the broker's mutex */
 
 void hg_catalog_routes(struct hg_broker *b, struct hg_http *http);

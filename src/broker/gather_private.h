@@ -79,6 +79,13 @@ struct hg_gather {
 
 int64_t hg_gather_left_ms(const struct hg_gather *g); /* until the deadline, at least 1; 0: there is none */
 
+/* ---- targets.c ---- */
+HG_MUST_USE enum hg_rc hg_know_cluster(struct hg_running *run, struct hg_err *err);
+struct hg_pruning;
+/* What q must ask of the snapshot; counted in *out. p->query is to be asked instead of q. */
+HG_MUST_USE enum hg_rc hg_targets(struct hg_running *run, const struct hg_query *q, struct hg_snapshot *snap, struct hg_target **t, size_t *n, struct hg_pruning *p,
+                                  struct hg_scatter_result *out, struct hg_err *err);
+
 /* ---- gather.c ---- */
 /* Gathers g->items into g->merge: all of them are then covered, given up (allowPartial) or to be asked whole. g's query, snapshot, items, merge, out and arena are set. */
 HG_MUST_USE enum hg_rc hg_gather_run(struct hg_gather *g, struct hg_err *err);
@@ -91,6 +98,8 @@ const struct hg_server *hg_candidate_pick(struct hg_gather *g, const struct hg_i
 void hg_item_tried(struct hg_item *it, const char *server, bool bad); /* the oldest is forgotten when there are too many */
 
 /* ---- requests.c ---- */
+/* What another holder may do better: the server is out of reach or has too much to do, or (*bad) what it has is bad, or it is short of memory. */
+bool hg_worth_another(enum hg_rc rc, bool *bad);
 /* The request to s among *fresh, made if need be; NULL: no memory. */
 struct hg_request *hg_request_for(struct hg_gather *g, struct hg_request **fresh, const struct hg_server *s);
 bool hg_request_put(struct hg_gather *g, struct hg_request *r, uint32_t item); /* false: no memory */

@@ -161,7 +161,7 @@ static void give_back(struct hg_gather *g, const struct hg_request *r, uint32_t 
 }
 
 /* What another holder may do better: the server is out of reach or has too much to do, or what it has is bad (HG_E_IO, HG_E_CORRUPT), or it is short of memory. */
-static bool worth_another(enum hg_rc rc, bool *bad)
+bool hg_worth_another(enum hg_rc rc, bool *bad)
 {
     *bad = rc == HG_E_IO || rc == HG_E_CORRUPT || rc == HG_E_NOMEM;
     return *bad || rc == HG_E_UNAVAILABLE || rc == HG_E_CANCELLED;
@@ -238,7 +238,7 @@ static enum hg_rc failed(struct hg_gather *g, struct hg_request *r, struct hg_er
 {
     bool bad;
     enum hg_rc rc = r->err.rc;
-    if (!worth_another(rc, &bad)) {
+    if (!hg_worth_another(rc, &bad)) {
         ended(r, HG_UNKNOWN);
         return hg_fail(err, rc, "%s: %s", r->server, r->err.msg);
     }

@@ -14,7 +14,6 @@
 #include "broker/prune.h"
 
 #define MAX_RESTARTS 3 /* the snapshot went stale under the query: its segments were replaced meanwhile */
-#define KNOW_MS 100    /* how often a broker that knows nothing yet looks whether it does */
 
 struct scatter {
     struct hg_running *run;
@@ -37,41 +36,15 @@ struct scatter {
 
 static enum hg_rc find_targets(struct scatter *s, struct hg_err *err)
 {
-    const struct hg_query *q = s->q;
     struct hg_pruning p;
-    bool known;
-    for (uint32_t k = 0; k < q->n_tables; k++) {
-        struct hg_target *t, *all;
-        size_t n;
-        HG_TRY(hg_snapshot_targets(s->snap, s->run->arena, q->tables[k], q->ctx.namespaces, q->ctx.n_namespaces, q->intervals, q->n_intervals, &t, &n, &known, err));
-        if (k == 0 || !n) {
-            if (k == 0) s->t = t, s->n = n;
-            continue;
-        }
-        if (!(all = hg_arena_array(s->run->arena, s->n + n, sizeof *all))) return hg_arena_fail(s->run->arena, "segments of a query", err);
-        if (s->n) memcpy(all, s->t, s->n * sizeof *all);
-        memcpy(all + s->n, t, n * sizeof *all);
-        s->t = all;
-        s->n += n;
-    }
-    if (s->n > UINT32_MAX / 2) return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: the query covers %zu segments", s->n);
-    HG_TRY(hg_prune(q, s->run->b->spans, s->run->b->entities, s->run->arena, s->t, &s->n, &p, err));
-    s->q = q = p.query;
-    s->out->segments = (uint32_t)s->n;
-    s->out->considered = p.considered;
-    s->out->by_shard = p.by_shard;
-    s->out->by_entity = p.by_entity;
-    s->out->entities = p.entities;
-    s->out->empty = p.empty;
-    s->out->short_circuit = p.by_entity > 0 && s->n == 0;
-    hg_metric_add(HG_M_query_segments_considered, NULL, p.considered);
-    if (p.by_shard) hg_metric_add(HG_M_query_segments_pruned, "shard", p.by_shard);
-    if (p.by_entity) hg_metric_add(HG_M_query_segments_pruned, "entity", p.by_entity);
+    HG_TRY(hg_targets(s->run, s->q, s->snap, &s->t, &s->n, &p, s->out, err));
+    if (s->out->not_modified) return s->n = 0, HG_OK;
+    s->q = p.query;
     if (!s->n && !p.n_times) return HG_OK;
-    HG_TRY(hg_merge_new(q, &s->run->exec, &s->merge, err));
+    HG_TRY(hg_merge_new(s->q, &s->run->exec, &s->merge, err));
     if (!p.n_times) return HG_OK;
     struct hg_partial *empty;
-    HG_TRY(hg_query_empty(q, p.times, p.n_times, &s->run->exec, &empty, err));
+    HG_TRY(hg_query_empty(s->q, p.times, p.n_times, &s->run->exec, &empty, err));
     return hg_merge_add(s->merge, empty, err);
 }
 
@@ -221,30 +194,9 @@ static enum hg_rc scatter_once(struct hg_running *run, const struct hg_query *q,
     return rc;
 }
 
-/* A broker that has just started does not know what there is: an empty answer would be a lie. Waited for a little, as for a missing segment. */
-static enum hg_rc know_cluster(struct hg_running *run, struct hg_err *err)
-{
-    struct hg_broker *b = run->b;
-    int64_t begin = hg_clock_mono_ms(), deadline = run->exec.deadline_mono_ms;
-    while (!b->cluster_known) {
-        struct hg_snapshot *s = hg_view_pin(b->view);
-        uint64_t gen = hg_snapshot_generation(s);
-        hg_snapshot_release(s);
-        if (hg_view_ready(b->view)) {
-            b->cluster_known = true;
-            break;
-        }
-        if (run->cancelled) return hg_fail(err, HG_E_CANCELLED, "Query cancelled");
-        int64_t now = hg_clock_mono_ms();
-        if (now - begin >= b->opt.missing_wait_ms || (deadline && now >= deadline)) return hg_fail(err, HG_E_UNAVAILABLE, "the broker does not know the state of the cluster yet");
-        if (hg_view_wait(b->view, gen, KNOW_MS, &gen, err) == HG_E_CANCELLED) return hg_fail(err, HG_E_UNAVAILABLE, "the server is stopping");
-    }
-    return HG_OK;
-}
-
 enum hg_rc hg_scatter(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err)
 {
-    HG_TRY(know_cluster(run, err));
+    HG_TRY(hg_know_cluster(run, err));
     for (int i = 0; i < MAX_RESTARTS; i++) {
         bool stale;
         enum hg_rc rc = scatter_once(run, q, i == 0, out, &stale, err);

@@ -33,13 +33,6 @@
 #define MAX_HEADERS (64u * 1024)
 #define MAX_BODY_OUT ((size_t)1 << 32)
 
-struct hg_http_conn { /* by its descriptor */
-    struct hg_http *h;
-    evutil_socket_t fd;
-    struct hg_http_req *rq; /* being worked on */
-    bool writing;           /* an answer is on its way out */
-};
-
 struct hg_http {
     struct hg_loop *loop;
     struct hg_gate *gate;
@@ -262,7 +255,7 @@ void hg_http_set_header(struct hg_http_req *rq, const char *name, const char *va
     rq->set[i].value = v;
 }
 
-static bool has_header(const struct hg_http_req *rq, const char *name)
+bool hg_http_has_header(const struct hg_http_req *rq, const char *name)
 {
     for (size_t i = 0; i < rq->n_set; i++)
         if (strcasecmp(rq->set[i].name, name) == 0) return true;
@@ -277,53 +270,64 @@ static void on_sent(struct evhttp_request *ev, void *arg)
     set_in_flight(c->h, -1);
 }
 
+void hg_http_put_headers(struct hg_http_req *rq)
+{
+    char status[16];
+    snprintf(status, sizeof status, "%d", rq->status);
+    hg_metric_add(HG_M_http_responses, status, 1);
+    if (!rq->ev) return;
+    struct evkeyvalq *out = evhttp_request_get_output_headers(rq->ev);
+    for (size_t i = 0; i < rq->n_set; i++) evhttp_add_header(out, rq->set[i].name, rq->set[i].value);
+    if (rq->h->stopping) evhttp_add_header(out, "Connection", "close");
+}
+
+bool hg_http_finish(struct hg_http_req *rq)
+{
+    const struct hg_route *r = rq->match.route;
+    struct hg_http *h = rq->h;
+    struct hg_http_conn *c = rq->conn;
+    hg_metric_observe_ms(HG_M_http_ms, r ? r->pattern : "none", (double)(hg_clock_mono_ns() - rq->start_ns) / 1e6);
+    unwatch(rq);
+    unlist(rq);
+    if (!rq->ev || !c) {
+        set_in_flight(h, -1);
+        return rq->ev != NULL;
+    }
+    c->writing = true;
+    evhttp_request_set_on_complete_cb(rq->ev, on_sent, c);
+    return true;
+}
+
 /* On the loop; drops the handler's reference. */
 static void send_answer(void *arg)
 {
     struct hg_http_req *rq = arg;
-    struct hg_http *h = rq->h;
-    if (!h) { /* closed meanwhile */
+    if (!rq->h) { /* closed meanwhile */
         hg_http_req_unref(rq);
         return;
     }
-    const struct hg_route *r = rq->match.route;
-    struct evhttp_request *ev = rq->ev;
-    char status[16];
-    snprintf(status, sizeof status, "%d", rq->status);
-    hg_metric_add(HG_M_http_responses, status, 1);
-    hg_metric_observe_ms(HG_M_http_ms, r ? r->pattern : "none", (double)(hg_clock_mono_ns() - rq->start_ns) / 1e6);
-    struct hg_http_conn *c = rq->conn;
-    unwatch(rq);
-    unlist(rq);
-    if (!ev || !c) set_in_flight(h, -1);
-    if (ev) {
-        if (c) {
-            c->writing = true;
-            evhttp_request_set_on_complete_cb(ev, on_sent, c);
-        }
-        struct evkeyvalq *out = evhttp_request_get_output_headers(ev);
-        for (size_t i = 0; i < rq->n_set; i++) evhttp_add_header(out, rq->set[i].name, rq->set[i].value);
-        if (h->stopping) evhttp_add_header(out, "Connection", "close");
-        if (rq->method == HG_HEAD) {
-            char n[24];
-            snprintf(n, sizeof n, "%zu", rq->out_len);
-            evhttp_add_header(out, "Content-Length", n);
-        }
-        evhttp_send_reply(ev, rq->status, NULL, rq->out);
+    hg_http_put_headers(rq);
+    if (rq->ev && rq->method == HG_HEAD) {
+        char n[24];
+        snprintf(n, sizeof n, "%zu", rq->out_len);
+        evhttp_add_header(evhttp_request_get_output_headers(rq->ev), "Content-Length", n);
     }
+    if (hg_http_finish(rq)) evhttp_send_reply(rq->ev, rq->status, NULL, rq->out);
     hg_http_req_unref(rq);
 }
 
-static void answer(struct hg_http_req *rq)
+void hg_http_answered(struct hg_http_req *rq, void (*send)(void *))
 {
     pthread_mutex_lock(&rq->lock);
     assert(!rq->answered);
     rq->answered = true;
     while (rq->on_gone_running && !pthread_equal(rq->goner, pthread_self())) pthread_cond_wait(&rq->idle, &rq->lock);
     pthread_mutex_unlock(&rq->lock);
-    if (hg_loop_here(rq->loop)) send_answer(rq);
-    else if (!hg_gate_post(rq->gate, send_answer, rq)) hg_http_req_unref(rq);
+    if (hg_loop_here(rq->loop)) send(rq);
+    else if (!hg_gate_post(rq->gate, send, rq)) hg_http_req_unref(rq);
 }
+
+static void answer(struct hg_http_req *rq) { hg_http_answered(rq, send_answer); }
 
 static void free_bytes(const void *p, size_t n, void *arg)
 {
@@ -353,7 +357,7 @@ void hg_http_reply(struct hg_http_req *rq, int status, const char *content_type,
             hg_buf_init(&other, MAX_BODY_OUT);
         } else hg_buf_free(&other);
     }
-    if (b.len >= GZIP_FROM && !has_header(rq, "Content-Encoding")) {
+    if (b.len >= GZIP_FROM && !hg_http_has_header(rq, "Content-Encoding")) {
         hg_http_set_header(rq, "Vary", "Accept-Encoding");
         if (hg_http_accepts_gzip(hg_http_header(rq, "Accept-Encoding")) && hg_http_gzip(hg_buf_span(&b), &other) && other.len < b.len) {
             hg_http_set_header(rq, "Content-Encoding", "gzip");

@@ -4,6 +4,7 @@
 #define HG_HTTP_HTTP_H
 
 #include <jansson.h>
+#include <stdatomic.h>
 #include "base/buf.h"
 #include "base/loop.h"
 
@@ -46,6 +47,14 @@ void hg_http_set_header(struct hg_http_req *rq, const char *name, const char *va
 void hg_http_reply(struct hg_http_req *rq, int status, const char *content_type, struct hg_buf *body); /* takes the bytes; body NULL: empty */
 void hg_http_reply_text(struct hg_http_req *rq, int status, const char *content_type, const char *text);
 void hg_http_reply_json(struct hg_http_req *rq, int status, json_t *j); /* takes j; NULL: 500 */
+/* ---- an answer of any length ---- (one thread at a time) hg_http_stream_begin, pieces, hg_http_stream_end, instead of the calls above. Chunked (to HTTP/1.0: until the connection
+ * closes), gzipped when the client accepts it; ?pretty is the writer's business. on_gone goes on working until the end. HEAD: nothing of the body goes out. */
+HG_MUST_USE enum hg_rc hg_http_stream_begin(struct hg_http_req *rq, int status, const char *content_type, struct hg_err *err); /* on failure the request is still to be answered */
+/* The next piece; takes the bytes. Waits while the client does not read what it was sent: until it does, the deadline passes (HG_E_TIMEOUT; 0: none), or *cancelled or the client is gone
+ * (HG_E_CANCELLED). After a failure only the end may follow. Not on the loop. */
+HG_MUST_USE enum hg_rc hg_http_stream_put(struct hg_http_req *rq, struct hg_buf *piece, int64_t deadline_mono_ms, const _Atomic bool *cancelled, struct hg_err *err);
+/* The answer is complete; or it is not, and the connection is cut before its end mark, so that the client can tell. rq is gone afterwards. */
+void hg_http_stream_end(struct hg_http_req *rq, bool complete);
 /* Druid's error objects. rc picks status, error, errorClass, category by one table in errors.c (legacy 4-field shape for native queries,
  * {"error": msg} for the ops paths). */
 void hg_http_reply_query_error(struct hg_http_req *rq, const struct hg_err *err);

@@ -87,7 +87,23 @@ struct hg_http_req {
     size_t n_set;
     struct evbuffer *out;
     size_t out_len;
+    struct hg_http_stream *stream; /* an answer in pieces (stream.c); NULL: none */
 };
+
+struct hg_http_conn { /* by its descriptor */
+    struct hg_http *h;
+    int fd;
+    struct hg_http_req *rq; /* being worked on */
+    bool writing;           /* an answer is on its way out */
+};
+
+/* ---- what stream.c needs of the server (http.c); on the loop ---- */
+bool hg_http_has_header(const struct hg_http_req *rq, const char *name); /* that the handler has set */
+void hg_http_put_headers(struct hg_http_req *rq);                        /* status metric, headers: an answer begins */
+/* The request is off the list and its connection; the connection then writes an answer's end (false: there is none, or nobody to take it). */
+bool hg_http_finish(struct hg_http_req *rq);
+void hg_http_answered(struct hg_http_req *rq, void (*send)(void *));      /* any thread: no on_gone from here on; send(rq) on the loop, which drops the handler's reference */
+void hg_http_stream_free(struct hg_http_stream *s);                       /* NULL allowed */
 
 #define HG_HTTP_METHODS 6
 struct hg_http_method_name { int ev; enum hg_http_method m; const char *name; };

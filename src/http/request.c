@@ -22,6 +22,7 @@ void hg_http_req_unref(struct hg_http_req *rq)
         free(rq->set[i].value);
     }
     if (rq->out) evbuffer_free(rq->out);
+    hg_http_stream_free(rq->stream);
     if (rq->body_bytes) evbuffer_free(rq->body_bytes);
     hg_gate_unref(rq->gate);
     pthread_mutex_destroy(&rq->lock);

@@ -56,6 +56,9 @@ struct hg_query {
 HG_MUST_USE enum hg_rc hg_query_parse(struct hg_arena *a, struct hg_str text, const struct hg_query **out, struct hg_err *err);
 const char *hg_query_type_name(enum hg_query_type t); /* "timeseries" */
 
+/* A segmentMetadata without intervals: only the week up to the end of the newest segment is meant. */
+bool hg_query_newest_week(const struct hg_query *q);
+
 /* What surrounds a scan or merge. */
 struct hg_exec {
     struct hg_budget *budget;        /* the query's memory on this server */

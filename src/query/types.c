@@ -36,4 +36,6 @@ const struct hg_query_ops hg_query_types[HG_Q_TYPES] = {
     [HG_Q_DATASOURCE_METADATA] = {"dataSourceMetadata", HG_ETERNITY, HG_GRAN_NOT_READ, false, no_fields, hg_parse_source_metadata, scan_timeseries, &hg_form_groups, hg_finish_boundary},
 };
 
+bool hg_query_newest_week(const struct hg_query *q) { return q->type == HG_Q_SEGMENT_METADATA && q->plan->metadata.default_interval; }
+
 const char *hg_query_type_name(enum hg_query_type t) { return (unsigned)t < HG_Q_TYPES ? hg_query_types[t].name : "?"; }

@@ -16,6 +16,9 @@ struct hg_scan_args {
     struct hg_arena *a; /* scratch */
 };
 
+/* engine/scan_query.c: s->src is a source as it is in a segment; makes it what the query's data source and virtual columns say. It may come out without rows. */
+HG_MUST_USE enum hg_rc hg_scan_prepare(struct hg_scan_args *s, struct hg_err *err);
+
 /* What a partial result is made of, and so how it is merged, written and read. */
 struct hg_form {
     HG_MUST_USE enum hg_rc (*merge_new)(const struct hg_query *q, struct hg_exec *x, void **out, struct hg_err *err);

@@ -11,55 +11,26 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/usage.h"
-#include "server/server_private.h"
+#include "server/run_private.h"
 
 #define MAX_REPLY ((size_t)2 << 30)
 
 #define START_PRIORITY (1 << 20) /* parsing goes before scans that wait already: it is short, and its runners queue by the query's own priority */
 #define MAX_PRIORITY 1000000
 
-struct item {
-    struct hg_entry *entry;
-    struct hg_sub_item ask;
-};
-
-struct run {
-    struct hg_dataserver *d;
-    struct hg_wire_stream *st;
-    struct hg_arena *arena; /* request, plan, lists */
-    struct hg_budget budget;
-    struct hg_span body;
-    int64_t deadline_mono_ms;
-    int priority;
-    const struct hg_query *q;
-    struct item *items;
-    uint32_t n_items;
-    _Atomic uint32_t next; /* the item that the next free runner takes */
-    const char *part_dim; /* NULL: the query is whole; see hg_subquery */
-    struct hg_str *covered, *missing, *whole;
-    struct hg_interval *times; /* of the rows of each covered one */
-
-    pthread_mutex_t mu; /* guards all below; the merge works under it */
-    struct hg_merge *merge;
-    struct hg_exec merge_exec;
-    struct hg_err err; /* the first failure */
-    uint32_t runners, n_covered, n_missing, n_whole;
-    int64_t rows_scanned, cpu_us;
-};
-
-static int64_t thread_cpu_us(void)
+int64_t hg_run_cpu_us(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-static struct hg_exec exec_of(struct run *r)
+struct hg_exec hg_run_exec(struct hg_run *r)
 {
     return (struct hg_exec){.budget = &r->budget, .deadline_mono_ms = r->deadline_mono_ms, .cancelled = hg_wire_cancel_flag(r->st)};
 }
 
-static void run_free(struct run *r)
+static void run_free(struct hg_run *r)
 {
     struct hg_dataserver *d = r->d;
     for (uint32_t i = 0; i < r->n_items; i++)
@@ -73,16 +44,19 @@ static void run_free(struct run *r)
     pthread_mutex_unlock(&d->mu);
 }
 
-static enum hg_rc send_result(struct run *r, struct hg_err *err)
+static enum hg_rc send_result(struct hg_run *r, struct hg_err *err)
 {
-    struct hg_partial *result;
-    HG_TRY(hg_merge_take(r->merge, &result, err));
+    struct hg_partial *result = NULL;
     struct hg_buf b;
+    enum hg_rc rc = HG_OK;
     hg_buf_init(&b, MAX_REPLY);
-    hg_buf_u8(&b, HG_SUB_PARTIAL);
-    enum hg_rc rc = result ? hg_partial_encode(result, &b, err) : HG_OK;
-    hg_partial_free(result);
-    if (!rc && result) rc = hg_wire_send(r->st, &b, err);
+    if (r->q->type != HG_Q_SCAN) { /* rows are sent as they come */
+        HG_TRY(hg_merge_take(r->merge, &result, err));
+        hg_buf_u8(&b, HG_SUB_PARTIAL);
+        if (result) rc = hg_partial_encode(result, &b, err);
+        hg_partial_free(result);
+        if (!rc && result) rc = hg_wire_send(r->st, &b, err);
+    }
     hg_buf_clear(&b);
     hg_buf_u8(&b, HG_SUB_COVERAGE);
     struct hg_sub_coverage c = {.covered = r->covered, .missing = r->missing, .whole = r->whole, .times = r->times, .n_covered = r->n_covered, .n_missing = r->n_missing, .n_whole = r->n_whole,
@@ -93,7 +67,7 @@ static enum hg_rc send_result(struct run *r, struct hg_err *err)
     return rc;
 }
 
-static void finish(struct run *r)
+void hg_run_finish(struct hg_run *r)
 {
     hg_metric_add(HG_M_query_rows_scanned, NULL, r->rows_scanned);
     hg_metric_add(HG_M_query_segments_scanned, NULL, r->n_covered);
@@ -107,7 +81,7 @@ static void finish(struct run *r)
     run_free(r);
 }
 
-static enum hg_rc look(const struct run *r, struct hg_err *err)
+enum hg_rc hg_run_look(const struct hg_run *r, struct hg_err *err)
 {
     if (hg_wire_cancelled(r->st)) return hg_fail(err, HG_E_CANCELLED, "the query was cancelled");
     if (r->deadline_mono_ms && hg_clock_mono_ms() > r->deadline_mono_ms) return hg_fail(err, HG_E_TIMEOUT, "the query ran past its deadline");
@@ -115,7 +89,7 @@ static enum hg_rc look(const struct run *r, struct hg_err *err)
 }
 
 /* Whether a row may meet several parts of a list that was split: it has several values, or a number that the list writes in more than one way. */
-static bool needs_whole(const struct run *r, const struct hg_source *const *srcs, size_t n)
+static bool needs_whole(const struct hg_run *r, const struct hg_source *const *srcs, size_t n)
 {
     for (size_t i = 0; i < n && r->part_dim; i++) {
         const struct hg_column *c = hg_source_column(srcs[i], r->part_dim);
@@ -124,7 +98,7 @@ static bool needs_whole(const struct run *r, const struct hg_source *const *srcs
     return false;
 }
 
-static struct hg_interval times_of(const struct hg_source *const *srcs, size_t n)
+struct hg_interval hg_run_times(const struct hg_source *const *srcs, size_t n)
 {
     struct hg_interval all = {0, 0};
     for (size_t i = 0; i < n; i++) {
@@ -137,9 +111,9 @@ static struct hg_interval times_of(const struct hg_source *const *srcs, size_t n
     return all;
 }
 
-static enum hg_rc scan_sources(struct run *r, struct item *it, struct hg_exec *x, bool *whole, struct hg_interval *times, struct hg_err *err)
+static enum hg_rc scan_sources(struct hg_run *r, struct hg_run_item *it, struct hg_exec *x, bool *whole, struct hg_interval *times, struct hg_err *err)
 {
-    HG_TRY(look(r, err)); /* a live sink's acquire is not free */
+    HG_TRY(hg_run_look(r, err)); /* a live sink's acquire is not free */
     struct hg_arena *a = hg_arena_new(&r->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "scan of %s", it->entry->text);
     const struct hg_source *const *srcs;
@@ -149,7 +123,7 @@ static enum hg_rc scan_sources(struct run *r, struct item *it, struct hg_exec *x
     enum hg_rc rc = s->acquire(s->self, a, &srcs, &n, &handle, err);
     if (!rc) {
         *whole = needs_whole(r, srcs, n);
-        *times = times_of(srcs, n);
+        *times = hg_run_times(srcs, n);
         for (size_t i = 0; i < n && !rc && !*whole; i++) {
             struct hg_partial *p;
             rc = hg_query_scan(r->q, srcs[i], s->id.interval, it->ask.ivs, it->ask.n_ivs, x, &p, err);
@@ -164,7 +138,7 @@ static enum hg_rc scan_sources(struct run *r, struct item *it, struct hg_exec *x
     return rc;
 }
 
-static void fail_run(struct run *r, enum hg_rc rc, const struct hg_err *err) /* r->mu held */
+static void fail_run(struct hg_run *r, enum hg_rc rc, const struct hg_err *err) /* r->mu held */
 {
     atomic_store(&r->next, r->n_items); /* what is left need not be scanned */
     if (r->err.rc) return;
@@ -172,16 +146,16 @@ static void fail_run(struct run *r, enum hg_rc rc, const struct hg_err *err) /* 
     r->err.rc = rc;
 }
 
-static void run_item(struct run *r, struct item *it)
+static void run_item(struct hg_run *r, struct hg_run_item *it)
 {
-    struct hg_exec x = exec_of(r);
+    struct hg_exec x = hg_run_exec(r);
     struct hg_err err = {HG_OK, ""};
-    int64_t cpu = thread_cpu_us(), faults = hg_thread_major_faults();
+    int64_t cpu = hg_run_cpu_us(), faults = hg_thread_major_faults();
     bool whole = false;
     struct hg_interval times = {0, 0};
     x.segment = it->entry->text;
     enum hg_rc rc = scan_sources(r, it, &x, &whole, &times, &err);
-    cpu = thread_cpu_us() - cpu;
+    cpu = hg_run_cpu_us() - cpu;
     faults = hg_thread_major_faults() - faults;
     if (faults) hg_metric_add(HG_M_query_major_faults, NULL, faults);
     pthread_mutex_lock(&r->mu);
@@ -198,7 +172,7 @@ static void run_item(struct run *r, struct item *it)
     pthread_mutex_unlock(&r->mu);
 }
 
-static bool take_item(struct run *r, uint32_t *at)
+static bool take_item(struct hg_run *r, uint32_t *at)
 {
     *at = atomic_load(&r->next);
     while (*at < r->n_items)
@@ -206,17 +180,17 @@ static bool take_item(struct run *r, uint32_t *at)
     return false;
 }
 
-static void leave(struct run *r, uint32_t n) /* n runners have nothing to do any more */
+static void leave(struct hg_run *r, uint32_t n) /* n runners have nothing to do any more */
 {
     pthread_mutex_lock(&r->mu);
     bool last = (r->runners -= n) == 0;
     pthread_mutex_unlock(&r->mu);
-    if (last) finish(r);
+    if (last) hg_run_finish(r);
 }
 
 static void runner(void *arg)
 {
-    struct run *r = arg;
+    struct hg_run *r = arg;
     uint32_t at;
     while (take_item(r, &at)) {
         run_item(r, &r->items[at]);
@@ -226,16 +200,16 @@ static void runner(void *arg)
     leave(r, 1);
 }
 
-static enum hg_rc prepare(struct run *r, struct hg_err *err)
+static enum hg_rc prepare(struct hg_run *r, struct hg_err *err)
 {
     struct hg_subquery sq;
-    HG_TRY(look(r, err));
+    HG_TRY(hg_run_look(r, err));
     HG_TRY(hg_subquery_decode(r->arena, r->body, &sq, err));
     HG_TRY(hg_query_parse(r->arena, sq.query, &r->q, err));
     r->priority = (int)(sq.priority > MAX_PRIORITY ? MAX_PRIORITY : sq.priority < -MAX_PRIORITY ? -MAX_PRIORITY : sq.priority);
-    r->merge_exec = exec_of(r);
+    r->merge_exec = hg_run_exec(r);
     HG_TRY(hg_merge_new(r->q, &r->merge_exec, &r->merge, err));
-    struct item *items = hg_arena_array(r->arena, sq.n_items + 1, sizeof *items);
+    struct hg_run_item *items = hg_arena_array(r->arena, sq.n_items + 1, sizeof *items);
     r->covered = hg_arena_array(r->arena, sq.n_items + 1, sizeof *r->covered);
     r->missing = hg_arena_array(r->arena, sq.n_items + 1, sizeof *r->missing);
     r->whole = hg_arena_array(r->arena, sq.n_items + 1, sizeof *r->whole);
@@ -245,7 +219,7 @@ static enum hg_rc prepare(struct run *r, struct hg_err *err)
     r->items = items;
     for (uint32_t i = 0; i < sq.n_items; i++) {
         struct hg_entry *e = hg_registry_get(r->d->reg, sq.items[i].segid);
-        if (e) items[r->n_items++] = (struct item){e, sq.items[i]};
+        if (e) items[r->n_items++] = (struct hg_run_item){e, sq.items[i]};
         else r->missing[r->n_missing++] = sq.items[i].segid;
     }
     return HG_OK;
@@ -253,13 +227,17 @@ static enum hg_rc prepare(struct run *r, struct hg_err *err)
 
 static void start(void *arg)
 {
-    struct run *r = arg;
+    struct hg_run *r = arg;
     struct hg_err err = {HG_OK, ""};
     enum hg_rc rc = prepare(r, &err);
     if (rc || r->n_items == 0) {
         r->err = err;
         r->err.rc = rc;
-        finish(r);
+        hg_run_finish(r);
+        return;
+    }
+    if (r->q->type == HG_Q_SCAN) {
+        hg_run_rows(r);
         return;
     }
     uint32_t want = hg_pool_threads(r->d->pool), sent = 0;
@@ -271,7 +249,7 @@ static void start(void *arg)
 }
 
 /* r may be NULL. */
-static void refuse(struct hg_dataserver *d, struct hg_wire_stream *st, struct run *r, const struct hg_err *err)
+static void refuse(struct hg_dataserver *d, struct hg_wire_stream *st, struct hg_run *r, const struct hg_err *err)
 {
     hg_wire_fail(st, err->rc, err->msg);
     if (r) {
@@ -294,7 +272,7 @@ void hg_run_query(struct hg_dataserver *d, struct hg_wire_stream *st, const stru
         hg_wire_fail(st, HG_E_UNAVAILABLE, "the server is stopping");
         return;
     }
-    struct run *r = calloc(1, sizeof *r);
+    struct hg_run *r = calloc(1, sizeof *r);
     if (!r) {
         refuse(d, st, NULL, &err);
         return;

@@ -50,6 +50,9 @@ struct hg_wire_stream {
     void (*on_cancel)(void *);
     void *on_cancel_arg;
     pthread_t canceller;
+    void (*on_room)(void *); /* NULL: nobody waits */
+    void *on_room_arg;
+    size_t room_bytes;
 
     /* the loop's */
     bool asked; /* the request is complete and the handler has it */
@@ -127,6 +130,20 @@ static void fire_cancel(struct hg_wire_stream *st)
     pthread_mutex_unlock(&st->lock);
 }
 
+/* Who waits for room goes on, if there is any. The caller holds a reference. */
+static void look_for_room(struct hg_wire_stream *st)
+{
+    void (*fn)(void *) = NULL;
+    pthread_mutex_lock(&st->lock);
+    void *arg = st->on_room_arg;
+    if (st->on_room && (atomic_load(&st->queued) <= st->room_bytes || atomic_load(&st->cancelled))) {
+        fn = st->on_room;
+        st->on_room = NULL;
+    }
+    pthread_mutex_unlock(&st->lock);
+    if (fn) fn(arg);
+}
+
 /* Off the connection. Drops the connection's reference. */
 static void detach(struct hg_wire_stream *st)
 {
@@ -140,6 +157,7 @@ static void detach(struct hg_wire_stream *st)
     if (!st->ended) atomic_store(&st->cancelled, true);
     drop_queue(st);
     pthread_mutex_unlock(&st->lock);
+    look_for_room(st);
     unref(st);
 }
 
@@ -207,6 +225,7 @@ static bool push_frame(struct hg_wconn *c, struct hg_wchan *ch)
             hg_buf_free(&m->b);
             free(m);
             st->sent = 0;
+            look_for_room(st);
         }
     }
     return go_on;
@@ -308,6 +327,28 @@ void hg_wire_on_cancel(struct hg_wire_stream *st, void (*fn)(void *), void *arg)
     if (!late) return;
     /* It went before we came: the loop has looked already. */
     if (!hg_gate_post(st->gate, fire_posted, ref(st))) fire_posted(st);
+}
+
+size_t hg_wire_queued(const struct hg_wire_stream *st) { return atomic_load(&st->queued); }
+
+static void room_posted(void *arg)
+{
+    look_for_room(arg);
+    unref(arg);
+}
+
+void hg_wire_on_room(struct hg_wire_stream *st, size_t bytes, void (*fn)(void *), void *arg)
+{
+    pthread_mutex_lock(&st->lock);
+    assert(!st->on_room && !st->ended);
+    st->on_room = fn;
+    st->on_room_arg = arg;
+    st->room_bytes = bytes;
+    bool now = atomic_load(&st->queued) <= bytes || atomic_load(&st->cancelled);
+    struct hg_wire_stream *held = now ? ref(st) : NULL;
+    pthread_mutex_unlock(&st->lock);
+    if (!now) return; /* the loop looks each time it has sent a message */
+    if (!hg_gate_post(held->gate, room_posted, held)) room_posted(held);
 }
 
 /* ---- requests ---- */

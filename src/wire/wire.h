@@ -51,6 +51,12 @@ const _Atomic bool *hg_wire_cancel_flag(const struct hg_wire_stream *st);       
  * hg_wire_server_close fn runs at once, on the caller's thread.) */
 void hg_wire_on_cancel(struct hg_wire_stream *st, void (*fn)(void *), void *arg);
 
+/* Back-pressure for replies of any length: send, look at what is queued, and go on when there is room. */
+size_t hg_wire_queued(const struct hg_wire_stream *st); /* bytes that wait for credit (any thread) */
+/* fn(arg) once, on the loop, when at most `bytes` are queued, or the stream is cancelled or its deadline passed: then hg_wire_cancelled says so. One at a time; the stream is not ended
+ * before fn has run. (After hg_wire_server_close it runs at once, on the caller's thread.) */
+void hg_wire_on_room(struct hg_wire_stream *st, size_t bytes, void (*fn)(void *), void *arg);
+
 /* ---- client side ---- */
 struct hg_wire_client; /* connections to peers, made on demand and kept; one per process and loop */
 struct hg_wire_call;

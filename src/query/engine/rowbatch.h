@@ -34,10 +34,11 @@ struct hg_rowbatch {
     struct hg_arena *arena;    /* owns it, and all below */
     const char *segment;       /* the segment's id */
     int64_t segment_start;     /* of its interval */
-    uint32_t part;             /* number of the source among the segment's */
+    uint32_t part, n_parts;    /* number of the source among the segment's that have rows, and how many those are */
     uint64_t seq;              /* of the batch in its run */
     uint64_t serial;           /* of the batch among those that one reader has read; set by result/rowfront.h */
     bool last;                 /* the run ends with it */
+    bool segment_ends;         /* and so do all runs of the segment */
     uint32_t n_rows, n_cols;
     struct hg_rowcol *cols;
     int64_t *times;            /* of the rows, where the query orders them; else NULL */

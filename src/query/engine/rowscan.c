@@ -367,7 +367,7 @@ static enum hg_rc make_batch(struct hg_rowscan *r, uint32_t n, struct hg_rowbatc
     struct hg_rowbatch *b = hg_arena_zalloc(a, sizeof *b);
     enum hg_rc rc = b ? HG_OK : hg_arena_fail(a, "rows", err);
     if (rc == HG_OK) {
-        *b = (struct hg_rowbatch){.arena = a, .segment = hg_arena_strdup(a, id ? id : ""), .segment_start = r->args.seg_interval.start, .part = r->part, .seq = r->seq++, .n_rows = n};
+        *b = (struct hg_rowbatch){.arena = a, .segment = hg_arena_strdup(a, id ? id : ""), .segment_start = r->args.seg_interval.start, .part = r->part, .n_parts = 1, .seq = r->seq++, .n_rows = n};
         b->cols = hg_arena_array(a, r->n_cols, sizeof *b->cols);
         bool timed = r->spec->order != HG_ROWS_AS_THEY_ARE;
         if (timed) b->times = hg_arena_array(a, n, sizeof *b->times);

@@ -16,20 +16,22 @@ static enum hg_rc nothing_left(const struct hg_query *q, const struct hg_source 
     return hg_query_empty(q, times, n, x, out, err);
 }
 
+enum hg_rc hg_scan_prepare(struct hg_scan_args *s, struct hg_err *err)
+{
+    const struct hg_plan *plan = s->q->plan;
+    if (s->q->source) HG_TRY(hg_source_over(s->q, s->src, s->ivs, s->n_ivs, s->x, s->a, &s->src, err));
+    return plan->n_virtuals ? hg_derived_new(plan->virtuals, plan->n_virtuals, s->src, s->ivs, s->n_ivs, s->x, s->a, &s->src, err) : HG_OK;
+}
+
 enum hg_rc hg_query_scan(const struct hg_query *q, const struct hg_source *src, struct hg_interval seg_interval, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_exec *x,
                          struct hg_partial **out, struct hg_err *err)
 {
     struct hg_arena *a = hg_arena_new(x->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "scan");
-    const struct hg_source *base = src;
-    enum hg_rc rc = q->source ? hg_source_over(q, base, ivs, n_ivs, x, a, &src, err) : HG_OK;
-    if (rc == HG_OK && base->n_rows && !src->n_rows && hg_query_ops(q)->finish == hg_finish_groups) { /* nothing is left, but its time buckets are there */
-        rc = nothing_left(q, base, ivs, n_ivs, x, a, out, err);
-        hg_arena_free(a);
-        return rc;
-    }
-    if (rc == HG_OK && q->plan->n_virtuals) rc = hg_derived_new(q->plan->virtuals, q->plan->n_virtuals, src, ivs, n_ivs, x, a, &src, err);
-    if (rc == HG_OK) rc = hg_query_ops(q)->scan(&(struct hg_scan_args){q, src, seg_interval, ivs, n_ivs, x, a}, out, err);
+    struct hg_scan_args s = {q, src, seg_interval, ivs, n_ivs, x, a};
+    enum hg_rc rc = hg_scan_prepare(&s, err);
+    if (rc == HG_OK && src->n_rows && !s.src->n_rows && hg_query_ops(q)->finish == hg_finish_groups) rc = nothing_left(q, src, ivs, n_ivs, x, a, out, err); /* but its time buckets are there */
+    else if (rc == HG_OK) rc = hg_query_ops(q)->scan(&s, out, err);
     hg_arena_free(a);
     if (rc == HG_E_IO || rc == HG_E_CORRUPT) return hg_err_context(err, rc, "%s", src->id ? src->id : "source");
     return rc;

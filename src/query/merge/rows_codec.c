@@ -1,12 +1,13 @@
 /* Rows as bytes. A batch:
  *
- *   segment | start of its interval | part | number in the run | last | rows | times | columns
+ *   segment | start of its interval | part | number in the run | parts | ends: 1 the run, 2 the segment | rows | times | columns
  *
  * Everything is held against the bytes that are left, and the numbers of texts against their table. */
 #include <string.h>
 #include "query/engine/rowbatch.h"
 #include "query/merge/merge_private.h"
 
+#define MAX_PARTS 100000 /* sources of one segment */
 #define DEPTH 4 /* of arrays in arrays; expressions give one */
 
 /* ---- writing ---- */
@@ -60,7 +61,8 @@ enum hg_rc hg_rowbatch_encode(const struct hg_rowbatch *b, struct hg_buf *out, s
     hg_buf_i64(out, b->segment_start);
     hg_buf_varint(out, b->part);
     hg_buf_varint(out, b->seq);
-    hg_buf_u8(out, b->last);
+    hg_buf_varint(out, b->n_parts);
+    hg_buf_u8(out, (uint8_t)((b->last ? 1 : 0) | (b->segment_ends ? 2 : 0)));
     hg_buf_varint(out, b->n_rows);
     hg_buf_u8(out, b->times != NULL);
     if (b->times) hg_put_times(out, b->times, b->n_rows);
@@ -184,11 +186,15 @@ static enum hg_rc get_batch(const struct hg_query *q, struct hg_rd *r, struct hg
     b->segment_start = hg_rd_i64(r);
     uint64_t part = hg_rd_varint(r);
     b->seq = hg_rd_varint(r);
-    b->last = hg_rd_u8(r);
+    uint64_t parts = hg_rd_varint(r);
+    uint8_t ends = hg_rd_u8(r);
     uint64_t n = hg_rd_varint(r);
     uint8_t timed = hg_rd_u8(r);
-    if (r->bad || part > UINT32_MAX || n > HG_BATCH_ROWS || timed != (q->plan->scan.order != HG_ROWS_AS_THEY_ARE)) return hg_partial_bad(err, "rows that are not the query's");
+    if (r->bad || parts > MAX_PARTS || part >= (parts ? parts : 1) || ends > 3 || n > HG_BATCH_ROWS || timed != (q->plan->scan.order != HG_ROWS_AS_THEY_ARE)) return hg_partial_bad(err, "rows that are not the query's");
     b->part = (uint32_t)part;
+    b->n_parts = (uint32_t)parts;
+    b->last = ends & 1;
+    b->segment_ends = ends & 2;
     b->n_rows = (uint32_t)n;
     if (timed) {
         b->times = hg_arena_array(a, b->n_rows, sizeof *b->times);

@@ -43,9 +43,13 @@ static enum hg_rc rows_add(void *arg, struct hg_partial *p, struct hg_err *err)
 {
     struct rows *m = arg;
     (void)err;
-    for (struct hg_rowbatch *b = p->batches; b; b = b->next) b->part += m->parts;
-    for (const struct hg_rowbatch *b = p->batches; b; b = b->next)
-        if (b->part >= m->parts) m->parts = b->part + 1;
+    uint32_t parts = m->parts;
+    for (struct hg_rowbatch *b = p->batches; b; b = b->next) {
+        b->part += m->parts;
+        b->n_parts = b->part + 1;
+        if (b->part >= parts) parts = b->part + 1;
+    }
+    m->parts = parts;
     if (!m->p) {
         m->p = p;
         m->end = &p->batches;

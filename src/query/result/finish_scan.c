@@ -212,8 +212,10 @@ enum hg_rc hg_rowfront_fill(struct hg_rowfront *f, struct hg_partial *p, struct 
         if (!run) HG_TRY(hg_rowfront_add(f, &run, err));
         p->batches = b->next;
         hg_rowfront_put(f, run, b);
-        run->ended = !more;
-        if (!more) run = NULL;
+        if (!more) {
+            hg_rowfront_end(f, run);
+            run = NULL;
+        }
     }
     return HG_OK;
 }

@@ -69,21 +69,33 @@ enum hg_rc hg_rowfront_add(struct hg_rowfront *f, struct hg_rowrun **out, struct
     if (!run) return hg_fail(err, HG_E_NOMEM, "runs of rows");
     run->last = &run->first;
     run->index = f->n_runs;
+    f->n_waiting++;
     *out = f->runs[f->n_runs++] = run;
     return HG_OK;
 }
 
+static bool waits(const struct hg_rowrun *run) { return !run->first && !run->ended; }
+
+void hg_rowfront_end(struct hg_rowfront *f, struct hg_rowrun *run)
+{
+    f->n_waiting -= waits(run);
+    run->ended = true;
+}
+
 void hg_rowfront_put(struct hg_rowfront *f, struct hg_rowrun *run, struct hg_rowbatch *b)
 {
+    f->n_waiting -= waits(run);
     run->ended |= b->last;
     b->serial = ++f->serials;
     b->next = NULL;
-    if (!b->n_rows) {
+    if (b->n_rows) {
+        *run->last = b;
+        run->last = &b->next;
+        if (f->order != HG_ROWS_AS_THEY_ARE && !run->heaped) push(f, run);
+    } else {
         hg_rowbatch_free(b);
-        return;
     }
-    *run->last = b;
-    run->last = &b->next;
+    f->n_waiting += waits(run);
 }
 
 /* The first batch is done with. */
@@ -95,31 +107,29 @@ static void drop_first(struct hg_rowfront *f, struct hg_rowrun *run)
     run->at = 0;
     b->next = NULL;
     f->given = b;
+    f->n_waiting += waits(run);
 }
 
 static struct hg_rowrun *waited_for(struct hg_rowfront *f)
 {
     while (f->oldest < f->n_runs && f->runs[f->oldest]->ended && !f->runs[f->oldest]->first) f->oldest++;
-    for (uint32_t k = f->oldest; k < f->n_runs; k++) {
-        struct hg_rowrun *r = f->runs[k];
-        if (r->first && !r->heaped) push(f, r);
-        if (!r->first && !r->ended) return r;
-    }
+    for (uint32_t k = f->oldest; k < f->n_runs; k++)
+        if (waits(f->runs[k])) return f->runs[k];
     return NULL;
 }
 
-bool hg_rowfront_peek(struct hg_rowfront *f, int64_t *time)
+static bool past_bound(const struct hg_rowfront *f)
 {
-    if (waited_for(f) || !f->n_heap) return false;
-    *time = f->heap[0]->first->times[f->heap[0]->at];
-    return true;
+    const struct hg_rowrun *r = f->heap[0];
+    int64_t t = r->first->times[r->at];
+    return f->bounded && (f->order == HG_ROWS_DESCENDING ? t < f->bound : t >= f->bound);
 }
 
 static enum hg_front next_by_time(struct hg_rowfront *f, struct hg_rowbatch **b, uint32_t *row, struct hg_rowrun **run)
 {
-    *run = waited_for(f);
-    if (*run) return HG_FRONT_WAITS;
+    if (f->n_waiting && (*run = waited_for(f))) return HG_FRONT_WAITS;
     if (!f->n_heap) return HG_FRONT_OVER;
+    if (past_bound(f)) return HG_FRONT_BOUND;
     struct hg_rowrun *r = f->heap[0];
     *b = r->first;
     *row = r->at++;

@@ -6,6 +6,7 @@
 #include "query/engine/rowbatch.h"
 
 struct hg_rowrun {
+    void *owner;                       /* whoever added it may put something here */
     struct hg_rowbatch *first, **last; /* batches to come; owned */
     uint32_t at;                       /* row of the first */
     uint32_t index;                    /* order of arrival; runs without order are read in it, and it decides between equal times */
@@ -17,6 +18,9 @@ struct hg_rowfront {
     struct hg_rowrun **runs; /* all; then, by order, a heap of those that have a row */
     struct hg_rowrun **heap;
     uint32_t n_runs, cap_runs, n_heap, oldest; /* oldest: the first run that may have rows */
+    uint32_t n_waiting;        /* runs that have neither rows nor an end */
+    bool bounded;
+    int64_t bound;             /* rows at this time or behind it (ascending; descending: before it) are not given yet: runs may be added that have such */
     struct hg_rowbatch *given; /* holds the row that was given last, and is done with */
     uint64_t serials;
 };
@@ -27,10 +31,9 @@ void hg_rowfront_put(struct hg_rowfront *f, struct hg_rowrun *run, struct hg_row
 /* finish_scan.c: all batches of a merged partial result, whose runs stand one after the other; takes them. p may be NULL. */
 struct hg_partial;
 HG_MUST_USE enum hg_rc hg_rowfront_fill(struct hg_rowfront *f, struct hg_partial *p, struct hg_err *err);
-enum hg_front { HG_FRONT_ROW, HG_FRONT_WAITS, HG_FRONT_OVER };
-/* ROW: the next row is row *row of *b, which is good until the next call. WAITS: *run must bring more first. */
+void hg_rowfront_end(struct hg_rowfront *f, struct hg_rowrun *run);                                         /* nothing more will be put into it */
+enum hg_front { HG_FRONT_ROW, HG_FRONT_WAITS, HG_FRONT_BOUND, HG_FRONT_OVER };
+/* ROW: the next row is row *row of *b, which is good until the next call. WAITS: *run must bring more first. BOUND: the next row lies at the bound or behind it. OVER: no run has more. */
 enum hg_front hg_rowfront_next(struct hg_rowfront *f, struct hg_rowbatch **b, uint32_t *row, struct hg_rowrun **run);
-/* The time of the next row where the order is by time and no run is waited for. */
-bool hg_rowfront_peek(struct hg_rowfront *f, int64_t *time);
 
 #endif

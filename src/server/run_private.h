@@ -1,0 +1,43 @@
+/* One query on a data server, shared by run.c (partial results of segments, merged here) and run_rows.c (rows, sent as they come). */
+#ifndef HG_SERVER_RUN_PRIVATE_H
+#define HG_SERVER_RUN_PRIVATE_H
+
+#include "server/server_private.h"
+
+struct hg_run_item {
+    struct hg_entry *entry;
+    struct hg_sub_item ask;
+};
+
+struct hg_run {
+    struct hg_dataserver *d;
+    struct hg_wire_stream *st;
+    struct hg_arena *arena; /* request, plan, lists */
+    struct hg_budget budget;
+    struct hg_span body;
+    int64_t deadline_mono_ms;
+    int priority;
+    const struct hg_query *q;
+    struct hg_run_item *items;
+    uint32_t n_items;
+    _Atomic uint32_t next; /* the item that the next free runner takes */
+    const char *part_dim; /* NULL: the query is whole; see hg_subquery */
+    struct hg_str *covered, *missing, *whole;
+    struct hg_interval *times; /* of the rows of each covered one */
+
+    pthread_mutex_t mu; /* guards all below; the merge works under it */
+    struct hg_merge *merge;
+    struct hg_exec merge_exec;
+    struct hg_err err; /* the first failure */
+    uint32_t runners, n_covered, n_missing, n_whole;
+    int64_t rows_scanned, cpu_us;
+};
+
+int64_t hg_run_cpu_us(void);                    /* of this thread */
+struct hg_exec hg_run_exec(struct hg_run *r);   /* cancel, deadline, budget */
+HG_MUST_USE enum hg_rc hg_run_look(const struct hg_run *r, struct hg_err *err); /* cancel, deadline */
+struct hg_interval hg_run_times(const struct hg_source *const *srcs, size_t n); /* of their rows */
+void hg_run_finish(struct hg_run *r);           /* the reply's end (or r->err); frees r */
+void hg_run_rows(struct hg_run *r);             /* run_rows.c: everything from here on. On a pool thread */
+
+#endif
