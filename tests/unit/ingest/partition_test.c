@@ -39,7 +39,8 @@ static struct hg_segment *rows_of(uint64_t *seed, uint32_t n, uint32_t card_a, u
         uint32_t card[2] = {card_a, card_b}, took;
         for (int k = 0; k < 2; k++) {
             uint64_t x = hg_test_random(seed) % card[k];
-            snprintf(text[k], sizeof text[k], x == 1 ? "" : "%c%" PRIu64 "\"ü", 'a' + k, x);
+            if (x == 1) text[k][0] = 0;
+            else snprintf(text[k], sizeof text[k], "%c%" PRIu64 "\"ü", 'a' + k, x);
             if (x) v[k] = (struct hg_value){.kind = HG_V_STR, .u.s = hg_str_of(text[k])};
         }
         struct hg_str both[2] = {HG_STR("x"), HG_STR("y")};
