@@ -295,11 +295,10 @@ enum hg_tri hg_extract_nulls(const struct hg_filter *f, bool number)
     if (f->kind == HG_F_BOUND) return number ? HG_UNKNOWN : HG_TRUE;
     if (f->kind == HG_F_LIKE && number) return HG_UNKNOWN;
     if (f->kind != HG_F_IN) return HG_TRUE;
-    if (number && f->u.in.list && f->u.in.n_s) return HG_UNKNOWN;
     const struct hg_extract *x = f->extract;
-    if (x->kind != HG_EX_LOOKUP || x->as_is) return HG_TRUE;
     bool misses = !x->retain && (x->replace_with.p ? has_str(f->u.in.s, f->u.in.n_s, x->replace_with) : f->u.in.null);
-    return misses ? HG_TRUE : HG_FALSE; /* it becomes a list of keys */
+    if (x->kind == HG_EX_LOOKUP && !x->as_is && !misses) return f->u.in.keyed ? HG_FALSE : HG_TRUE; /* it becomes a list of keys; an empty one is false of null too */
+    return number && f->u.in.list && f->u.in.n_s ? HG_UNKNOWN : HG_TRUE;
 }
 
 /* The value through the leaf's extraction function; what it cannot take is unknown. */

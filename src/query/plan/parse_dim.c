@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include "query/extract/extract.h"
 #include "query/filter/regex.h"
 #include "query/plan/parse.h"
 
@@ -60,7 +59,6 @@ static enum hg_rc parse_extraction(struct hg_parse *ps, const json_t *j, const s
     if (!fn || json_is_null(fn)) return hg_jfail(err, HG_JKEY(p, "extractionFn"), "missing: an extraction function");
     HG_TRY(hg_parse_extract(ps, fn, HG_JKEY(p, "extractionFn"), &v.extract, err));
     v.column = out->column;
-    if (v.extract->kind == HG_EX_IDENTITY) return out->type = HG_T_STRING, HG_OK; /* whatever the outputType, as in Druid */
     HG_TRY(hg_parse_hidden(ps, v, &out->column, err));
     return as_array(ps, j, p, out, err);
 }

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <strings.h>
 #include "base/num.h"
+#include "lookup/lookup.h"
 #include "query/expr/vcol.h"
+#include "query/extract/extract.h"
 #include "query/filter/regex.h"
 #include "query/plan/parse.h"
 
@@ -55,6 +57,35 @@ static enum hg_rc parse_column(struct hg_parse *ps, const json_t *j, const char 
 
 /* ---- sets of values ---- */
 
+static bool among(const struct hg_filter *f, struct hg_str s)
+{
+    if (!s.p) return f->u.in.null;
+    for (uint32_t lo = 0, hi = f->u.in.n_s; lo < hi;) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        int c = hg_str_cmp(f->u.in.s[mid], s);
+        if (c == 0) return true;
+        if (c < 0) lo = mid + 1;
+        else hi = mid;
+    }
+    return false;
+}
+
+/* The set of values is made. What Druid makes of a lookup's filter, a list of its keys, may be empty. */
+static enum hg_rc finish_set(struct hg_parse *ps, struct hg_filter *f, struct hg_str *texts, uint32_t n, struct hg_err *err)
+{
+    struct hg_str key, value;
+    HG_TRY(hg_filter_set_values(ps->a, f, texts, n, err));
+    if (!f->extract || f->extract->kind != HG_EX_LOOKUP) return HG_OK;
+    const struct hg_lookup *l = f->extract->lookup;
+    if (f->extract->retain && f->u.in.null) f->u.in.keyed = true;
+    for (uint32_t i = 0; f->extract->retain && i < f->u.in.n_s && !f->u.in.keyed; i++) f->u.in.keyed = !hg_lookup_get(l, f->u.in.s[i], &value);
+    for (uint64_t i = 0; i < hg_lookup_count(l) && !f->u.in.keyed; i++) {
+        hg_lookup_at(l, i, &key, &value);
+        f->u.in.keyed = among(f, value);
+    }
+    return HG_OK;
+}
+
 static enum hg_rc parse_selector(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
 {
     static const char *const known[] = {"type", "dimension", "value", "extractionFn", "filterTuning", NULL};
@@ -63,7 +94,7 @@ static enum hg_rc parse_selector(struct hg_parse *ps, const json_t *j, const str
     struct hg_str *one = hg_arena_array(ps->a, 1, sizeof *one);
     if (!one) return hg_arena_fail(ps->a, "filter values", err);
     HG_TRY(hg_parse_text(ps, json_object_get(j, "value"), HG_JKEY(p, "value"), one, err));
-    return hg_filter_set_values(ps->a, f, one, 1, err);
+    return finish_set(ps, f, one, 1, err);
 }
 
 static enum hg_rc match_type(const json_t *j, const struct hg_jpath *p, enum hg_type *out, struct hg_err *err)
@@ -108,7 +139,7 @@ static enum hg_rc parse_in(struct hg_parse *ps, const json_t *j, const struct hg
     }
     f->u.in.typed = vt != HG_T_STRING;
     f->u.in.list = !equals;
-    return hg_filter_set_values(ps->a, f, texts, n, err);
+    return finish_set(ps, f, texts, n, err);
 }
 
 /* ---- ranges ---- */

@@ -65,6 +65,7 @@ struct hg_filter {
             struct hg_in_numbers *numbers; /* the same for columns of numbers: hg_filter_numbers */
             bool null;        /* null is among the values: then it is known for null rows */
             bool list;        /* it was written as a list: "in" */
+            bool keyed;       /* with a lookup as extraction function, "optimize": some key becomes one of the values */
             bool typed;       /* the values are numbers: a text is in the set when it reads as one of them */
         } in;
         struct { struct hg_edge lo, hi; enum hg_order order; } bound;

@@ -160,6 +160,8 @@ static const struct { const char *filter; int sel, rest; } table[] = {
     {"{\"type\":\"selector\",\"dimension\":\"s\",\"value\":\"y\",\"extractionFn\":{\"type\":\"lookup\",\"lookup\":{\"type\":\"map\",\"map\":{\"a\":\"x\"}},\"replaceMissingValueWith\":\"y\"}}", 507, 4},
     {"{\"type\":\"selector\",\"dimension\":\"s\",\"value\":\"x\",\"extractionFn\":{\"type\":\"lookup\",\"lookup\":{\"type\":\"map\",\"map\":{\"a\":\"x\"}},\"replaceMissingValueWith\":\"y\"}}", 4, 506},
     {"{\"type\":\"selector\",\"dimension\":\"s\",\"value\":\"x\",\"extractionFn\":{\"type\":\"lookup\",\"lookup\":{\"type\":\"map\",\"map\":{\"a\":\"x\"}},\"replaceMissingValueWith\":\"y\",\"optimize\":false}}", 4, 507},
+    {"{\"type\":\"selector\",\"dimension\":\"s\",\"value\":null,\"extractionFn\":{\"type\":\"lookup\",\"lookup\":{\"type\":\"map\",\"map\":{\"a\":\"x\"}},\"replaceMissingValueWith\":\"y\"}}", 0, 511},
+    {"{\"type\":\"in\",\"dimension\":\"l\",\"values\":[null,\"7\"],\"extractionFn\":{\"type\":\"lookup\",\"lookup\":{\"type\":\"map\",\"map\":{\"a\":\"x\"}},\"retainMissingValue\":true}}", 129, 510 - 128},
     {"{\"type\":\"extraction\",\"dimension\":\"absent\",\"value\":\"y\",\"extractionFn\":{\"type\":\"lookup\",\"lookup\":{\"type\":\"map\",\"map\":{\"a\":\"x\"}},\"replaceMissingValueWith\":\"y\"}}", 511, 0},
     {"{\"type\":\"selector\",\"dimension\":\"absent\",\"value\":\"x\",\"extractionFn\":{\"type\":\"lookup\",\"lookup\":{\"type\":\"map\",\"map\":{\"a\":\"x\"}},\"replaceMissingValueWith\":\"y\"}}", 0, 0},
     {"{\"type\":\"selector\",\"dimension\":\"mv\",\"value\":\"X\",\"extractionFn\":{\"type\":\"upper\"}}", 76, 416},
