@@ -138,22 +138,47 @@ static double corrected(double e, uint32_t zeros)
     return ratio >= 1 ? DBL_MAX : -all * log(1 - ratio);
 }
 
+struct sum {
+    double e;
+    uint32_t zeros;
+};
+
+/* One byte of registers; `over`: the register above the range is taken to be in it. */
+static void sum_byte(const struct hg_hyperunique *s, uint8_t b, bool over, struct sum *t)
+{
+    unsigned up = high(b) + s->offset, lo = low(b) + s->offset;
+    if (over) { /* this byte's zeros are counted as Druid counts them */
+        unsigned *at = s->over_register % 2 ? &lo : &up;
+        if (*at < s->over) *at = s->over;
+        t->zeros += (uint32_t)((up & 0xf0) == 0) + ((lo & 0x0f) == 0);
+    } else {
+        t->zeros += (uint32_t)(high(b) == 0) + (low(b) == 0);
+    }
+    t->e += ldexp(1, -(int)up) + ldexp(1, -(int)lo);
+}
+
+/* Of the sparse form. Druid compares the place of `over` with places counted from the start of the form, so it is met in another byte, or mostly in none: an item whose hash is 0, such
+ * as the empty text, does not count. */
+static void sum_sparse(const struct hg_hyperunique *s, struct sum *t)
+{
+    uint32_t left = s->nonzero, place = s->over_register / 2;
+    t->zeros = REGISTERS - 2 * left;
+    for (uint32_t i = 0; i < REGISTERS / 2; i++) {
+        if (!s->nibbles[i]) continue;
+        sum_byte(s, s->nibbles[i], s->over && i + HEAD == place, t);
+        left--;
+    }
+    for (; left; left--) sum_byte(s, 0, s->over && place == 0, t);
+    t->e += t->zeros;
+}
+
 double hg_hyperunique_estimate(const struct hg_hyperunique *s)
 {
-    double e = 0;
-    uint32_t zeros = 0;
-    for (uint32_t i = 0; i < REGISTERS / 2; i++) {
-        unsigned up = high(s->nibbles[i]) + s->offset, lo = low(s->nibbles[i]) + s->offset;
-        if (s->over && s->over_register / 2 == i) { /* this byte's zeros are counted as Druid counts them */
-            unsigned *at = s->over_register % 2 ? &lo : &up;
-            if (*at < s->over) *at = s->over;
-            zeros += (uint32_t)((up & 0xf0) == 0) + ((lo & 0x0f) == 0);
-        } else {
-            zeros += (uint32_t)(high(s->nibbles[i]) == 0) + (low(s->nibbles[i]) == 0);
-        }
-        e += ldexp(1, -(int)up) + ldexp(1, -(int)lo);
-    }
-    return corrected(e, zeros);
+    struct sum t = {0, 0};
+    if (s->nonzero < DENSE_FROM) sum_sparse(s, &t);
+    else
+        for (uint32_t i = 0; i < REGISTERS / 2; i++) sum_byte(s, s->nibbles[i], s->over && s->over_register / 2 == i, &t);
+    return corrected(t.e, t.zeros);
 }
 
 /* ---- bytes ---- */

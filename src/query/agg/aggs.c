@@ -23,6 +23,8 @@ static void neutral(const struct input *in, int64_t *i, double *d)
     *d = in->op == HG_AGG_MIN ? INFINITY : in->op == HG_AGG_MAX ? -INFINITY : 0;
 }
 
+static bool is_pick(enum hg_agg_kind k) { return k == HG_AGG_FIRST || k == HG_AGG_LAST || k == HG_AGG_ANY; }
+
 static enum hg_rc string_values(struct hg_aggs *g, struct input *in, struct hg_err *err)
 {
     const struct hg_dict *d = in->col->dict;
@@ -31,7 +33,9 @@ static enum hg_rc string_values(struct hg_aggs *g, struct input *in, struct hg_e
     if (hg_type_is_complex(in->as)) in->item = hg_arena_array(g->a, d->card, sizeof *in->item);
     else if (integer) in->id_i = hg_arena_array(g->a, d->card, sizeof *in->id_i);
     else in->id_d = hg_arena_array(g->a, d->card, sizeof *in->id_d);
-    if (!in->item && !in->id_i && !in->id_d) return hg_arena_fail(g->a, "aggregator over a string column", err);
+    if (is_pick(in->op)) in->id_null = hg_arena_zalloc(g->a, d->card);
+    if ((!in->item && !in->id_i && !in->id_d) || (is_pick(in->op) && !in->id_null)) return hg_arena_fail(g->a, "aggregator over a string column", err);
+    if (in->id_null) in->id_null[0] = !in->zeros;
     struct hg_buf scratch;
     enum hg_rc rc = HG_OK;
     hg_buf_init(&scratch, SIZE_MAX);
@@ -46,7 +50,11 @@ static enum hg_rc string_values(struct hg_aggs *g, struct input *in, struct hg_e
             continue;
         }
         neutral(in, &i, &f);
-        if (in->as == HG_T_DECIMAL) {
+        if (in->zeros) {
+            /* as it is */
+        } else if (in->op == HG_AGG_ANY) {
+            in->id_null[id] = 1; /* Druid reads no numbers from texts here */
+        } else if (in->as == HG_T_DECIMAL) {
             int64_t m;
             if (hg_parse_decimal(s, &m)) i = m;
         } else {
@@ -55,6 +63,8 @@ static enum hg_rc string_values(struct hg_aggs *g, struct input *in, struct hg_e
             if (e.is_num) {
                 f = in->as == HG_T_FLOAT ? (double)(float)e.d : e.d;
                 i = e.is_int ? e.i : to_long(e.d);
+            } else if (in->id_null) {
+                in->id_null[id] = 1;
             }
         }
         if (integer) in->id_i[id] = i;
@@ -76,7 +86,7 @@ static enum hg_rc load_strings(struct hg_aggs *g, struct input *in, struct hg_er
             int64_t i;
             double d;
             neutral(in, &i, &d);
-            in->nulls[k] = n == 0 || (n == 1 && id == 0);
+            in->nulls[k] = in->id_null ? in->id_null[id] : n == 0 || (n == 1 && id == 0);
             in->has_nulls |= in->nulls[k];
             if (in->id_i) in->i[k] = n == 1 ? in->id_i[id] : i;
             else in->d[k] = n == 1 ? in->id_d[id] : d;
@@ -85,10 +95,10 @@ static enum hg_rc load_strings(struct hg_aggs *g, struct input *in, struct hg_er
     }
     HG_TRY(c->ops->ids(in->rd, g->row, g->rows, in->ids, err));
     if (in->item || in->as == HG_T_STRING) return HG_OK;
-    in->has_nulls = c->has_nulls;
+    in->has_nulls = c->has_nulls || in->id_null;
     for (uint32_t k = 0; k < g->rows; k++) {
         uint32_t id = in->ids[k];
-        in->nulls[k] = id == 0;
+        in->nulls[k] = in->id_null ? in->id_null[id] : id == 0;
         if (in->id_i) in->i[k] = in->id_i[id];
         else in->d[k] = in->id_d[id];
     }
@@ -201,7 +211,7 @@ static enum hg_rc bind_column(struct hg_aggs *g, struct bound *b, const char *na
     *out = NULL;
     if (!c) return HG_OK;
     if (!fits(agg, c)) return hg_fail(err, HG_E_INVALID, "aggregator \"%s\": column \"%s\" is of type %s", agg->name, c->name, hg_type_name(c->type));
-    return get_input(g, &(struct input){.col = c, .as = agg->type, .op = agg->kind, .sketch = agg->sketch}, out, err);
+    return get_input(g, &(struct input){.col = c, .as = agg->type, .op = agg->kind, .zeros = g->topn && is_pick(agg->kind), .sketch = agg->sketch}, out, err);
 }
 
 static enum hg_rc bind_fields(struct hg_aggs *g, struct bound *b, struct hg_err *err)
@@ -236,7 +246,9 @@ static void free_scratch(void *arg)
 {
     struct hg_aggs *g = arg;
     hg_buf_free(&g->text);
+    hg_buf_free(&g->text_too);
     hg_buf_free(&g->row_text);
+    hg_buf_free(&g->row_ids);
 }
 
 static uint32_t most_inputs(const struct hg_plan *plan)
@@ -254,10 +266,13 @@ enum hg_rc hg_aggs_bind(const struct hg_plan *plan, const struct hg_source *src,
     g->a = a;
     g->x = x;
     g->n = plan->n_aggs;
+    g->topn = plan->threshold > 0;
     g->v = hg_arena_array(a, g->n, sizeof *g->v);
     g->in = hg_arena_array(a, most_inputs(plan), sizeof *g->in);
     hg_buf_init(&g->text, SIZE_MAX);
+    hg_buf_init(&g->text_too, SIZE_MAX);
     hg_buf_init(&g->row_text, SIZE_MAX);
+    hg_buf_init(&g->row_ids, SIZE_MAX);
     HG_TRY(hg_arena_on_free(a, free_scratch, g, err));
     g->pos = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *g->pos);
     g->slot = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *g->slot);

@@ -66,17 +66,16 @@ static void put_utf16(struct hg_buf *b, struct hg_str s)
     }
 }
 
-static bool put_text(struct hg_aggs *g, const struct input *in, uint32_t id)
+static void put_text(struct hg_aggs *g, const struct input *in, uint32_t id)
 {
-    if (id == 0) hg_buf_u16(&g->row_text, 0); /* null, to Druid */
+    if (id == 0) hg_buf_u16(&g->row_text, 0); /* a null among several */
     else put_utf16(&g->row_text, hg_dict_get(in->col->dict, id, &g->text));
-    return id != 0;
 }
 
-static bool put_number(struct hg_aggs *g, const struct input *in, uint32_t i)
+static void put_number(struct hg_aggs *g, const struct input *in, uint32_t i)
 {
     struct hg_buf *b = &g->row_text;
-    if (in->has_nulls && in->nulls[i]) return false;
+    if (in->has_nulls && in->nulls[i]) return;
     if (in->col->type == HG_T_LONG) {
         hg_buf_i64(b, in->i[i]);
     } else if (in->col->type == HG_T_FLOAT) {
@@ -87,33 +86,61 @@ static bool put_number(struct hg_aggs *g, const struct input *in, uint32_t i)
     } else {
         hg_buf_f64(b, in->col->type == HG_T_DECIMAL ? (double)in->i[i] / HG_DECIMAL_SCALE : in->d[i]);
     }
-    return true;
 }
 
-/* Whether there was any value but null. */
-static bool put_field(struct hg_aggs *g, const struct input *in, uint32_t i)
+static int order_of(struct hg_aggs *g, const struct hg_dict *d, uint32_t a, uint32_t b)
 {
-    if (!in) return hg_buf_u16(&g->row_text, 0), false;
-    if (in->col->type != HG_T_STRING) return put_number(g, in, i);
-    if (!in->col->multi) return put_text(g, in, in->ids[i]);
-    uint32_t from = i ? in->ends[i - 1] : 0;
+    if (d->sorted || a == b) return a < b ? -1 : a > b;
+    return hg_str_cmp(hg_dict_get(d, a, &g->text), hg_dict_get(d, b, &g->text_too)); /* null, id 0, has no bytes */
+}
+
+/* The values of a row in the order of their texts, which is not that of the ids while a dictionary grows. Only nulls: nothing. */
+static void put_texts(struct hg_aggs *g, const struct input *in, const uint32_t *ids, uint32_t n)
+{
     bool some = false;
-    for (uint32_t v = from; v < in->ends[i]; v++) {
-        if (v > from) hg_buf_u16(&g->row_text, 1);
-        some = put_text(g, in, in->mids[v]) || some;
+    hg_buf_clear(&g->row_ids);
+    for (uint32_t v = 0; v < n; v++) {
+        some |= ids[v] != 0;
+        hg_buf_put(&g->row_ids, &ids[v], sizeof ids[v]);
     }
-    return some;
+    if (!some || g->row_ids.failed) return;
+    uint32_t *v = (uint32_t *)(void *)g->row_ids.p;
+    for (uint32_t k = 1; k < n; k++) {
+        uint32_t lo = 0, hi = k, id = v[k];
+        while (lo < hi) {
+            uint32_t mid = lo + (hi - lo) / 2;
+            if (order_of(g, in->col->dict, v[mid], id) <= 0) lo = mid + 1;
+            else hi = mid;
+        }
+        memmove(v + lo + 1, v + lo, (k - lo) * sizeof *v);
+        v[lo] = id;
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        if (k) hg_buf_u16(&g->row_text, 1);
+        put_text(g, in, v[k]);
+    }
+}
+
+/* A null leaves nothing. */
+static void put_field(struct hg_aggs *g, const struct input *in, uint32_t i)
+{
+    if (!in) return;
+    if (in->col->type != HG_T_STRING) return put_number(g, in, i);
+    uint32_t from = in->col->multi && i ? in->ends[i - 1] : 0;
+    if (in->col->multi) put_texts(g, in, in->mids + from, in->ends[i] - from);
+    else if (in->ids[i]) put_text(g, in, in->ids[i]);
 }
 
 static enum hg_rc row_item(struct hg_aggs *g, struct bound *b, uint32_t i, uint64_t *item, struct hg_err *err)
 {
     uint64_t h[2];
-    bool some = false;
     hg_buf_clear(&g->row_text);
-    for (uint32_t f = 0; f < b->n_fields; f++) some = put_field(g, b->fields[f], i) || some;
-    *item = HG_SKETCH_NO_ITEM;
-    if (!some) return HG_OK; /* a row of nulls is no item */
+    for (uint32_t f = 0; f < b->n_fields; f++) {
+        if (f) hg_buf_u8(&g->row_text, 0);
+        put_field(g, b->fields[f], i);
+    }
     HG_TRY(hg_buf_check(&g->row_text, "values of a row", err));
+    HG_TRY(hg_buf_check(&g->row_ids, "values of a row", err));
     hg_murmur3_128(g->row_text.p, g->row_text.len, 0, h);
     *item = hg_hyperunique_of_hash(h);
     return HG_OK;

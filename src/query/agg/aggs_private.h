@@ -10,7 +10,8 @@ struct input {
     const struct hg_column *col;
     struct hg_colread *rd;
     enum hg_type as;     /* LONG, DOUBLE, FLOAT, DECIMAL; complex: items of a sketch, or blobs; STRING: ids or numbers, of which texts are made */
-    enum hg_agg_kind op; /* string columns: a text that is no number counts as the operation's neutral value */
+    enum hg_agg_kind op; /* string columns: a text that is no number counts as the operation's neutral value; to first and last it is null */
+    bool zeros;          /* string columns: every row is 0, as Druid's topN has it of first, last and any */
     bool loaded;
     bool has_nulls;      /* of the batch as read */
     int64_t *i;
@@ -20,6 +21,7 @@ struct input {
     const uint32_t *ends, *mids; /* multi strings, of the batch */
     int64_t *id_i;       /* string columns: of each id */
     double *id_d;
+    uint8_t *id_null;    /* NULL: only id 0 is null */
     struct hg_sketch_def sketch;
     uint64_t *item;      /* sketches over strings: of each id */
 };
@@ -47,10 +49,11 @@ struct hg_aggs {
     struct input **in;
     uint32_t n_in;
     uint32_t row, rows;
+    bool topn;
     struct hg_sel *sel;     /* scratch of filtered aggregators */
     uint16_t *pos;
     uint32_t *slot;
-    struct hg_buf text, row_text; /* scratch */
+    struct hg_buf text, text_too, row_text, row_ids; /* scratch */
 };
 
 /* aggs.c */

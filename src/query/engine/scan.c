@@ -32,7 +32,7 @@ enum hg_rc hg_buckets_new(const struct hg_query *q, const struct hg_source *src,
     for (uint32_t k = 0; k < n_ivs; k++) {
         struct hg_interval iv = hg_interval_cut(ivs[k], (struct hg_interval){src->times.start, end});
         if (hg_interval_empty(iv)) continue;
-        if (!b->has_first) b->first_time = iv.start;
+        if (!b->has_first || q->plan->descending) b->first_time = iv.start; /* Druid's stamp is that of the segment and interval that it reads first */
         b->has_first = true;
         if (b->all) continue;
         for (int64_t t = hg_gran_floor(&q->gran, iv.start); t < iv.end;) {

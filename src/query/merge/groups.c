@@ -160,7 +160,8 @@ static enum hg_rc add_rows(struct groups *m, struct hg_partial *p, uint32_t *map
 
 static enum hg_rc add_buckets(struct groups *m, const struct hg_partial *p, struct hg_err *err)
 {
-    if (p->has_first_time && (!m->has_first_time || p->first_time < m->first_time)) m->first_time = p->first_time;
+    bool earlier = m->q->plan->descending ? p->first_time > m->first_time : p->first_time < m->first_time;
+    if (p->has_first_time && (!m->has_first_time || earlier)) m->first_time = p->first_time;
     m->has_first_time |= p->has_first_time;
     if (!p->n_buckets) return HG_OK;
     if (m->n_buckets == p->n_buckets && memcmp(m->buckets, p->buckets, p->n_buckets * sizeof *p->buckets) == 0) return HG_OK;

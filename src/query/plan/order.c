@@ -1,7 +1,9 @@
 #include "query/plan/order.h"
 
 #include <strings.h>
+#include <unicode/uchar.h>
 #include "base/num.h"
+#include "base/utf.h"
 
 static bool digit(char c) { return c >= '0' && c <= '9'; }
 static int sign(int64_t v) { return (v > 0) - (v < 0); }
@@ -27,6 +29,16 @@ static size_t utf16_len(struct hg_str s)
     return n;
 }
 
+static uint32_t folded(struct hg_str s, size_t *at) /* Java's String.CASE_INSENSITIVE_ORDER compares these */
+{
+    const uint8_t *p = (const uint8_t *)s.p + *at, *from = p;
+    uint32_t c = hg_utf8_next(&p, (const uint8_t *)s.p + s.len);
+    *at += (size_t)(p - from);
+    if (c < 0x80) return c >= 'A' && c <= 'Z' ? c + 32 : c;
+    return (uint32_t)u_tolower(u_toupper((UChar32)c));
+}
+
+/* 0 also where only the case of letters differs. */
 static int alphanumeric_cmp(struct hg_str a, struct hg_str b)
 {
     size_t i = 0, j = 0;
@@ -43,9 +55,8 @@ static int alphanumeric_cmp(struct hg_str a, struct hg_str b)
             if (ie - i != je - j) return ie - i < je - j ? -1 : 1;
             i = ie, j = je;
         } else {
-            unsigned char x = (unsigned char)a.p[i], y = (unsigned char)b.p[j];
+            uint32_t x = folded(a, &i), y = folded(b, &j);
             if (x != y) return x < y ? -1 : 1;
-            i++, j++;
         }
     }
     return (i < a.len) - (j < b.len);
@@ -72,8 +83,8 @@ static int numeric_cmp(struct hg_str a, struct hg_str b)
     return na ? 1 : -1;
 }
 
-/* Maven's reading of a version: numbers and words between dots, dashes and changes of kind; a number is newer than a word, and a missing
- * part counts as 0. */
+/* Maven's reading of a version: numbers and words between dots, dashes and changes of kind; a number is newer than a word. A missing part counts as 0 beside a number; beside a word as
+ * the release, which is newer than alpha, beta, milestone, rc and snapshot, and older than sp and any other word. */
 struct version_part {
     bool number, end;
     struct hg_str s;
@@ -87,6 +98,24 @@ static struct version_part version_next(struct hg_str *v)
     while (v->len > 0 && v->p[0] != '.' && v->p[0] != '-' && digit(v->p[0]) == p.number) v->p++, v->len--, p.s.len++;
     return p;
 }
+enum { RELEASE = 5, OTHER_WORD = 7 };
+static int word_rank(struct hg_str s)
+{
+    static const struct { const char *word; int rank; } known[] = {{"alpha", 0}, {"beta", 1}, {"milestone", 2}, {"rc", 3}, {"cr", 3}, {"snapshot", 4}, {"ga", 5}, {"final", 5}, {"release", 5}, {"sp", 6}};
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+        if (strlen(known[k].word) == s.len && strncasecmp(known[k].word, s.p, s.len) == 0) return known[k].rank;
+    return OTHER_WORD;
+}
+
+static int word_cmp(struct hg_str a, struct hg_str b)
+{
+    int ra = word_rank(a), rb = word_rank(b);
+    if (ra != rb || ra < OTHER_WORD) return ra - rb;
+    size_t n = a.len < b.len ? a.len : b.len;
+    int k = strncasecmp(a.p, b.p, n);
+    return k ? k : (a.len > n) - (b.len > n);
+}
+
 static int version_cmp(struct hg_str a, struct hg_str b)
 {
     struct hg_str va = a, vb = b;
@@ -94,15 +123,11 @@ static int version_cmp(struct hg_str a, struct hg_str b)
         struct version_part x = version_next(&va), y = version_next(&vb);
         if (x.end && y.end) return 0;
         int k;
-        if (x.end) k = y.number ? digits_cmp("0", 1, y.s.p, y.s.len) : 1;
-        else if (y.end) k = x.number ? digits_cmp(x.s.p, x.s.len, "0", 1) : -1;
+        if (x.end) k = y.number ? digits_cmp("0", 1, y.s.p, y.s.len) : RELEASE - word_rank(y.s);
+        else if (y.end) k = x.number ? digits_cmp(x.s.p, x.s.len, "0", 1) : word_rank(x.s) - RELEASE;
         else if (x.number != y.number) k = x.number ? 1 : -1;
         else if (x.number) k = digits_cmp(x.s.p, x.s.len, y.s.p, y.s.len);
-        else {
-            size_t n = x.s.len < y.s.len ? x.s.len : y.s.len;
-            k = strncasecmp(x.s.p, y.s.p, n);
-            if (k == 0) k = (x.s.len > n) - (y.s.len > n);
-        }
+        else k = word_cmp(x.s, y.s);
         if (k) return k < 0 ? -1 : 1;
     }
 }

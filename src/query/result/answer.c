@@ -151,11 +151,21 @@ static int64_t grouping_value(const struct hg_answer *an, const struct hg_agg *a
     return (int64_t)bits;
 }
 
+/* What Druid makes of no value at all: null, but of some sketches 0, which only hyperUnique and cardinality round. */
+static void null_row_value(const struct hg_agg *agg, struct hg_val *out)
+{
+    bool unique = agg->type == HG_T_HYPERUNIQUE;
+    if (agg->state == HG_STATE_SKETCH && (unique || agg->type == HG_T_HLL)) out->kind = unique && agg->round ? HG_VAL_I64 : HG_VAL_F64;
+}
+
 void hg_answer_agg(struct hg_answer *an, uint32_t k, bool finalize, struct hg_val *out)
 {
     const struct hg_agg *agg = &an->plan->aggs[k];
     *out = (struct hg_val){.kind = HG_VAL_NULL};
-    if (an->null_row) return;
+    if (an->null_row) {
+        if (finalize) null_row_value(agg, out);
+        return;
+    }
     const struct hg_state_col *c = &an->p->aggs[k];
     uint64_t r = an->r;
     switch (c->kind) {

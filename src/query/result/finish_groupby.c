@@ -30,7 +30,7 @@ static bool needs_order(const struct hg_answer *an)
 {
     const struct hg_plan *plan = an->plan;
     const struct hg_limit_spec *s = &plan->limit_spec;
-    if (s->n_cols > plan->n_dims || (s->n_cols && plan->sort_by_dims_first && an->q->gran.kind != HG_GRAN_ALL)) return true;
+    if (s->n_cols > plan->n_dims || (s->there && plan->sort_by_dims_first && an->q->gran.kind != HG_GRAN_ALL)) return true;
     for (uint32_t k = 0; k < s->n_cols; k++) {
         const struct hg_order_col *c = &s->cols[k];
         if (c->descending || hg_answer_find(an, c->field).kind != HG_FIELD_DIM) return true;

@@ -25,7 +25,8 @@ static enum hg_rc dim_is(struct hg_answer *an, const struct hg_having *h, bool *
     struct hg_val v;
     char scratch[HG_VAL_TEXT];
     HG_TRY(hg_answer_get(an, hg_answer_find(an, h->field), &v, err));
-    *out = hg_str_eq(hg_val_text(&v, scratch), h->text);
+    struct hg_str s = hg_val_text(&v, scratch);
+    *out = s.len == 0 ? h->text.len == 0 : hg_str_eq(s, h->text); /* here, as in Druid, null and "" are one */
     return HG_OK;
 }
 

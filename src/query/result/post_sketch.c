@@ -211,7 +211,9 @@ enum hg_rc hg_post_sketch(struct hg_answer *an, const struct hg_post *post, stru
     case HG_POST_UNIQUE: {
         struct hg_val v;
         hg_answer_agg(an, post->field, false, &v);
-        *out = (struct hg_val){.kind = HG_VAL_F64, .d = v.kind == HG_VAL_SKETCH ? hg_val_estimate(&v) : 0};
+        bool round = an->plan->aggs[post->field].round;
+        double est = v.kind == HG_VAL_SKETCH ? hg_val_estimate(&v) : 0;
+        *out = (struct hg_val){.kind = round ? HG_VAL_I64 : HG_VAL_F64, .d = est, .i = hg_java_round(est)};
         return HG_OK;
     }
     default: return hg_fail(err, HG_E_UNSUPPORTED, "unsupported post-aggregator %d", (int)post->kind);

@@ -65,7 +65,7 @@ static const struct { const char *agg, *want; } table[] = {
     {"{\"type\":\"quantilesDoublesSketch\",\"name\":\"a\",\"fieldName\":\"d\"}", "~3"},
     {"{\"type\":\"quantilesDoublesSketch\",\"name\":\"a\",\"fieldName\":\"n\"}", "~2"},
     {"{\"type\":\"cardinality\",\"name\":\"a\",\"fields\":[\"s\",\"mv\",\"absent\"]}", "~5"},
-    {"{\"type\":\"cardinality\",\"name\":\"a\",\"fields\":[\"s\",\"l\"],\"byRow\":true}", "~3"},
+    {"{\"type\":\"cardinality\",\"name\":\"a\",\"fields\":[\"s\",\"l\"],\"byRow\":true}", "~4"}, /* a row of nulls is an item, too */
     /* by time: rows stand at 0, 1, 2, 3 */
     {"{\"type\":\"longFirst\",\"name\":\"a\",\"fieldName\":\"l\"}", "1"},
     {"{\"type\":\"longLast\",\"name\":\"a\",\"fieldName\":\"l\"}", "10"},
@@ -74,6 +74,8 @@ static const struct { const char *agg, *want; } table[] = {
     {"{\"type\":\"stringLast\",\"name\":\"a\",\"fieldName\":\"l\",\"maxStringBytes\":1}", "1"},
     {"{\"type\":\"stringFirst\",\"name\":\"a\",\"fieldName\":\"s\",\"timeColumn\":\"absent\"}", "none"},
     {"{\"type\":\"longAny\",\"name\":\"a\",\"fieldName\":\"l\"}", "1"},
+    {"{\"type\":\"longAny\",\"name\":\"a\",\"fieldName\":\"s\"}", "null"}, /* of texts */
+    {"{\"type\":\"doubleFirst\",\"name\":\"a\",\"fieldName\":\"s\"}", "null"},
     {"{\"type\":\"stringAny\",\"name\":\"a\",\"fieldName\":\"s\",\"maxStringBytes\":0}", ""},
     {"{\"type\":\"grouping\",\"name\":\"a\",\"groupings\":[]}", "0"},
     /* filtered */

@@ -464,7 +464,7 @@ static int by_model(const void *pa, const void *pb)
         int k = o->field == 0 ? cmp_s(a, b, o->order) : o->field == 1 ? cmp_k_text(a, b, o->order) : o->field == 2 ? cmp_num(a->sum_null, a->sum, b->sum_null, b->sum) : cmp_num(false, a->n, false, b->n);
         if (k) return o->descending ? -k : k;
     }
-    if (mo.n && mo.dims_first && time) return time;
+    if (mo.dims_first && time) return time;
     return by_default(a, b);
 }
 
