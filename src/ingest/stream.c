@@ -221,11 +221,13 @@ static bool look(struct hg_stream *s)
     }
     if (fresh) {
         if (s->gen && hg_gen_moved(s->gen)) rc = hg_stream_close_gen(s, &err);
+        pthread_mutex_lock(&s->publish_mu); /* whoever compares stored with published offsets sees both as they were before, or both as they are after */
         if (!rc) rc = with_stored(s, at, n, &err);
         for (size_t i = 0; i < n && !rc; i++) /* what is read but not stored yet goes on from where it is */
             for (size_t k = 0; k < s->n_parts; k++)
                 if (s->parts[k].id == at[i].partition) at[i].offset = s->parts[k].next;
         if (!rc) rc = assign(s, at, n, &err);
+        pthread_mutex_unlock(&s->publish_mu);
         if (!rc) hg_log(HG_LOG_INFO, "ingest", "reading", "stream", HG_LS(s->spec->id), "topic", HG_LS(s->spec->topic), "partitions", HG_LI(n), "epoch", HG_LI(s->epoch), NULL);
         else s->looked_ms = now - LOOK_MS + RETRY_MS;
     }

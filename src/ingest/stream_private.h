@@ -58,7 +58,7 @@ struct hg_stream {
 
     struct hg_dead_letters *letters;  /* NULL: no topic named */
 
-    pthread_mutex_t publish_mu;       /* held over a publish and what it changes in `published`; before mu */
+    pthread_mutex_t publish_mu;       /* held over a publish, or the storing of first offsets, and what it changes in `published`; before mu */
     pthread_mutex_t mu;               /* guards all below */
     pthread_cond_t wake;
     struct hg_part *parts;            /* the reader alone changes the list; it reads it without mu */
