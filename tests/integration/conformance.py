@@ -133,9 +133,9 @@ def stream(env, server, specs, since=""):
 # ---- asking ----
 
 def cases(folder=FOLDER):
-    """(name, case) of each native case of a folder."""
-    for path in sorted(glob.glob(os.path.join(folder, "cases", "*.jsonl"))):
-        group = os.path.basename(path)[:-6]
+    """(name, case) of each native case of a folder: of cases/, and of extra/, what random queries have taught."""
+    for path in sorted(p for sub in ("cases", "extra") for p in glob.glob(os.path.join(folder, sub, "*.jsonl"))):
+        group = ("extra/" if os.path.dirname(path).endswith("extra") else "") + os.path.basename(path)[:-6]
         with open(path, encoding="utf-8") as f:
             for line in f:
                 case = json.loads(line)
