@@ -104,15 +104,21 @@ static void add(struct hg_hyperunique *s, uint32_t reg, unsigned value)
     s->over_register = (uint16_t)reg;
 }
 
-void hg_hyperunique_add(struct hg_hyperunique *s, uint32_t item) { add(s, item >> VALUE_BITS, item & 0xff); }
+void hg_hyperunique_add(struct hg_hyperunique *s, uint32_t item)
+{
+    s->sparse = false;
+    add(s, item >> VALUE_BITS, item & 0xff);
+}
 
 void hg_hyperunique_merge(struct hg_hyperunique *acc, const struct hg_hyperunique *src)
 {
     struct hg_hyperunique other = *src;
+    bool sparse = acc->sparse && src->sparse;
     if (acc->offset < other.offset) { /* into the one with the greater offset */
         other = *acc;
         *acc = *src;
     }
+    acc->sparse = sparse;
     unsigned diff = (unsigned)(acc->offset - other.offset);
     for (uint32_t i = 0; i < REGISTERS / 2; i++) {
         uint8_t a = acc->nibbles[i], b = other.nibbles[i];
@@ -162,7 +168,7 @@ static void sum_byte(const struct hg_hyperunique *s, uint8_t b, bool over, struc
 static void sum_sparse(const struct hg_hyperunique *s, struct sum *t)
 {
     uint32_t left = s->nonzero, place = s->over_register / 2;
-    t->zeros = REGISTERS - 2 * left;
+    t->zeros = 2 * left < REGISTERS ? REGISTERS - 2 * left : 0;
     for (uint32_t i = 0; i < REGISTERS / 2; i++) {
         if (!s->nibbles[i]) continue;
         sum_byte(s, s->nibbles[i], s->over && i + HEAD == place, t);
@@ -175,7 +181,7 @@ static void sum_sparse(const struct hg_hyperunique *s, struct sum *t)
 double hg_hyperunique_estimate(const struct hg_hyperunique *s)
 {
     struct sum t = {0, 0};
-    if (s->nonzero < DENSE_FROM) sum_sparse(s, &t);
+    if (s->sparse && s->nonzero < DENSE_FROM) sum_sparse(s, &t);
     else
         for (uint32_t i = 0; i < REGISTERS / 2; i++) sum_byte(s, s->nibbles[i], s->over && s->over_register / 2 == i, &t);
     return corrected(t.e, t.zeros);
@@ -206,6 +212,7 @@ static enum hg_rc bad(struct hg_err *err, const char *what, uint64_t got) { retu
 static enum hg_rc read_sparse(struct hg_span b, struct hg_hyperunique *s, struct hg_err *err)
 {
     if ((b.len - HEAD) % 3) return bad(err, "bytes", b.len);
+    s->sparse = true;
     for (size_t at = HEAD; at < b.len; at += 3) {
         uint32_t place = (uint32_t)b.p[at] << 8 | b.p[at + 1];
         if (!b.p[at + 2]) continue;

@@ -15,6 +15,7 @@ struct hg_hyperunique {
     uint8_t over;             /* greatest value seen above offset + 15; 0: none */
     uint16_t over_register;
     uint16_t nonzero;         /* registers above the offset */
+    bool sparse;              /* read from the sparse form, or merged of such: Druid's estimate of that differs where `over` is there */
     uint8_t nibbles[HG_HYPERUNIQUE_REGISTERS / 2]; /* register 2i in the high half of byte i */
 };
 

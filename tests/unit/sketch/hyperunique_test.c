@@ -34,8 +34,15 @@ static void estimates(void **state)
     (void)state;
     struct hg_hyperunique s = {0};
     assert_true(hg_hyperunique_estimate(&s) == 0);
-    hg_hyperunique_add(&s, hg_hyperunique_utf16(hg_str_of(""))); /* its hash is 0, which Druid does not count among few items */
+    /* The empty text's hash is 0: Druid counts it, but not once a sketch of few items was written and read. */
+    struct hg_buf b;
+    hg_buf_init(&b, 1u << 12);
+    hg_hyperunique_add(&s, hg_hyperunique_utf16(hg_str_of("")));
+    assert_true(hg_hyperunique_estimate(&s) > 0.9);
+    hg_hyperunique_write(&s, &b);
+    assert_int_equal(hg_hyperunique_read(hg_buf_span(&b), &s, &err), HG_OK);
     assert_true(hg_hyperunique_estimate(&s) == 0);
+    hg_buf_free(&b);
     const uint64_t sizes[] = {1, 10, 100, 1000, 10000, 200000, 3000000};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         double square = 0;
@@ -86,6 +93,8 @@ static void bytes_there_and_back(void **state)
         assert_true(b.len <= HG_HYPERUNIQUE_MAX_BYTES);
         assert_int_equal(b.len, s.nonzero < 128 ? 7 + 3 * (size_t)s.nonzero : HG_HYPERUNIQUE_MAX_BYTES);
         assert_int_equal(hg_hyperunique_read(hg_buf_span(&b), &back, &err), HG_OK);
+        assert_int_equal(back.sparse, s.nonzero < 128);
+        back.sparse = false;
         assert_memory_equal(&back, &s, sizeof s);
     }
     hg_buf_free(&b);
