@@ -39,6 +39,7 @@ static void run_free(struct hg_run *r)
     pthread_mutex_destroy(&r->mu);
     hg_arena_free(r->arena);
     free(r);
+    hg_metric_add(HG_M_subquery_active, NULL, -1);
     pthread_mutex_lock(&d->mu);
     if (--d->running == 0) pthread_cond_broadcast(&d->idle);
     pthread_mutex_unlock(&d->mu);
@@ -277,6 +278,7 @@ void hg_run_query(struct hg_dataserver *d, struct hg_wire_stream *st, const stru
         refuse(d, st, NULL, &err);
         return;
     }
+    hg_metric_add(HG_M_subquery_active, NULL, 1);
     r->d = d;
     r->st = st;
     r->deadline_mono_ms = rq->deadline_mono_ms;

@@ -23,7 +23,7 @@ enum hg_rc hg_aggs_bind_expr(struct hg_aggs *g, struct bound *b, struct hg_err *
         const struct hg_column *c = k != x->fold_acc && is_field(b->agg, name) ? hg_source_column(g->src, name) : NULL;
         cols[k] = (struct hg_xcolumn){c, c ? hg_xtype_of_column(c->type) : HG_X_NONE};
     }
-    return hg_xrows_open(b->rows, x->fold, cols, g->x->budget, g->a, err);
+    return hg_xrows_open(b->rows, x->fold, cols, g->x, g->a, err);
 }
 
 static enum hg_rc fold_row(struct bound *b, struct hg_states *s, struct hg_state_arr *st, uint32_t i, uint32_t to, struct hg_err *err)

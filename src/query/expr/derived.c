@@ -310,7 +310,7 @@ static enum hg_rc fill_blocks(struct build *b, struct dcol *c, struct hg_buf *ke
     c->blocks = hg_arena_array(b->a, blocks, sizeof *c->blocks);
     if (!r || !times || !c->blocks) return hg_arena_fail(b->a, "virtual column", err);
     HG_TRY(time->ops->open(time, b->a, &rd, err));
-    HG_TRY(hg_xrows_open(r, c->e, c->in, b->x->budget, b->a, err));
+    HG_TRY(hg_xrows_open(r, c->e, c->in, b->x, b->a, err));
     for (uint32_t k = 0; k < blocks; k++) {
         struct hg_block_stats st;
         HG_TRY(hg_exec_check(b->x, err));
@@ -406,7 +406,7 @@ static enum hg_rc add(struct build *b, const struct hg_vcol *def, struct hg_err 
         struct dcol *c = hg_arena_zalloc(b->a, sizeof *c);
         if (!c) return hg_arena_fail(b->a, "virtual column", err);
         c->def = def;
-        c->budget = b->x->budget;
+        c->x = b->x;
         c->pub = (struct hg_column){.name = def->name, .ops = &hg_derived_ops, .src = b->base};
         HG_TRY(def->expr ? make_expr(b, c, err) : make_values(b, c, err));
         c->pub.impl = c;

@@ -26,7 +26,7 @@ struct dcol {
     bool list;               /* STRING: values are lists: the row's texts are its elements */
     struct hg_xdict dict;
     const struct hg_xvector *vec;
-    struct hg_budget *budget;
+    const struct hg_exec *x;
     /* TABLE: by the ids of the inputs, id[0] * stride[0] + ...; multi: by the one input's id */
     uint32_t *entry;
     int64_t *num_i;

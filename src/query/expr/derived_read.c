@@ -48,7 +48,7 @@ static enum hg_rc open(const struct hg_column *col, struct hg_arena *a, struct h
     if (c->how == BY_ROWS) {
         r->rows = hg_arena_alloc(a, sizeof *r->rows);
         if (!r->rows) return hg_arena_fail(a, "virtual column", err);
-        HG_TRY(hg_xrows_open(r->rows, c->e, c->in, c->budget, a, err));
+        HG_TRY(hg_xrows_open(r->rows, c->e, c->in, c->x, a, err));
     }
     *out = r;
     return HG_OK;
@@ -253,7 +253,7 @@ enum hg_rc hg_derived_open(const struct hg_column *col, struct hg_arena *a, stru
     if (!r) return hg_arena_fail(a, "virtual column", err);
     r->c = col->impl;
     r->a = a;
-    if (r->c->e) HG_TRY(hg_xrows_open(&r->rows, r->c->e, r->c->in, r->c->budget, a, err));
+    if (r->c->e) HG_TRY(hg_xrows_open(&r->rows, r->c->e, r->c->in, r->c->x, a, err));
     else HG_TRY(open(col, a, &r->rd, err));
     if (!(r->single = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *r->single))) return hg_arena_fail(a, "virtual column", err);
     *out = r;

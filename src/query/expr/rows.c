@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include "base/num.h"
+#include "query/engine/check.h"
 
 struct hg_xrows_in {
     const struct hg_column *col;
@@ -40,12 +41,13 @@ static enum hg_rc open_input(struct hg_xrows_in *in, const struct hg_column *c, 
     return in->nulls && (in->i || in->d) ? HG_OK : hg_arena_fail(a, "expression", err);
 }
 
-enum hg_rc hg_xrows_open(struct hg_xrows *r, const struct hg_expr *e, const struct hg_xcolumn *cols, struct hg_budget *budget, struct hg_arena *a, struct hg_err *err)
+enum hg_rc hg_xrows_open(struct hg_xrows *r, const struct hg_expr *e, const struct hg_xcolumn *cols, const struct hg_exec *x, struct hg_arena *a, struct hg_err *err)
 {
     memset(r, 0, sizeof *r);
     r->e = e;
     r->in = hg_arena_array(a, e->n_inputs, sizeof *r->in);
-    r->scratch = hg_arena_new(budget);
+    r->x = x;
+    r->scratch = hg_arena_new(x->budget);
     if (!r->in || !r->scratch) {
         hg_arena_free(r->scratch);
         return hg_fail(err, HG_E_NOMEM, "expression");
@@ -116,6 +118,7 @@ static enum hg_rc input_of(struct hg_xrows *r, struct hg_xrows_in *in, uint32_t 
 
 enum hg_rc hg_xrows_row(struct hg_xrows *r, uint32_t k, struct hg_err *err)
 {
+    if ((++r->turns & 63) == 0) HG_TRY(hg_exec_check(r->x, err));
     hg_arena_reset(r->scratch);
     for (uint32_t j = 0; j < r->e->n_inputs; j++) HG_TRY(input_of(r, &r->in[j], k, &r->run.inputs[j], err));
     return HG_OK;

@@ -3,6 +3,7 @@
 #define HG_QUERY_EXPR_ROWS_H
 
 #include "query/expr/expr.h"
+#include "query/query.h"
 
 struct hg_xcolumn { /* one input of an expression over a source */
     const struct hg_column *col; /* NULL: not there */
@@ -14,8 +15,10 @@ struct hg_xrows {
     struct hg_expr_run run;
     struct hg_arena *scratch; /* one row's values */
     struct hg_xrows_in *in;
+    const struct hg_exec *x;  /* cancel and deadline are looked at every few rows: a row may take long */
+    uint32_t turns;
 };
-HG_MUST_USE enum hg_rc hg_xrows_open(struct hg_xrows *r, const struct hg_expr *e, const struct hg_xcolumn *cols, struct hg_budget *budget, struct hg_arena *a, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_xrows_open(struct hg_xrows *r, const struct hg_expr *e, const struct hg_xcolumn *cols, const struct hg_exec *x, struct hg_arena *a, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_xrows_load(struct hg_xrows *r, uint32_t row, uint32_t n, struct hg_err *err);
 /* Its inputs alone: the caller may set more of run.inputs, and evaluates. */
 HG_MUST_USE enum hg_rc hg_xrows_row(struct hg_xrows *r, uint32_t k, struct hg_err *err);

@@ -99,7 +99,7 @@ static enum hg_rc unnest_values(struct unnest *u, const struct hg_vcol *v, struc
     HG_TRY(hg_expr_map(e, multi, r->a, &e, &mapped, err));
     struct hg_table_coldef def = {.name = v->name, .type = element_type(v, hg_expr_type(e, types))};
     HG_TRY(hg_table_new(r->a, &def, 1, out, err));
-    HG_TRY(hg_xrows_open(rd, e, in, r->x->budget, r->a, err));
+    HG_TRY(hg_xrows_open(rd, e, in, r->x, r->a, err));
     for (uint32_t at = 0, n; at < r->n; at += n) {
         n = hg_step_batch(r, at);
         uint32_t lo = r->rows[at], span = r->rows[at + n - 1] - lo + 1;
