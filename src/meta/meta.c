@@ -92,7 +92,7 @@ static enum hg_rc ping_tx(struct hg_tx *tx, void *arg, struct hg_err *err)
 
 enum hg_rc hg_meta_ping(struct hg_meta *m, struct hg_err *err) { return hg_db_run(m->db, HG_TX_READ, ping_tx, NULL, err); }
 
-enum hg_rc hg_meta_open(const char *url, struct hg_meta **out, struct hg_err *err)
+enum hg_rc hg_meta_open_unasked(const char *url, struct hg_meta **out, struct hg_err *err)
 {
     struct hg_meta *m = calloc(1, sizeof *m);
     if (!m) return hg_fail(err, HG_E_NOMEM, "metadata store");
@@ -102,13 +102,22 @@ enum hg_rc hg_meta_open(const char *url, struct hg_meta **out, struct hg_err *er
     pthread_cond_init(&m->changed, NULL);
     struct hg_err why = {0};
     enum hg_rc rc = hg_db_open(url, wake, m, &m->db, &why);
-    if (rc == HG_OK) rc = hg_meta_ping(m, &why); /* connects, and brings the schema up to date */
     if (rc) {
         hg_meta_close(m);
         return hg_fail(err, rc, "%s", why.msg);
     }
     *out = m;
     return HG_OK;
+}
+
+enum hg_rc hg_meta_open(const char *url, struct hg_meta **out, struct hg_err *err)
+{
+    struct hg_meta *m;
+    HG_TRY(hg_meta_open_unasked(url, &m, err));
+    enum hg_rc rc = hg_meta_ping(m, err); /* connects, and brings the schema up to date */
+    if (rc) hg_meta_close(m);
+    else *out = m;
+    return rc;
 }
 
 void hg_meta_close(struct hg_meta *m)

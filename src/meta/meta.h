@@ -11,6 +11,9 @@ struct hg_meta;
 /* url: "postgres://user@host:port/db" or "postgresql://…?host=/socket/dir" (libpq URI), or "sqlite:///path/file.db". Runs pending numbered migrations under a lock.
  * HG_E_UNAVAILABLE: the database does not answer now; open again later. A bad URL, a file that cannot be used and a schema newer than this henge stay as they are. */
 HG_MUST_USE enum hg_rc hg_meta_open(const char *url, struct hg_meta **out, struct hg_err *err);
+/* The same without asking the database anything: what is called first connects and migrates, and until that goes well every call fails as hg_meta_open would. For servers that have work
+ * to do meanwhile; hg_meta_ping tells. */
+HG_MUST_USE enum hg_rc hg_meta_open_unasked(const char *url, struct hg_meta **out, struct hg_err *err);
 void hg_meta_close(struct hg_meta *m);
 HG_MUST_USE enum hg_rc hg_meta_ping(struct hg_meta *m, struct hg_err *err);
 

@@ -32,7 +32,8 @@ struct node {
     const struct hg_cfg *cfg;
     enum hg_role role;
     unsigned parts;
-    _Atomic bool ready, view_known; /* view_known: it was known once; a server that joins later takes nobody's readiness */
+    _Atomic bool serves, ready; /* serves: all its paths are there, and what it has on disk is served; ready: and the metadata store was reached */
+    _Atomic bool view_known;    /* it was known once; a server that joins later takes nobody's readiness */
     char data_dir[4096]; /* data.dir as an absolute path */
     char name[320], roles[128], http_address[300], wire_address[4200], http_url[320];
     struct hg_budget memory;
@@ -127,7 +128,7 @@ static enum hg_rc require(const struct node *n, const char *key, struct hg_err *
 static bool is_ready(void *arg, char *why, size_t cap)
 {
     struct node *n = arg;
-    if (!n->ready) return snprintf(why, cap, "starting"), false;
+    if (!n->ready) return snprintf(why, cap, n->serves ? "the metadata store does not answer; what is on disk is served" : "starting"), false;
     if (n->view && !n->view_known && !hg_view_ready(n->view)) return snprintf(why, cap, "the state of the cluster is not known yet"), false;
     n->view_known = true;
     return true;
@@ -138,7 +139,7 @@ static void no_such_path(void *arg, struct hg_http_req *rq)
 {
     struct node *n = arg;
     struct hg_err err;
-    if (n->ready) {
+    if (n->serves) {
         hg_http_reply(rq, 404, NULL, NULL);
         return;
     }
@@ -199,20 +200,28 @@ static enum hg_rc start_network(struct node *n, struct hg_err *err)
 }
 
 /* The database may come later than this server: it is waited for, and that is said. *stop: a signal came first. */
-static enum hg_rc open_meta(struct node *n, bool *stop, struct hg_err *err)
+static enum hg_rc wait_for_meta(struct node *n, bool *stop, struct hg_err *err)
 {
-    char buf[4200];
-    HG_TRY(require(n, "meta.url", err));
-    const char *url = under_data(n, "meta.url", "sqlite://", "metadata.db", buf, sizeof buf);
     bool said = false;
     enum hg_rc rc;
-    while ((rc = hg_meta_open(url, &n->meta, err)) == HG_E_UNAVAILABLE) {
+    while ((rc = hg_meta_ping(n->meta, err)) == HG_E_UNAVAILABLE) {
         if (!said) hg_log(HG_LOG_WARN, "node", "waiting for the metadata store", "error", HG_LS(err->msg), NULL);
         said = true;
         if (stopped_within(500)) return *stop = true, HG_OK;
     }
     if (!rc && said) hg_log(HG_LOG_INFO, "node", "metadata store is there", NULL);
     return rc;
+}
+
+/* Coordinators and ingest servers begin with what the store says. The others have work without it: segments and lookups on disk, which brokers that know this server ask for. */
+static bool begins_with_meta(const struct node *n) { return (n->parts & (HG_ROLE_INGEST | HG_ROLE_COORDINATOR)) != 0; }
+
+static enum hg_rc open_meta(struct node *n, bool *stop, struct hg_err *err)
+{
+    char buf[4200];
+    HG_TRY(require(n, "meta.url", err));
+    HG_TRY(hg_meta_open_unasked(under_data(n, "meta.url", "sqlite://", "metadata.db", buf, sizeof buf), &n->meta, err));
+    return begins_with_meta(n) ? wait_for_meta(n, stop, err) : HG_OK;
 }
 
 static enum hg_rc start_data(struct node *n, struct hg_err *err)
@@ -325,6 +334,9 @@ static enum hg_rc start(struct node *n, bool *stop, struct hg_err *err)
     if (*stop) return HG_OK;
     HG_TRY(start_parts(n, err));
     HG_TRY(announce(n, err));
+    n->serves = true;
+    if (!begins_with_meta(n)) HG_TRY(wait_for_meta(n, stop, err));
+    if (*stop) return HG_OK;
     n->ready = true;
     hg_metric_set(HG_M_up, NULL, 1);
     hg_metric_set(HG_M_start_time, NULL, hg_clock_now_ms());
@@ -338,7 +350,7 @@ static enum hg_rc start(struct node *n, bool *stop, struct hg_err *err)
 static void stop_all(struct node *n)
 {
     int64_t grace = cfg_int(n, "server.drain");
-    n->ready = false;
+    n->ready = n->serves = false;
     hg_metric_set(HG_M_up, NULL, 0);
     if (n->member) hg_member_set_state(n->member, "draining");
     if (n->ingest) hg_ingest_drain(n->ingest, grace);

@@ -4,7 +4,7 @@ import glob
 import os
 
 import harness
-from cluster import Cluster, generate, Server, totals
+from cluster import Cluster, generate, Server, totals, WIDE
 from harness import check, check_equal, wait_until
 from postgres import Postgres
 
@@ -117,6 +117,22 @@ def test_standalone(env):
     check_equal(server.terminate(), 0, "exit status")
 
 
+TABLE_ROWS = {"queryType": "timeseries", "dataSource": "ads", "intervals": [WIDE], "granularity": "all", "aggregations": [{"type": "count", "name": "n"}]}
+
+
+def lookup_rows(server):
+    """All of the lookup `os`, asked for as a data source."""
+    rows = server.query({"queryType": "scan", "dataSource": {"type": "lookup", "lookup": "os"}, "intervals": ["1970/2100"], "columns": ["k", "v"], "resultFormat": "compactedList"})
+    return {k: v for r in rows for k, v in r["events"]}
+
+
+def at_once(what, server, version):
+    """As soon as it has started it has its lookup, whoever is away."""
+    wait_until(f"{what} to serve", lambda: "starting" not in str(server.request("GET", "/status/ready", timeout=2)[2]), 10, process=server.process)
+    status, _, answer = server.request("GET", "/druid/listen/v1/lookups/os/")
+    check_equal((status, answer["version"] if status == 200 else answer), (200, version), f"the lookup of {what}")
+
+
 def test_cluster(env):
     cluster = Cluster(env, Postgres(env))
     coordinator, historical, ingest, broker = cluster.add("coordinator"), cluster.add("historical"), cluster.add("ingest"), cluster.add("broker")
@@ -146,10 +162,42 @@ def test_cluster(env):
     wait_until("exact sums", lambda: totals(broker) == wanted(sums), 60, process=broker.process)
     use_everywhere(broker, devices, table)
 
-    # Queries go on with the database down.
+    # Queries go on with the database down, also over a historical that starts then; a broker that starts then has its lookups.
     cluster.postgres.stop()
     use_everywhere(broker, devices, table)
+    historical.kill9()
+    historical.start(healthy=False)
+    historical.wait_healthy()
+    at_once("the historical", historical, "2")
+    wait_until("the historical's rows", lambda: totals(broker) == wanted(sums), 20, process=historical.process)
+    use_everywhere(broker, devices, table)
+    status, _, answer = historical.request("GET", "/status/ready")
+    check(status == 503 and "metadata store" in str(answer), f"not ready before the database is there: {status} {answer}")
+    broker.kill9()
+    broker.start(healthy=False)
+    broker.wait_healthy()
+    at_once("the broker", broker, "2")
+    check_equal(lookup_rows(broker), table, "a lookup as a data source")
+    status, _, answer = broker.request("POST", "/druid/v2", TABLE_ROWS)
+    check_equal((status, answer["errorMessage"]), (503, "the broker does not know the state of the cluster yet"), "a query over a table")
+    check_equal(historical.terminate(), 0, "exit status of a historical while the database is down")
+    historical.start(healthy=False)
     cluster.postgres.start()
+    for s in (historical, broker):
+        s.wait_ready(30)
+    wait_until("exact sums", lambda: totals(broker) == wanted(sums), 60, process=broker.process)
+    use_everywhere(broker, devices, table)
+
+    # And without a coordinator.
+    coordinator.kill9()
+    for s in (historical, broker):
+        s.kill9()
+        s.start(healthy=False)
+        s.wait_healthy()
+        at_once(s.name, s, "2")
+        s.wait_ready(30)
+    wait_until("exact sums", lambda: totals(broker) == wanted(sums), 60, process=broker.process)
+    use_everywhere(broker, devices, table)
     cluster.stop()
 
 
