@@ -26,6 +26,7 @@ const struct hg_ctl_option_text hg_ctl_options[HG_CTL_N_OPTIONS] = {
     [HG_CTL_KEEP] = {"--keep", "N", "How many of the newest unused versions of an interval stay, whatever their age, so that it can be reverted. [the coordinator's coordinator.kill.keep_versions]"},
     [HG_CTL_COMMENT] = {"--comment", "TEXT", "Why: kept in the history."},
     [HG_CTL_ROLE] = {"--role", "read|admin", "read looks and queries, admin changes things too. [read]"},
+    [HG_CTL_TIER] = {"--tier", "TIER", "Of this tier of lookups. Servers take those of __default; others are kept and used by none. [__default]"},
 };
 
 const struct hg_ctl_setting_text hg_ctl_settings[] = {
@@ -101,6 +102,22 @@ const struct hg_ctl_command hg_ctl_commands[] = {
      "the query's context allows a partial answer and it is one, a message on standard error says which segments are missing.",
      "query - <<< '{\"queryType\": \"timeBoundary\", \"dataSource\": \"ads\"}'", hg_ctl_query},
 
+    {"Lookups", "lookups list", "", "", FORMAT | HG_CTL_BIT(HG_CTL_TIER), true, "registered lookups with their versions and sizes", "LOADED says whether every server has the version that is set.",
+     "lookups list", hg_ctl_lookups_list},
+    {"Lookups", "lookups show", "NAME", "lookups", FORMAT | HG_CTL_BIT(HG_CTL_TIER) | HG_CTL_BIT(HG_CTL_LIMIT), true, "what a lookup maps to what",
+     "As JSON: the lookup as lookups set takes it, whole.", "lookups show country --format json > country.json", hg_ctl_lookups_show},
+    {"Lookups", "lookups status", "[NAME]", "lookups", FORMAT, true, "which server has which version of the lookups",
+     "VERSION is the one that is set, HAS the one that the server uses. A server that does not answer has none here. The exit status is 1 while a server has not what is set.",
+     "lookups status country", hg_ctl_lookups_status},
+    {"Lookups", "lookups set", "NAME FILE", "lookups/files", FORMAT | CONFIRM | HG_CTL_BIT(HG_CTL_TIER) | HG_CTL_BIT(HG_CTL_WAIT) | HG_CTL_BIT(HG_CTL_COMMENT), true,
+     "registers a lookup, or gives one new entries",
+     "FILE holds the lookup as JSON, {\"version\": ..., \"lookupExtractorFactory\": {\"type\": \"map\", \"map\": {...}}}, whose version must be greater, compared as text, than the one that is set; or "
+     "the map alone, which is given the time of now as its version. \"-\" reads it from standard input. Faults are told by JSON path. Servers take it within a second or so; --wait waits until "
+     "all of them have it.",
+     "lookups set country country.json --wait --yes", hg_ctl_lookups_set},
+    {"Lookups", "lookups delete", "NAME", "lookups", FORMAT | CONFIRM | HG_CTL_BIT(HG_CTL_TIER) | HG_CTL_BIT(HG_CTL_COMMENT), true, "takes a registered lookup away",
+     "Queries that name it are refused from then on.", "lookups delete country --yes", hg_ctl_lookups_delete},
+
     {"Streams", "supervisor list", "", "", FORMAT, true, "supervisors and how they are", "", "supervisor list", hg_ctl_supervisor_list},
     {"Streams", "supervisor get", "ID", "supervisors", FORMAT, true, "the spec of a supervisor, as JSON", "Prints JSON in either format, so that it can be changed and submitted again.",
      "supervisor get ads > ads.json", hg_ctl_supervisor_get},
@@ -143,8 +160,8 @@ const struct hg_ctl_command hg_ctl_commands[] = {
     {"Segment files, without a server", "segment dump", "FILE", "files", HG_CTL_BIT(HG_CTL_FROM) | HG_CTL_BIT(HG_CTL_LIMIT), false, "rows of a segment file as JSON objects, one a line",
      "Rows are in the file's order.", "segment dump one.seg --limit 10", hg_ctl_segment_dump},
 
-    {"The tool itself", "completion", "WHAT", "bash supervisors tasks datasources servers", 0, true, "prints the completion script for bash",
-     "WHAT is bash for the script. It asks for the names there are by the other words: supervisors, tasks, datasources or servers print them, one a line.",
+    {"The tool itself", "completion", "WHAT", "bash supervisors tasks datasources servers lookups", 0, true, "prints the completion script for bash",
+     "WHAT is bash for the script. It asks for the names there are by the other words: supervisors, tasks, datasources, servers or lookups print them, one a line.",
      "completion bash > /etc/bash_completion.d/henge", hg_ctl_completion},
     {"The tool itself", "token", "NAME", "", FORMAT | HG_CTL_BIT(HG_CTL_ROLE), false, "makes a token for somebody, for servers that let in only whom they know",
      "Prints the line for the file that the setting http.auth.file names; it holds a hash of the token. The token itself is shown once, on standard error. No server is asked.",

@@ -125,7 +125,7 @@ void hg_ctl_markdown(FILE *out)
             "# The operators' tool\n\n`henge ctl` asks servers over HTTP and looks into segment files. It needs no configuration for `henge standalone` on the same machine; elsewhere "
             "`--url` names a coordinator,\nwhich knows the other servers.\n\n```\nhenge ctl COMMAND [ARGUMENT ...] [--OPTION ...]\n```\n\n"
             "`henge ctl help` lists the commands, and `--help` after one tells what is here. %s\n\n"
-            "What destroys or moves data (`supervisor reset` and `terminate`, `tasks stop`, `rules set`, `revert`, `drain`, `cleanup`) asks first. Where there is no terminal to ask at, it does nothing without `--yes`; `--dry-run` says what "
+            "What destroys or moves data (`supervisor reset` and `terminate`, `tasks stop`, `rules set`, `lookups set` and `delete`, `revert`, `drain`, `cleanup`) asks first. Where there is no terminal to ask at, it does nothing without `--yes`; `--dry-run` says what "
             "would be done.\n\nThis page is generated: `henge ctl help --markdown`. The test `integration/ctl` compares them.\n\n## Servers\n\n"
             "| option | setting | environment | default | |\n|---|---|---|---|---|\n",
             exits);
@@ -276,7 +276,7 @@ void hg_ctl_bash(FILE *out)
           "        words=\n"
           "    else\n"
           "        case $what in\n"
-          "            supervisors|tasks|datasources|servers) words=$(\"${at[0]}\" ctl completion \"$what\" --timeout 2s \"${ask[@]}\" 2>/dev/null) ;;\n"
+          "            supervisors|tasks|datasources|servers|lookups) words=$(\"${at[0]}\" ctl completion \"$what\" --timeout 2s \"${ask[@]}\" 2>/dev/null) ;;\n"
           "            *) words=$what ;;\n"
           "        esac\n"
           "    fi\n"

@@ -19,7 +19,7 @@ enum { HG_CTL_FINE = 0, HG_CTL_FAILED = 1, HG_CTL_WRONG = 2 }; /* exit statuses:
 enum hg_ctl_option {
     HG_CTL_FORMAT, HG_CTL_HELP, HG_CTL_INTERVAL, HG_CTL_FULL, HG_CTL_YES, HG_CTL_DRY_RUN, HG_CTL_STATE, HG_CTL_DATASOURCE, HG_CTL_WAIT, HG_CTL_OFFSETS, HG_CTL_FROM, HG_CTL_LIMIT,
         HG_CTL_MARKDOWN, HG_CTL_NAMESPACE, HG_CTL_INTERVALS, HG_CTL_VERSION, HG_CTL_BEFORE, HG_CTL_PUBLISH, HG_CTL_CANCEL, HG_CTL_UNDO, HG_CTL_OLDER_THAN, HG_CTL_KEEP, HG_CTL_COMMENT,
-        HG_CTL_ROLE,
+        HG_CTL_ROLE, HG_CTL_TIER,
     HG_CTL_N_OPTIONS
 };
 #define HG_CTL_BIT(o) (1u << (o))
@@ -40,7 +40,7 @@ struct hg_ctl_command {
     const char *section; /* heading in the help; the same for neighbours */
     const char *name;    /* "supervisor reset" */
     const char *args;    /* "ID", "[DATASOURCE]", "FILE...": a word each; optional ones last */
-    const char *complete; /* what its first argument may be: "supervisors", "tasks", "datasources", "servers", "files", words with blanks between, or ""; the second's behind a slash */
+    const char *complete; /* what its first argument may be: "supervisors", "tasks", "datasources", "servers", "lookups", "files", words with blanks between, or ""; the second's behind a slash */
     unsigned options;    /* besides --format and --help */
     bool asks;           /* asks servers, so that the settings for that hold */
     const char *text;    /* one line, no full stop */
@@ -165,6 +165,11 @@ enum hg_rc hg_ctl_rules_show(struct hg_ctl *c, struct hg_err *err);
 enum hg_rc hg_ctl_rules_set(struct hg_ctl *c, struct hg_err *err);
 enum hg_rc hg_ctl_rules_check(struct hg_ctl *c, struct hg_err *err);
 enum hg_rc hg_ctl_rules_history(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_lookups_list(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_lookups_show(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_lookups_status(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_lookups_set(struct hg_ctl *c, struct hg_err *err);
+enum hg_rc hg_ctl_lookups_delete(struct hg_ctl *c, struct hg_err *err);
 enum hg_rc hg_ctl_drain(struct hg_ctl *c, struct hg_err *err);
 enum hg_rc hg_ctl_cleanup(struct hg_ctl *c, struct hg_err *err);
 enum hg_rc hg_ctl_token(struct hg_ctl *c, struct hg_err *err);
@@ -193,6 +198,7 @@ HG_MUST_USE enum hg_rc hg_ctl_names_of_datasources(struct hg_ctl *c, json_t **ou
 HG_MUST_USE enum hg_rc hg_ctl_names_of_supervisors(struct hg_ctl *c, json_t **out, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_ctl_names_of_tasks(struct hg_ctl *c, json_t **out, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_ctl_names_of_servers(struct hg_ctl *c, json_t **out, struct hg_err *err); /* historicals, by host and port */
+HG_MUST_USE enum hg_rc hg_ctl_names_of_lookups(struct hg_ctl *c, json_t **out, struct hg_err *err);
 /* HG_E_NOTFOUND: "there is no <what> \"name\"; there are: a, b, c", or the nearest when there are many. */
 enum hg_rc hg_ctl_no_such(struct hg_ctl *c, const char *what, const char *name, enum hg_rc (*names)(struct hg_ctl *c, json_t **out, struct hg_err *err), struct hg_err *err);
 

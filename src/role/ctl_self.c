@@ -14,7 +14,7 @@ enum hg_rc hg_ctl_completion(struct hg_ctl *c, struct hg_err *err)
     static const struct {
         const char *name;
         enum hg_rc (*names)(struct hg_ctl *c, json_t **out, struct hg_err *err);
-    } kinds[] = {{"supervisors", hg_ctl_names_of_supervisors}, {"tasks", hg_ctl_names_of_tasks}, {"datasources", hg_ctl_names_of_datasources}, {"servers", hg_ctl_names_of_servers}};
+    } kinds[] = {{"supervisors", hg_ctl_names_of_supervisors}, {"tasks", hg_ctl_names_of_tasks}, {"datasources", hg_ctl_names_of_datasources}, {"servers", hg_ctl_names_of_servers}, {"lookups", hg_ctl_names_of_lookups}};
     const char *what = c->words[0];
     json_t *list, *v;
     size_t i;

@@ -19,6 +19,7 @@ from harness import check, check_equal, wait_until
 GOLDEN = os.path.join(harness.ROOT, "tests", "golden", "ctl")
 CAN, CANNOT, WRONG = 0, 1, 2
 C, I = "/druid/coordinator/v1", "/druid/indexer/v1"
+L = C + "/lookups"
 
 
 def ctl(env, *words, want=CAN, environment=None, stdin=""):
@@ -119,6 +120,13 @@ def drain_state(name, state, segments, drain=None):
             "author": "kim" if on else ""}
 
 
+def lookup(version, **entries):
+    return {"version": version, "lookupExtractorFactory": {"type": "map", "map": entries}}
+
+
+COUNTRY, OS, ODD = lookup("2024-06-01", DE="Germany", US="United States", XX=""), lookup("v1", a="b"), lookup("1")
+
+
 def answers(port):
     """What the servers of a small cluster say, all of them at one port."""
     here = {"host": "127.0.0.1", "plaintextPort": port}
@@ -152,6 +160,12 @@ def answers(port):
         f"DELETE {C}/datasources/ads/revert/17": (200, revert_state("GIVEN_UP", 0, "cancelled by an operator")),
         f"POST {C}/cleanup": (200, {"segments": 12, "bytes": 123456789, "datasources": {"ads": {"segments": 12, "bytes": 123456789}}, "examples": [f"ads_{i}" for i in range(10)], "olderThan": "P30D",
                                     "keepVersions": 2, "more": False, "dryRun": True}),
+        f"GET {L}/config?discover=true": (200, ["__default"]), f"GET {L}/config/all": (200, {"__default": {"country": COUNTRY, "os": OS}, "other": {"odd": ODD}}),
+        f"GET {L}/status?detailed=true": (200, {"__default": {"country": {"loaded": True}, "os": {"loaded": False, "pendingNodes": [AWAY]}}, "other": {"odd": {"loaded": False, "pendingNodes": [AWAY]}}}),
+        f"GET {L}/nodeStatus/__default": (200, {f"127.0.0.1:{port}": {"current": {"country": COUNTRY, "os": OS}, "toLoad": {}, "toDrop": []},
+                                                AWAY: {"current": {"country": lookup("2024-05-01"), "gone": OS}, "toLoad": {"country": COUNTRY, "os": OS}, "toDrop": ["gone"]}}),
+        f"GET {L}/status/__default/country?detailed=true": (200, {"loaded": True}),
+        **{f"POST {L}/config/{name}": (202, "") for name in ("__default/country", "__default/new", "other/new")}, f"DELETE {L}/config/__default/os": (202, ""),
         f"GET {C}/datasources": (200, ["ads", "clicks"]),
         f"GET {C}/datasources?simple": (200, [{"name": n, "properties": {"segments": {
             "count": k, "size": size, "minTime": "2024-05-01T00:00:00.000Z", "maxTime": "2024-05-03T00:00:00.000Z"}}} for n, k, size in (("ads", 3, 6500000), ("clicks", 12, 400))]),
@@ -224,7 +238,7 @@ def test_wrong_words(env):
         (["supervisor", "lst"], 'there is no command "supervisor lst"; did you mean supervisor list?'),
         (["supervisor", "zebra"], 'there is no command "supervisor zebra"; there are list, get, status, submit,'),
         (["tasks"], "tasks: which command? There are list, submit, status, report, stop"),
-        (["segmnt"], "did you mean segment?"), (["list"], "did you mean supervisor list?"), (["statsu"], "did you mean status?"),
+        (["segmnt"], "did you mean segment?"), (["list"], "did you mean lookups list?"), (["statsu"], "did you mean status?"),
         (["zebra"], 'there is no command "zebra"\n'),
         (["tasks", "list", "--sate", "x"], "there is no option --sate; did you mean --state?"), (["lag", "--timout=3s"], "did you mean --timeout?"),
         (["lag", "--frobnicate"], "there is no option --frobnicate\n"),
@@ -242,6 +256,10 @@ def test_wrong_words(env):
         (["rules", "set", "ads", write(env, "r2.json", {"type": "loadForever"})], "r2.json: $: "), (["rules", "check", write(env, "r3.json", [{"type": "loadAlways"}])], "$[0].type: there is no rule type"),
         (["rules", "set", "_default", write(env, "r4.json", [])], "the default rules cannot be empty"), (["rules", "set", "ads"], "it wants DATASOURCE FILE"),
         (["rules", "history", "--limit", "0"], "--limit wants a number of 1 or more"), (["rules"], "rules: which command? There are show, check, set, history"),
+        (["lookups"], "lookups: which command? There are list, show, status, set, delete"), (["lookups", "set", "x"], "it wants NAME FILE"), (["lookups", "lst"], "did you mean lookups list?"),
+        (["lookups", "set", "x", broken], f"{broken} is not JSON: "), (["lookups", "set", "x", write(env, "l1.json", lookup("1", a=["b"]))], "l1.json: $.lookupExtractorFactory.map.a: "),
+        (["lookups", "set", "x", write(env, "l2.json", {"version": "1", "lookupExtractorFactory": {"type": "cachedNamespace"}})], "l2.json: $.lookupExtractorFactory.type: "),
+        (["lookups", "set", "x", write(env, "l3.json", ["a"])], "l3.json: $: "), (["lookups", "set", "x", "l1.json", "--tier", "other", "--wait"], "nothing to --wait for"),
         (["versions"], "it wants DATASOURCE"), (["versions", "ads", "--interval", "May"], "--interval: "), (["revert", "ads"], "it wants --intervals"), (["revert", "ads", "--intervals", ","], "--intervals: "),
         (["revert", "ads", "--intervals", "2024-05-01/P1D", "--version", "v", "--before", "2024-06-01"], "exclude each other"),
         (["revert", "ads", "--intervals", "2024-05-01/P1D", "--before", "noon"], "--before: "), (["revert", "ads", "--cancel"], "--cancel wants --publish ID"),
@@ -296,6 +314,9 @@ def test_bash_completion(env):
     check_equal(offered(f"{henge} ctl rules set "), ["ads", "clicks"], "datasources of rules set")
     check_equal(offered(f"{henge} ctl rules set ads comp"), ["completion.bash"], "the file of rules set")
     check_equal(offered(f"{henge} ctl rules set ads completion.bash "), [], "behind the file of rules set")
+    check_equal(offered(f"{henge} ctl lookups "), ["list", "show", "status", "set", "delete"], "lookups")
+    check_equal(offered(f"{henge} ctl lookups show "), ["country", "os", "odd"], "names of lookups")
+    check_equal(offered(f"{henge} ctl lookups set country comp"), ["completion.bash"], "the file of lookups set")
     check_equal(offered(f"{henge} ctl revert "), ["ads", "clicks"], "datasources of revert")
     check_equal(offered(f"{henge} ctl revert ads --int"), ["--intervals"], "options of revert")
     check_equal(offered(f"{henge} ctl token ann --role "), ["read", "admin"], "roles of token")
@@ -322,6 +343,9 @@ OUTPUTS = [
     ("revert", "ads", "--namespace", "delivery", "--intervals", "2024-05-01/P1D,2024-05-02/2024-05-03", "--dry-run"), ("revert", "ads", "--publish", "17"), ("revert", "ads", "--publish", "16"),
     ("revert", "ads", "--publish", "16", "--wait"), ("revert", "ads", "--publish", "17", "--cancel", "--dry-run"), ("revert", "ads", "--publish", "17", "--cancel", "--yes"),
     ("drain", "h2"), ("drain", "h3"), ("drain", "h3", "--wait"), ("drain", "h4"), ("drain", "h1", "--dry-run"), ("drain", "h1", "--yes"), ("drain", "h1", "--undo"), ("drain", "h2", "--undo"),
+    ("lookups", "list"), ("lookups", "list", "--tier", "other"), ("lookups", "show", "country"), ("lookups", "show", "country", "--limit", "1"), ("lookups", "show", "odd", "--tier", "other"),
+    ("lookups", "set", "country", "country.json", "--dry-run"), ("lookups", "set", "country", "country.json", "--yes", "--wait"), ("lookups", "set", "new", "country.json", "--yes"),
+    ("lookups", "set", "new", "country.json", "--tier", "other", "--yes"), ("lookups", "delete", "os", "--dry-run"), ("lookups", "delete", "os", "--yes"),
     ("cleanup", "--dry-run"), ("cleanup", "ads", "--older-than", "P7D", "--keep", "0", "--dry-run"),
     ("tasks", "submit", "spec.json"), ("tasks", "submit", "spec.json", "--wait"), ("tasks", "stop", "index_a", "--yes"), ("tasks", "stop", "index_a", "--dry-run"),
 ]
@@ -332,6 +356,7 @@ def test_outputs(env):
     write(env, "spec.json", SPEC)
     write(env, "rules.json", [{"type": "loadByInterval", "interval": "2024-05-02/P1D", "tieredReplicants": {"icy": 1, "cold": 2}}, {"type": "dropForever"}, {"type": "loadForever"}])
     write(env, "none.json", [])
+    write(env, "country.json", lookup("2024-06-02", DE="Deutschland", US="United States", FR="France"))
     text = {"table": "", "json": ""}
     for words in OUTPUTS:
         for f in text:
@@ -354,6 +379,21 @@ def test_outputs(env):
     check_equal(json.loads(server.asked(f"POST {C}/datasources/ads/revert")[0])["intervals"], ["2024-05-01T00:00:00.000Z/2024-05-02T00:00:00.000Z", "2024-05-02T00:00:00.000Z/2024-05-03T00:00:00.000Z"],
                 "intervals to revert")
     check_equal(server.asked(f"POST {I}/supervisor"), [json.dumps(SPEC)] * 2, "the spec goes as it stands")
+    check_equal([json.loads(b)["version"] for b in server.asked(f"POST {L}/config/__default/country")], ["2024-06-02"] * 2, "lookups set, once a format; none by --dry-run")
+    check_equal(len(server.asked(f"DELETE {L}/config/__default/os")), 2, "lookups deleted")
+    out, _ = ctl(env, "lookups", "set", "new", "-", "--yes", "--url", server.url, stdin='{"a": "b", "c": null}')
+    sent = json.loads(server.asked(f"POST {L}/config/__default/new")[-1])
+    check(re.fullmatch(r"20\d\d-\d\d-\d\dT.*Z", sent["version"]) and sent["lookupExtractorFactory"] == {"type": "map", "map": {"a": "b", "c": None}}, f"a map alone is sent as a lookup of now: {sent}, {out}")
+    for f in ("table", "json"):
+        out, err = ctl(env, "lookups", "status", "--format", f, "--url", server.url, want=CANNOT)
+        golden(f"lookups-status.{f}", fixed(server, out))
+        check_equal(err, "", "stderr of lookups status")
+    server.answers[f"GET {L}/nodeStatus/__default"] = (200, {AWAY: {"current": {"country": COUNTRY}, "toLoad": {"os": OS}, "toDrop": []}})
+    check_equal(json.loads(ctl(env, "lookups", "status", "country", "--format=json", "--url", server.url)[0])[0]["state"], "loaded", "one lookup, which is everywhere")
+    server.answers[f"GET {L}/config/all"] = (404, "")
+    for words in (("lookups", "list"), ("lookups", "status")):
+        check_equal(ctl(env, *words, "--url", server.url)[0], "no lookups; henge ctl lookups set NAME FILE registers one\n", "without lookups")
+        check_equal(ctl(env, *words, "--format=json", "--url", server.url)[0].strip(), "[]", "without lookups")
     out, _ = ctl(env, "tasks", "status", "index_c", "--url", server.url, want=CANNOT)
     check("no file matches" in out and "FAILED" in out, f"a task that failed: {out}")
 
@@ -412,7 +452,9 @@ def test_asking_first(env):
     server = fake(env)
     url = {"HENGE_CTL_URL": server.url}
     rules = write(env, "rules.json", [])
-    for words in (("supervisor", "reset", "ads@delivery"), ("supervisor", "terminate", "ads@delivery"), ("tasks", "stop", "index_a"), ("rules", "set", "ads", rules), ("drain", "h1"), ("cleanup",),
+    country = write(env, "country.json", lookup("3"))
+    for words in (("supervisor", "reset", "ads@delivery"), ("supervisor", "terminate", "ads@delivery"), ("tasks", "stop", "index_a"), ("rules", "set", "ads", rules),
+                  ("lookups", "set", "country", country), ("lookups", "delete", "os"), ("drain", "h1"), ("cleanup",),
                   ("revert", "ads", "--intervals", "2024-05-01/P1D"), ("revert", "ads", "--publish", "17", "--cancel")):
         out, err = ctl(env, *words, want=WRONG, environment=url)
         check("this would " in err and "--yes does it, --dry-run only says it" in err, f"{words}: {out!r} {err!r}")
@@ -439,9 +481,13 @@ def test_no_such(env):
             (("tasks", "status", "nix"), 'there is no task "nix"'), (("tasks", "stop", "index_b", "--yes"), "task index_b has ended already: SUCCESS"),
             (("segments", "nothing"), 'there is no datasource "nothing"; there are ads, clicks'), (("namespaces", "nothing"), 'there is no datasource "nothing"; there are ads, clicks'),
             (("versions", "nix"), 'there is no datasource "nix": nothing was ever published to it'), (("drain", "nix"), 'there is no server "nix"; historicals that are up: h1, h2'),
+            (("lookups", "show", "nix"), 'there is no lookup "nix"; there are country, os, odd'), (("lookups", "delete", "nix", "--yes"), 'there is no lookup "nix"'),
+            (("lookups", "status", "nix"), 'there is no lookup "nix"'), (("lookups", "show", "os", "--tier", "other"), 'there is no lookup "os" in tier "other"; henge ctl lookups list'),
             (("revert", "ads", "--publish", "16", "--cancel", "--yes"), "does not wait any more")):
         out, err = ctl(env, *words, "--url", server.url, want=CANNOT)
         check((out == "" or "--cancel" in words) and message in err, f"{words}: {message!r} is not in {err!r}")
+    _, err = ctl(env, "lookups", "set", "country", write(env, "old.json", lookup("2024-05-31")), "--yes", "--url", server.url, want=WRONG)
+    check('old.json: $.version: "2024-05-31" is not greater, compared as text, than "2024-06-01", the version that is set' in err, err)
     server.answers.update({f"GET {I}/supervisor": (200, []), f"GET {I}/supervisor?full": (200, []), f"GET {I}/tasks": (200, []), f"GET {C}/datasources?simple": (200, [])})
     check("there is none at all" in ctl(env, "supervisor", "get", "nix", "--url", server.url, want=CANNOT)[1], "no supervisors")
     for words, message in ((("supervisor", "list"), "no supervisors; henge ctl supervisor submit FILE starts one\n"), (("tasks", "list"), "no tasks; henge ctl tasks submit FILE starts one\n")):
@@ -564,6 +610,16 @@ def test_real_outputs(env):
     run("supervisor", "reset", "ads@delivery", "--offsets", "0=3", "--yes", "table-only")
     run("supervisor", "terminate", "ads@delivery", "--yes", "table-only")
     run("supervisor", "list", "table-only")
+    write(env, "country.json", lookup("2024-06-01", DE="Germany", US="United States"))
+    run("lookups", "list")
+    run("lookups", "set", "country", "country.json", "--yes", "--wait", "table-only")
+    for words in (("lookups", "list"), ("lookups", "show", "country"), ("lookups", "status"), ("lookups", "delete", "country", "--dry-run")):
+        run(*words)
+    write(env, "older.json", lookup("2024-05-01"))
+    for words, status in ((("lookups", "set", "country", "older.json", "--yes"), WRONG), (("lookups", "show", "nix"), CANNOT)):
+        run(*words, "table-only", want=status)
+    run("lookups", "delete", "country", "--yes", "table-only")
+    run("lookups", "list")
     golden("real.txt", "".join(seen))
     check_equal(server.terminate(), 0, "exit status after SIGTERM")
 
@@ -691,6 +747,7 @@ def test_tokens(env):
         check_equal(status("POST", f"{C}/rules/ads", who, rules)[0], want, f"{who} sets rules")
         check_equal(status("DELETE", f"{C}/datasources/ads", who)[0], want, f"{who} drops a datasource")
         check_equal(status("POST", f"{I}/supervisor/terminateAll", who)[0], want, f"{who} terminates supervisors")
+    check_equal([status("POST", f"{L}/config/__default/x", who, lookup("1", a="b"))[0] for who in (None, "rob", "ann")], [401, 403, 202], "who sets a lookup")
     check_equal(status("DELETE", "/druid/v2/some-query", "rob")[0] in (200, 202, 404), True, "readers may cancel queries")
     check_equal(status("GET", f"{C}/rules/ads/history?count=1", "rob")[2][0]["auditInfo"]["author"], "ann", "who did it is who was let in")
     url = {"HENGE_CTL_URL": f"127.0.0.1:{server.port}"}
