@@ -391,7 +391,7 @@ static enum hg_rc load_flags(struct hg_cfg *c, int argc, char **argv, const char
 /* Variables that are ours but no settings, and those that Kubernetes makes of a service whose name begins with "henge". */
 static bool foreign(const char *name, const char *text)
 {
-    static const char *const known[] = {"HENGE_CONFIG", "HENGE_CLOCK_OFFSET_MS", "HENGE_SOURCE_DIR"};
+    static const char *const known[] = {"HENGE_CONFIG", "HENGE_CLOCK_OFFSET_MS", "HENGE_CPU", "HENGE_SOURCE_DIR"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(known[i], name)) return true;
     if (!strncmp(name, "HENGE_TEST_", 11)) return true;

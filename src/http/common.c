@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/cpu.h"
 #include "base/metrics.h"
 #include "http/http_private.h"
 
@@ -39,7 +40,7 @@ static void status(void *arg, struct hg_http_req *rq)
 {
     struct common *c = arg;
     no_cache(rq);
-    hg_http_reply_json(rq, 200, json_pack("{s:s,s:[{s:s,s:s,s:s}],s:o?}", "version", c->version, "modules", "name", c->service, "artifact", "henge", "version", HENGE_VERSION, "memory", memory()));
+    hg_http_reply_json(rq, 200, json_pack("{s:s,s:s,s:[{s:s,s:s,s:s}],s:o?}", "version", c->version, "cpu", hg_cpu_name(hg_cpu()), "modules", "name", c->service, "artifact", "henge", "version", HENGE_VERSION, "memory", memory()));
 }
 
 static void health(void *arg, struct hg_http_req *rq)

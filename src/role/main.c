@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "base/cpu.h"
 #include "base/log.h"
 #include "role/ctl.h"
 #include "role/index.h"
@@ -81,7 +82,9 @@ static int run_server(const struct role *r, int argc, char **argv)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
-    if (strcmp(name, "--version") == 0) return printf("henge %s\n", HENGE_VERSION), FINE;
+    struct hg_err err;
+    if (hg_cpu_start(&err)) return fprintf(stderr, "henge: %s\n", err.msg), WRONG;
+    if (strcmp(name, "--version") == 0) return printf("henge %s (%s)\n", HENGE_VERSION, hg_cpu_name(hg_cpu())), FINE;
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) return usage(stdout), FINE;
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
         if (strcmp(name, roles[i].name) == 0) return run_server(&roles[i], argc - 1, argv + 1);

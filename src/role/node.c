@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -341,7 +342,7 @@ static enum hg_rc start(struct node *n, bool *stop, struct hg_err *err)
     hg_metric_set(HG_M_up, NULL, 1);
     hg_metric_set(HG_M_start_time, NULL, hg_clock_now_ms());
     hg_log(HG_LOG_INFO, "node", "ready", "name", HG_LS(n->name), "roles", HG_LS(n->roles), "http", HG_LS(n->http_address), "wire", HG_LS(n->wire_address), "version", HG_LS(HENGE_VERSION),
-           NULL);
+           "cpu", HG_LS(hg_cpu_name(hg_cpu())), NULL);
     return HG_OK;
 }
 

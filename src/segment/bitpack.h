@@ -19,9 +19,12 @@ static inline size_t hg_bits_bytes(uint32_t n, unsigned bits) { return (size_t)(
 
 /* Writes hg_bits_bytes(n, bits) bytes; every v[i] - base (mod 2^64) fits in bits. */
 void hg_bits_pack(const int64_t *v, uint32_t n, int64_t base, unsigned bits, uint8_t *out);
-/* out[i] = base + value number start + i (mod 2^64 or 2^32). */
+/* The loops below have variants for wider registers (base/cpu.h); none reads more than the plain ones.
+ * out[i] = base + value number start + i (mod 2^64 or 2^32). */
 void hg_bits_unpack64(const uint8_t *in, unsigned bits, int64_t base, uint32_t start, uint32_t n, int64_t *out);
 void hg_bits_unpack32(const uint8_t *in, unsigned bits, uint32_t base, uint32_t start, uint32_t n, uint32_t *out);
+/* The sum of values start..start + n - 1 as they are packed, without a base, mod 2^64. */
+uint64_t hg_bits_sum(const uint8_t *in, unsigned bits, uint32_t start, uint32_t n);
 uint64_t hg_bits_get(const uint8_t *in, unsigned bits, uint32_t i);
 
 #endif

@@ -67,7 +67,12 @@ def test_help(env):
     got, err = henge(env, "brocker", want=WRONG)
     check(got == "" and err.startswith('henge: "brocker" is no role\n') and err.endswith(out), f"an unknown role: {err}")
     out, _ = henge(env, "--version")
-    check(re.fullmatch(r"henge \d+\.\d+\.\d+\n", out), f"--version printed {out!r}")
+    check(re.fullmatch(r"henge \d+\.\d+\.\d+ \((portable|avx2|avx512)\)\n", out), f"--version printed {out!r}")
+    for name in ("portable", out.split("(")[1].split(")")[0]):
+        got, _ = henge(env, "--version", environment={"HENGE_CPU": name})
+        check(got.endswith(f" ({name})\n"), f"with HENGE_CPU={name} --version printed {got!r}")
+    _, err = henge(env, "--version", want=WRONG, environment={"HENGE_CPU": "sse9"})
+    check_equal(err, 'henge: HENGE_CPU is "sse9"; known are portable, avx2 and avx512\n', "a variant that is not known")
     check(henge(env, "ctl", want=WRONG)[1].startswith("usage: henge ctl"), "henge ctl without a command")
     check('there is no command "segmnt"; did you mean segment?' in henge(env, "ctl", "segmnt", want=WRONG)[1], "an unknown command of ctl")
 

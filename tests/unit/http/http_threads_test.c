@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/cpu.h"
 #include "base/pool.h"
 #include "http/client.h"
 #include "http/http.h"
@@ -450,6 +451,7 @@ static void common_paths(void **s)
     json_t *j = json_loads(a, 0, NULL);
     assert_string_equal(json_string_value(json_object_get(j, "version")), "33.0.0");
     assert_true(json_is_array(json_object_get(j, "modules")));
+    assert_string_equal(json_string_value(json_object_get(j, "cpu")), hg_cpu_name(hg_cpu()));
     static const char *const parts[] = {"maxMemory", "totalMemory", "freeMemory", "usedMemory", "directMemory"};
     for (int i = 0; i < 5; i++) assert_true(json_is_integer(json_object_get(json_object_get(j, "memory"), parts[i])));
     json_decref(j);
