@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "segment/bitpack.h"
+#include "segment/decode.h"
 
 #define HEAD 16 /* enc u8, bits u8, u16, count u32, base i64 */
 #define CHUNK 512
@@ -265,13 +266,14 @@ static bool take(struct hg_rd *r, size_t n, const uint8_t **p)
 
 static bool runs_ascend(const struct hg_stream *s)
 {
-    uint64_t prev = 0;
-    for (uint32_t i = 0; i < s->n_runs; i++) {
-        uint64_t e = hg_bits_get(s->ends, s->end_bits, i);
-        if (e <= prev || e > s->count) return false;
-        prev = e;
+    int64_t ends[CHUNK], prev = 0;
+    bool ok = true;
+    for (uint32_t at = 0; at < s->n_runs; at += CHUNK) {
+        uint32_t m = s->n_runs - at < CHUNK ? s->n_runs - at : CHUNK;
+        hg_bits_unpack64(s->ends, s->end_bits, 0, at, m, ends); /* at most 56 bits: none is negative */
+        for (uint32_t i = 0; i < m; prev = ends[i++]) ok &= ends[i] > prev;
     }
-    return prev == s->count;
+    return ok && prev == (int64_t)s->count;
 }
 
 static bool exceptions_ascend(const struct hg_stream *s)
@@ -341,21 +343,81 @@ static uint32_t run_of(const struct hg_stream *s, uint32_t i)
     return lo;
 }
 
+/* Calls for values [start, start + n) in the pieces of their runs: READ takes the values of some runs into vals, FILL(i, end, k) is told that values [i, end) are vals[k]. */
+#define RUNS 64
+#define EACH_RUN(READ, FILL)                                                                 \
+    for (uint32_t r_ = run_of(s, start), i = 0; i < n;) {                                    \
+        uint32_t ends_[RUNS], m_ = s->n_runs - r_;                                           \
+        if (m_ > n - i) m_ = n - i; /* more than one value each */                           \
+        if (m_ > RUNS) m_ = RUNS;                                                            \
+        hg_bits_unpack32(s->ends, s->end_bits, 0 - start, r_, m_, ends_);                    \
+        READ(r_, m_);                                                                        \
+        for (uint32_t k = 0; k < m_ && i < n; k++) {                                         \
+            uint32_t end = ends_[k] < n ? ends_[k] : n;                                      \
+            FILL;                                                                            \
+            i = end;                                                                         \
+        }                                                                                    \
+        r_ += m_;                                                                            \
+    }
+
+/* out[i..end) = v. A short run is written eight values long where there is room: what is too much is written over by the next. */
+static inline void fill_i64(int64_t *out, uint32_t i, uint32_t end, uint32_t n, int64_t v)
+{
+    if (end - i <= 8 && n - i >= 8)
+        for (uint32_t k = 0; k < 8; k++) out[i + k] = v;
+    else
+        for (; i < end; i++) out[i] = v;
+}
+static inline void fill_u32(uint32_t *out, uint32_t i, uint32_t end, uint32_t n, uint32_t v)
+{
+    if (end - i <= 8 && n - i >= 8)
+        for (uint32_t k = 0; k < 8; k++) out[i + k] = v;
+    else
+        for (; i < end; i++) out[i] = v;
+}
+
+static void runs_i64(const struct hg_stream *s, uint32_t start, uint32_t n, int64_t *out)
+{
+    int64_t vals[RUNS];
+#define READ(r, m) hg_bits_unpack64(s->packed, s->bits, s->base, r, m, vals)
+    EACH_RUN(READ, fill_i64(out, i, end, n, vals[k]))
+#undef READ
+}
+
+static void runs_u32(const struct hg_stream *s, uint32_t start, uint32_t n, uint32_t *out)
+{
+    int64_t vals[RUNS];
+#define READ(r, m) hg_bits_unpack64(s->packed, s->bits, s->base, r, m, vals)
+    EACH_RUN(READ, fill_u32(out, i, end, n, (uint32_t)vals[k]))
+#undef READ
+}
+
+/* Differences have to be added up from the front: *v is value number start - 1 when it returns (start >= 1). */
+static void delta_before(const struct hg_stream *s, uint32_t start, uint64_t *v)
+{
+    *v = (uint64_t)s->base + hg_bits_sum(s->packed, s->bits, 0, start - 1) + (uint64_t)s->delta_base * (start - 1);
+}
+
 static void delta_i64(const struct hg_stream *s, uint32_t start, uint32_t n, int64_t *out)
+{
+    uint64_t v = (uint64_t)s->base;
+    if (start) delta_before(s, start, &v);
+    else *out++ = (int64_t)v, start++, n--;
+    hg_bits_unpack64(s->packed, s->bits, s->delta_base, start - 1, n, out);
+    hg_decode_prefix(out, n, v);
+}
+
+static void delta_u32(const struct hg_stream *s, uint32_t start, uint32_t n, uint32_t *out)
 {
     int64_t d[CHUNK];
     uint64_t v = (uint64_t)s->base;
-    uint32_t at = 0, end = start + n; /* v is value number `at` */
-    if (start == 0) out[0] = (int64_t)v;
-    while (at + 1 < end) {
-        uint32_t m = end - 1 - at;
-        if (m > CHUNK) m = CHUNK;
-        hg_bits_unpack64(s->packed, s->bits, s->delta_base, at, m, d);
-        for (uint32_t k = 0; k < m; k++) {
-            v += (uint64_t)d[k];
-            if (at + k + 1 >= start) out[at + k + 1 - start] = (int64_t)v;
-        }
-        at += m;
+    if (start) delta_before(s, start, &v);
+    else *out++ = (uint32_t)v, start++, n--;
+    for (uint32_t i = 0; i < n; i += CHUNK) {
+        uint32_t m = n - i < CHUNK ? n - i : CHUNK;
+        hg_bits_unpack64(s->packed, s->bits, s->delta_base, start - 1 + i, m, d);
+        v = hg_decode_prefix(d, m, v);
+        for (uint32_t k = 0; k < m; k++) out[i + k] = (uint32_t)d[k];
     }
 }
 
@@ -366,16 +428,9 @@ void hg_stream_i64(const struct hg_stream *s, uint32_t start, uint32_t n, int64_
     case HG_ENC_DELTA:
         delta_i64(s, start, n, out);
         return;
-    case HG_ENC_RLE: {
-        uint32_t i = 0;
-        for (uint32_t r = run_of(s, start); i < n; r++) {
-            uint32_t end = (uint32_t)hg_bits_get(s->ends, s->end_bits, r) - start;
-            int64_t v = (int64_t)(hg_bits_get(s->packed, s->bits, r) + (uint64_t)s->base);
-            if (end > n) end = n;
-            while (i < end) out[i++] = v;
-        }
+    case HG_ENC_RLE:
+        runs_i64(s, start, n, out);
         return;
-    }
     case HG_ENC_FOR:
     case HG_ENC_DEC:
         hg_bits_unpack64(s->packed, s->bits, s->base, start, n, out);
@@ -391,32 +446,14 @@ void hg_stream_u32(const struct hg_stream *s, uint32_t start, uint32_t n, uint32
         return;
     }
     if (s->enc == HG_ENC_RLE) {
-        uint32_t i = 0;
-        for (uint32_t r = run_of(s, start); i < n; r++) {
-            uint32_t end = (uint32_t)hg_bits_get(s->ends, s->end_bits, r) - start;
-            uint32_t v = (uint32_t)(hg_bits_get(s->packed, s->bits, r) + (uint64_t)s->base);
-            if (end > n) end = n;
-            while (i < end) out[i++] = v;
-        }
+        runs_u32(s, start, n, out);
+        return;
+    }
+    if (s->enc == HG_ENC_DELTA) { /* from the front once, not once a chunk */
+        delta_u32(s, start, n, out);
         return;
     }
     int64_t tmp[CHUNK];
-    if (s->enc == HG_ENC_DELTA) { /* from the front once, not once a chunk */
-        uint64_t v = (uint64_t)s->base;
-        uint32_t at = 0, end = start + n;
-        if (start == 0) out[0] = (uint32_t)v;
-        while (at + 1 < end) {
-            uint32_t m = end - 1 - at;
-            if (m > CHUNK) m = CHUNK;
-            hg_bits_unpack64(s->packed, s->bits, s->delta_base, at, m, tmp);
-            for (uint32_t k = 0; k < m; k++) {
-                v += (uint64_t)tmp[k];
-                if (at + k + 1 >= start) out[at + k + 1 - start] = (uint32_t)v;
-            }
-            at += m;
-        }
-        return;
-    }
     for (uint32_t i = 0; i < n; i += CHUNK) {
         uint32_t m = n - i < CHUNK ? n - i : CHUNK;
         hg_stream_i64(s, start + i, m, tmp);
@@ -432,10 +469,8 @@ void hg_stream_f64(const struct hg_stream *s, enum hg_float_width w, uint32_t st
         uint32_t m = n - i < CHUNK ? n - i : CHUNK;
         hg_stream_i64(s, start + i, m, tmp);
         double *o = out + i;
-        if (s->enc == HG_ENC_DEC && w == HG_FLOAT64)
-            for (uint32_t k = 0; k < m; k++) o[k] = (double)tmp[k] / scale;
-        else if (s->enc == HG_ENC_DEC)
-            for (uint32_t k = 0; k < m; k++) o[k] = (double)(float)((double)tmp[k] / scale);
+        if (s->enc == HG_ENC_DEC)
+            hg_decode_decimals(tmp, m, scale, w == HG_FLOAT32, o);
         else if (w == HG_FLOAT64)
             memcpy(o, tmp, m * sizeof *o);
         else
@@ -447,5 +482,55 @@ void hg_stream_f64(const struct hg_stream *s, enum hg_float_width w, uint32_t st
         if (at < start) continue;
         if (at >= start + n) break;
         memcpy(&out[at - start], s->exc_val + (size_t)x * 8, 8);
+    }
+}
+
+/* ---- sums without values ---- */
+
+/* Of packed numbers as they are. At most 56 bits wide, 256 of them fit 64 bits. */
+static __int128 sum_packed(const struct hg_stream *s, uint32_t start, uint32_t n)
+{
+    uint64_t piece = UINT64_C(1) << (s->bits < 32 ? 32 : 64 - s->bits);
+    __int128 sum = 0;
+    for (uint64_t i = 0; i < n; i += piece) sum += hg_bits_sum(s->packed, s->bits, start + (uint32_t)i, n - i < piece ? n - (uint32_t)i : (uint32_t)piece);
+    return sum;
+}
+
+static __int128 sum_runs(const struct hg_stream *s, uint32_t start, uint32_t n)
+{
+    int64_t vals[RUNS];
+    __int128 sum = 0;
+#define READ(r, m) hg_bits_unpack64(s->packed, s->bits, s->base, r, m, vals)
+    EACH_RUN(READ, sum += (__int128)vals[k] * (end - i))
+#undef READ
+    return sum;
+}
+
+void hg_stream_sum_i64(const struct hg_stream *s, uint32_t start, uint32_t n, __int128 *sum)
+{
+    *sum = 0;
+    if (n == 0) return;
+    if (s->enc == HG_ENC_RLE) {
+        *sum = sum_runs(s, start, n);
+        return;
+    }
+    if (s->enc == HG_ENC_FOR && s->bits <= 56) {
+        *sum = sum_packed(s, start, n) + (__int128)s->base * n;
+        return;
+    }
+    int64_t tmp[CHUNK];
+    uint64_t v = (uint64_t)s->base; /* DELTA: the value before those to come */
+    bool delta = s->enc == HG_ENC_DELTA;
+    if (delta && start) delta_before(s, start, &v);
+    else if (delta) *sum = s->base, start++, n--;
+    for (uint32_t i = 0; i < n; i += CHUNK) {
+        uint32_t m = n - i < CHUNK ? n - i : CHUNK;
+        if (delta) {
+            hg_bits_unpack64(s->packed, s->bits, s->delta_base, start - 1 + i, m, tmp);
+            v = hg_decode_prefix(tmp, m, v);
+        } else {
+            hg_stream_i64(s, start + i, m, tmp);
+        }
+        for (uint32_t k = 0; k < m; k++) *sum += tmp[k];
     }
 }

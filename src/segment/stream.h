@@ -38,6 +38,8 @@ HG_MUST_USE enum hg_rc hg_stream_open(struct hg_span bytes, uint32_t count, stru
 /* Values [start, start + n). */
 void hg_stream_i64(const struct hg_stream *s, uint32_t start, uint32_t n, int64_t *out);
 void hg_stream_u32(const struct hg_stream *s, uint32_t start, uint32_t n, uint32_t *out);
+/* Their sum, exactly, without writing them out where the encoding allows. */
+void hg_stream_sum_i64(const struct hg_stream *s, uint32_t start, uint32_t n, __int128 *sum);
 void hg_stream_f64(const struct hg_stream *s, enum hg_float_width w, uint32_t start, uint32_t n, double *out);
 
 #endif

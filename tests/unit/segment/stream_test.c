@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/cpu.h"
 #include "rng.h"
 #include "segment/bitpack.h"
 #include "segment/stream.h"
@@ -61,6 +62,10 @@ static void integers_come_back(void **state)
                 uint32_t from = below(&r, n), m = 1 + below(&r, n - from);
                 hg_stream_i64(&s, from, m, got);
                 assert_memory_equal(got, v + from, m * sizeof *v);
+                __int128 sum, want = 0;
+                for (uint32_t i = from; i < from + m; i++) want += v[i];
+                hg_stream_sum_i64(&s, from, m, &sum);
+                assert_true(sum == want);
             }
             /* every cut is refused */
             for (size_t cut = 0; cut < len; cut += 1 + len / 50) assert_int_equal(hg_stream_open((struct hg_span){b.p, cut}, n, &s, &err), HG_E_CORRUPT);
@@ -231,5 +236,10 @@ int main(void)
         cmocka_unit_test(integers_come_back), cmocka_unit_test(ids_come_back), cmocka_unit_test(doubles_come_back_to_the_bit),
         cmocka_unit_test(smallest_is_chosen), cmocka_unit_test(flips_do_no_harm),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = 0;
+    for (int c = HG_CPU_PORTABLE; c <= (int)hg_cpu_best(); c++) {
+        hg_cpu_force((enum hg_cpu)c);
+        failed += cmocka_run_group_tests_name(hg_cpu_name((enum hg_cpu)c), tests, NULL, NULL);
+    }
+    return failed;
 }
