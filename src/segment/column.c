@@ -175,6 +175,8 @@ static enum hg_rc open_values(struct hg_colread *r, struct hg_span p, bool check
     HG_TRY(hg_stream_open(p, r->rows, &r->stream, err));
     if (r->stream.bytes != p.len) return hg_fail(err, HG_E_CORRUPT, "%zu bytes after the values", p.len - r->stream.bytes);
     bool floating = r->c->type == HG_T_DOUBLE || r->c->type == HG_T_FLOAT;
+    if (r->stream.enc == HG_ENC_SCALED && (r->sc->seg->version < HG_SEG_VERSION_ORDER || !hg_type_is_integer(r->c->type)))
+        return hg_fail(err, HG_E_CORRUPT, "encoding %s in a %s column of a file of version %u", hg_enc_name(r->stream.enc), hg_type_name(r->c->type), r->sc->seg->version);
     if (r->stream.enc == HG_ENC_DEC ? !floating : floating && r->stream.enc == HG_ENC_DELTA) return hg_fail(err, HG_E_CORRUPT, "encoding %s in a %s column", hg_enc_name(r->stream.enc), hg_type_name(r->c->type));
     if (r->c->type == HG_T_STRING && !checked) HG_TRY(check_ids(&r->stream, r->c->dict->card, err));
     return HG_OK;
@@ -340,6 +342,14 @@ static enum hg_rc col_ids(struct hg_colread *r, uint32_t row, uint32_t n, uint32
     return HG_OK;
 }
 
+static enum hg_rc col_runs(struct hg_colread *r, uint32_t row, uint32_t n, uint32_t *ends, uint32_t *ids, uint32_t *n_runs, struct hg_err *err)
+{
+    if (r->c->type != HG_T_STRING || r->c->multi) return wrong_type(r, "single strings", err);
+    HG_TRY(enter(r, &row, err));
+    *n_runs = hg_stream_runs(&r->stream, row, n, ends, ids);
+    return HG_OK;
+}
+
 static enum hg_rc col_multi(struct hg_colread *r, uint32_t row, uint32_t n, const uint32_t **ends, const uint32_t **ids, struct hg_err *err)
 {
     if (!r->c->multi) return wrong_type(r, "multi-value strings", err);
@@ -440,4 +450,4 @@ static uint32_t col_count_of(const struct hg_column *c, uint32_t id)
     return n < c->src->n_rows ? n : c->src->n_rows;
 }
 
-const struct hg_column_ops hg_segcol_ops = {col_open, col_i64, col_f64, col_ids, col_multi, col_blob, col_stats, col_rows_of, col_count_of};
+const struct hg_column_ops hg_segcol_ops = {col_open, col_i64, col_f64, col_ids, col_multi, col_blob, col_stats, col_rows_of, col_count_of, col_runs};

@@ -166,9 +166,9 @@ void hg_live_block_stats(const struct live_col *c, const struct hg_source *src, 
 static enum hg_rc col_stats(const struct hg_column *c, uint32_t block, struct hg_block_stats *out, struct hg_err *err)
 {
     const struct live_col *col = col_of(c);
-    if (!hg_type_is_number(c->type)) return hg_fail(err, HG_E_INVALID, "%s: column %s is not of numbers", c->src->id, c->name);
     if (block >= hg_source_blocks(c->src)) return hg_fail(err, HG_E_INVALID, "%s: there is no block %u", c->src->id, block);
-    if (block < col->n_stats) *out = col->stats[block];
+    if (!hg_type_is_number(c->type)) *out = (struct hg_block_stats){.rows = hg_block_rows(c->src, block)};
+    else if (block < col->n_stats) *out = col->stats[block];
     else hg_live_block_stats(col, c->src, block, out);
     return HG_OK;
 }
@@ -210,4 +210,4 @@ static uint32_t col_count_of(const struct hg_column *c, uint32_t id)
     return id < col->cap_post ? col->post[id].n : 0;
 }
 
-const struct hg_column_ops hg_live_column_ops = {col_open, col_i64, col_f64, col_ids, col_multi, col_blob, col_stats, col_rows_of, col_count_of};
+const struct hg_column_ops hg_live_column_ops = {.open = col_open, .i64 = col_i64, .f64 = col_f64, .ids = col_ids, .multi = col_multi, .blob = col_blob, .stats = col_stats, .rows_of = col_rows_of, .count_of = col_count_of};

@@ -71,7 +71,8 @@ enum hg_rc hg_merge_write(struct hg_merge *m, const struct hg_segment_write_opti
     hg_buf_u8(&gran, 0);
     enum hg_rc rc = hg_buf_check(&gran, "queryGranularity", err);
     struct hg_segwriter *w = NULL;
-    struct hg_segwriter_file f = {m->rows_out, m->schema->rollup, true, (const char *)gran.p, m->schema->timestamp_spec, opt->zstd_level, hg_schema_has_entities(m->schema)};
+    struct hg_segwriter_file f = {.n_rows = m->rows_out, .rollup = m->schema->rollup, .sorted = true, .time_at = m->schema->time_at, .query_gran = (const char *)gran.p, .timestamp_spec = m->schema->timestamp_spec,
+                                  .zstd_level = opt->zstd_level, .entities = hg_schema_has_entities(m->schema)};
     if (rc == HG_OK) rc = hg_segwriter_open(path, &f, &w, err);
     if (rc == HG_OK) rc = hg_merge_columns(m, w, err);
     struct hg_segwriter_done done = {0};

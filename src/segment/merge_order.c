@@ -1,4 +1,4 @@
-/* The order of all rows. A row's key is its time and dimensions as one big-endian number of `words` 64-bit words: time less the least time, then per
+/* The order of all rows. A row's key is its time and dimensions as one big-endian number of `words` 64-bit words: time less the least time, where the schema has it among them, and per
  * dimension a dictionary id, the rank of a list, or a null bit and a number less the least one, each in as few bits as its range needs. Sealed
  * sources whose order is ours are read block by block; others have their keys in memory and, if need be, are sorted by radix. */
 #include <stdlib.h>
@@ -122,8 +122,14 @@ static enum hg_rc survey(struct hg_merge *m, uint32_t s, struct keyreader *k, st
 
 static enum hg_rc lay_out_key(struct hg_merge *m, struct hg_err *err)
 {
-    unsigned pos = m->time_bits = width((uint64_t)m->time_high - (uint64_t)m->time_low);
-    for (uint32_t d = 0; d < m->schema->n_dims; d++) {
+    unsigned pos = 0;
+    m->time_bits = width((uint64_t)m->time_high - (uint64_t)m->time_low);
+    for (uint32_t d = 0; d <= m->schema->n_dims; d++) {
+        if (d == m->schema->time_at) {
+            m->time_pos = pos;
+            pos += m->time_bits;
+        }
+        if (d == m->schema->n_dims) break;
         struct hg_mdim *dim = &m->dims[d];
         if (dim->def->type == HG_T_STRING) {
             if (dim->multi) HG_TRY(hg_lists_rank(&dim->lists, err));
@@ -168,7 +174,7 @@ static enum hg_rc make_keys(struct hg_merge *m, uint32_t s, struct keyreader *k,
         if (k->i[i] < m->time_low || k->i[i] > m->time_high) return hg_fail(err, HG_E_CORRUPT, "source %s: row %u lies outside of the source's own times", k->src->id, row + i);
         k->v[i] = (uint64_t)k->i[i] - (uint64_t)m->time_low;
     }
-    pack_field(keys, m->words, n, k->v, 0, m->time_bits);
+    pack_field(keys, m->words, n, k->v, m->time_pos, m->time_bits);
     for (uint32_t d = 0; d < m->schema->n_dims; d++) {
         struct hg_mdim *dim = &m->dims[d];
         const struct hg_column *c = dim->cols[s];
@@ -257,16 +263,18 @@ struct follow {
     const uint64_t *key;      /* of the row that is next */
 };
 
-/* A sealed segment sorted by dimensions of which ours are the first, in our order, is in our order. */
+/* A sealed segment sorted by keys of which ours are the first, in our order, is in our order. What it lacks is null in all of its rows and orders nothing. */
 static bool ordered_as_ours(const struct hg_merge *m, uint32_t s)
 {
     const struct hg_source *src = m->srcs[s];
-    if (src->cols[0].ops != &hg_segcol_ops || !hg_segment_sorted(hg_segcol_of(&src->cols[0])->seg)) return false;
-    uint32_t next = 1;
-    for (uint32_t d = 0; d < m->schema->n_dims; d++) {
-        const struct hg_column *c = m->dims[d].cols[s];
-        if (!c) continue;
-        if (c != &src->cols[next++]) return false;
+    if (src->cols[0].ops != &hg_segcol_ops) return false;
+    const struct hg_segment *seg = hg_segcol_of(&src->cols[0])->seg;
+    if (!hg_segment_sorted(seg)) return false;
+    uint32_t next = 0;
+    for (uint32_t d = 0; d <= m->schema->n_dims; d++) {
+        if (d == m->schema->time_at && hg_segment_key(seg, next++) != &src->cols[0]) return false;
+        const struct hg_column *c = d < m->schema->n_dims ? m->dims[d].cols[s] : NULL;
+        if (c && c != hg_segment_key(seg, next++)) return false;
     }
     return true;
 }

@@ -43,7 +43,7 @@ struct hg_merge {
     struct hg_mdim *dims;
     const struct hg_column ***metrics; /* [metric][source] */
     int64_t time_low, time_high;
-    unsigned time_bits, words;         /* of a key */
+    unsigned time_pos, time_bits, words; /* of a key */
     bool *shuffled;                    /* per source: its rows are not visited in order */
     uint64_t *order;                   /* HG_ORDER_*: rows_in of them, in output order */
     uint64_t rows_in;

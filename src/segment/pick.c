@@ -20,6 +20,7 @@ enum hg_rc hg_segment_pick(const struct hg_schema *schema, const struct hg_segme
     static const uint32_t none;
     const struct hg_source *src = hg_segment_source(seg);
     if (!hg_segment_sorted(seg)) return hg_fail(err, HG_E_INVALID, "picking rows of %s: it is not sorted", src->id);
+    if (hg_segment_time_at(seg) != schema->time_at) return hg_fail(err, HG_E_INVALID, "picking rows of %s: it is sorted in another order than the schema's", src->id);
     struct hg_merge m = {.schema = schema, .srcs = &src, .n = 1, .arena = hg_arena_new(NULL), .picked = n ? rows : &none, .n_picked = n};
     if (!m.arena) return hg_fail(err, HG_E_NOMEM, "segment %s", path);
     enum hg_rc rc = hg_merge_prepare(&m, err);

@@ -103,14 +103,50 @@ static enum hg_rc parse_entities(struct hg_arena *a, const json_t *spec, const s
     return HG_OK;
 }
 
-static enum hg_rc parse_dims(struct hg_arena *a, const json_t *schema, const struct hg_jpath *p, struct hg_schema *s, struct hg_err *err)
+/* Is it __time, listed among the dimensions? Bare, or an object of type long, as Druid has it. */
+static enum hg_rc is_time(const json_t *j, const struct hg_jpath *p, bool *out, struct hg_err *err)
+{
+    const json_t *name = json_is_object(j) ? json_object_get(j, "name") : j;
+    const char *type = "string";
+    *out = json_is_string(name) && strcmp(json_string_value(name), "__time") == 0;
+    if (!*out || !json_is_object(j)) return HG_OK;
+    HG_TRY(hg_jget_str(j, "type", p, false, &type, err));
+    if (strcasecmp(type, "long") != 0) return hg_jfail(err, HG_JKEY(p, "type"), "__time is \"long\", not \"%s\"", type);
+    return HG_OK;
+}
+
+/* The listed dimensions, without __time, and the place in the order of rows that it gets. *skipped: where it was listed; n when it was not. */
+static enum hg_rc parse_listed(struct hg_arena *a, const json_t *list, bool time_first, const struct hg_jpath *p, struct hg_schema *s, size_t *skipped, struct hg_err *err)
+{
+    size_t n = json_array_size(list);
+    bool time;
+    *skipped = n;
+    for (size_t i = 0; i < n; i++) {
+        const struct hg_jpath *at = HG_JAT(p, i);
+        HG_TRY(is_time(json_array_get(list, i), at, &time, err));
+        if (!time) {
+            HG_TRY(parse_dim(a, json_array_get(list, i), at, &s->dims[s->n_dims++], err));
+            continue;
+        }
+        if (*skipped < n) return hg_jfail(err, at, "__time was listed before");
+        if (time_first && i > 0) return hg_jfail(err, at, "__time can stand here only with \"forceSegmentSortByTime\": false; else rows are sorted by it first");
+        *skipped = i;
+        s->time_at = (uint32_t)i;
+    }
+    if (s->n_dims == 0) return hg_jfail(err, p, "list at least one dimension beside __time");
+    if (!time_first && *skipped == n) s->time_at = s->n_dims;
+    return HG_OK;
+}
+
+static enum hg_rc parse_dims(struct hg_arena *a, const json_t *schema, const struct hg_jpath *p, struct hg_schema *s, size_t *skipped, struct hg_err *err)
 {
     json_t *spec = NULL, *list = NULL, *spatial = NULL;
-    bool discover = false, all = false;
+    bool discover = false, all = false, time_first = true;
     HG_TRY(hg_jget_obj(schema, "dimensionsSpec", p, true, &spec, err));
     const struct hg_jpath *at = HG_JKEY(p, "dimensionsSpec");
     HG_TRY(hg_jget_bool(spec, "useSchemaDiscovery", at, false, &discover, err));
     HG_TRY(hg_jget_bool(spec, "includeAllDimensions", at, false, &all, err));
+    HG_TRY(hg_jget_bool(spec, "forceSegmentSortByTime", at, false, &time_first, err));
     HG_TRY(hg_jget_arr(spec, "spatialDimensions", at, false, &spatial, err));
     HG_TRY(hg_jget_arr(spec, "dimensions", at, false, &list, err));
     if (discover || all) return hg_jfail(err, HG_JKEY(at, discover ? "useSchemaDiscovery" : "includeAllDimensions"), "dimensions are not discovered from the data; list them in \"dimensions\"");
@@ -118,10 +154,9 @@ static enum hg_rc parse_dims(struct hg_arena *a, const json_t *schema, const str
     size_t n = json_array_size(list);
     if (n == 0) return hg_jfail(err, HG_JKEY(at, "dimensions"), "list at least one dimension; dimensions are not discovered from the data");
     if (n > MAX_COLUMNS) return hg_jfail(err, HG_JKEY(at, "dimensions"), "%zu dimensions are more than %u", n, MAX_COLUMNS);
-    s->n_dims = (uint32_t)n;
     s->dims = hg_arena_array(a, n, sizeof *s->dims);
     if (!s->dims) return hg_arena_fail(a, "schema", err);
-    for (size_t i = 0; i < n; i++) HG_TRY(parse_dim(a, json_array_get(list, i), HG_JAT(HG_JKEY(at, "dimensions"), i), &s->dims[i], err));
+    HG_TRY(parse_listed(a, list, time_first, HG_JKEY(at, "dimensions"), s, skipped, err));
     return parse_entities(a, spec, at, s, err);
 }
 
@@ -225,7 +260,8 @@ static enum hg_rc parse_metrics(struct hg_arena *a, const json_t *schema, const 
 
 /* ---- the whole ---- */
 
-static enum hg_rc check_unique(const struct hg_schema *s, const struct hg_jpath *p, struct hg_err *err)
+/* skipped: which of the listed dimensions was __time. */
+static enum hg_rc check_unique(const struct hg_schema *s, size_t skipped, const struct hg_jpath *p, struct hg_err *err)
 {
     json_t *seen = json_object(); /* a set of names */
     enum hg_rc rc = seen ? HG_OK : hg_fail(err, HG_E_NOMEM, "schema");
@@ -234,7 +270,7 @@ static enum hg_rc check_unique(const struct hg_schema *s, const struct hg_jpath 
         size_t k = dim ? i : i - s->n_dims;
         const char *name = dim ? s->dims[k].name : s->metrics[k].name;
         const struct hg_jpath *list = dim ? HG_JKEY(HG_JKEY(p, "dimensionsSpec"), "dimensions") : HG_JKEY(p, "metricsSpec");
-        if (json_object_get(seen, name)) rc = hg_jfail(err, HG_JAT(list, k), "a column \"%s\" was declared before", name);
+        if (json_object_get(seen, name)) rc = hg_jfail(err, HG_JAT(list, dim && k >= skipped ? k + 1 : k), "a column \"%s\" was declared before", name);
         else if (json_object_set_new_nocheck(seen, name, json_true()) != 0) rc = hg_fail(err, HG_E_NOMEM, "schema");
     }
     json_decref(seen);
@@ -272,9 +308,10 @@ enum hg_rc hg_schema_parse(struct hg_arena *a, const json_t *data_schema, const 
     HG_TRY(hg_jneed_obj(data_schema, p, err));
     struct hg_schema *s = hg_arena_zalloc(a, sizeof *s);
     if (!s) return hg_arena_fail(a, "schema", err);
-    HG_TRY(parse_dims(a, data_schema, p, s, err));
+    size_t skipped;
+    HG_TRY(parse_dims(a, data_schema, p, s, &skipped, err));
     HG_TRY(parse_metrics(a, data_schema, p, s, err));
-    HG_TRY(check_unique(s, p, err));
+    HG_TRY(check_unique(s, skipped, p, err));
     s->rollup = true;
     s->query_gran.kind = HG_GRAN_NONE;
     HG_TRY(hg_jget_obj(data_schema, "granularitySpec", p, false, &gran, err));

@@ -30,9 +30,10 @@ struct hg_schema_metric {
 };
 struct hg_schema {
     uint32_t n_dims, n_metrics;
-    struct hg_schema_dim *dims;       /* declared order = sort order after time */
+    struct hg_schema_dim *dims;       /* declared order = sort order; __time is none of them, but stands among them in that order: */
     struct hg_schema_metric *metrics;
     const bool *entities;             /* by dimension: of these a segment keeps a summary of its values (segment/entity.h). NULL: of none */
+    uint32_t time_at;                 /* how many of the dimensions rows are sorted by before __time: 0, unless the spec says otherwise */
     bool rollup;
     struct hg_gran query_gran;        /* __time is truncated to it */
     const char *timestamp_spec;       /* Druid's timestampSpec as JSON, for segmentMetadata; NULL: there was none */
@@ -46,7 +47,8 @@ static inline bool hg_schema_has_entities(const struct hg_schema *s)
     return false;
 }
 
-/* Reads Druid's dimensionsSpec.dimensions, with ours, dimensionsSpec.entityDimensions (names of declared string and long dimensions), metricsSpec and granularitySpec (queryGranularity, rollup) from a dataSchema object at path p into arena a.
+/* Reads Druid's dimensionsSpec.dimensions, with forceSegmentSortByTime (false: rows are sorted by the dimensions as they are listed, __time where it stands among them, or last) and with
+ * ours, dimensionsSpec.entityDimensions (names of declared string and long dimensions), metricsSpec and granularitySpec (queryGranularity, rollup) from a dataSchema object at path p into arena a.
  * Unknown or unsupported aggregator types are HG_E_INVALID naming the path. */
 HG_MUST_USE enum hg_rc hg_schema_parse(struct hg_arena *a, const json_t *data_schema, const struct hg_jpath *p, struct hg_schema **out, struct hg_err *err);
 

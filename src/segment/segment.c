@@ -84,7 +84,7 @@ static enum hg_rc read_column(struct opening *o, struct hg_rd *r, uint32_t k, st
     c->lg_k = hg_rd_u8(r);
     sc->hll_bits = hg_rd_u8(r);
     bool metric = sc->flags & HG_SEGCOL_METRIC, string = type == HG_T_STRING;
-    if (r->bad || !name.p || memchr(name.p, 0, name.len) || type < HG_T_STRING || type > HG_T_HYPERUNIQUE || (hg_type_is_complex((enum hg_type)type) && c->lg_k > HG_THETA_MAX_LG_K) || sc->flags > (seg->version == HG_SEG_VERSION_ENTITIES ? 31 : 15) || metric != (agg.p != NULL) ||
+    if (r->bad || !name.p || memchr(name.p, 0, name.len) || type < HG_T_STRING || type > HG_T_HYPERUNIQUE || (hg_type_is_complex((enum hg_type)type) && c->lg_k > HG_THETA_MAX_LG_K) || sc->flags > (seg->version >= HG_SEG_VERSION_ENTITIES ? 31 : 15) || metric != (agg.p != NULL) ||
         (!string && (sc->flags & (HG_SEGCOL_MULTI | HG_SEGCOL_BITMAP))) || ((sc->flags & HG_SEGCOL_ENTITY) && (metric || (!string && type != HG_T_LONG))))
         return hg_fail(o->err, HG_E_CORRUPT, "footer: entry of column %u is malformed", k);
     c->name = hg_arena_strndup(seg->arena, name.p, name.len);
@@ -100,6 +100,7 @@ static enum hg_rc read_column(struct opening *o, struct hg_rd *r, uint32_t k, st
     sc->seg = seg;
     sc->col = c;
     if (k > 0 && seg->source.cols[k - 1].is_metric && !metric) return hg_fail(o->err, HG_E_CORRUPT, "footer: dimension %s stands after a metric", c->name);
+    seg->n_dims += k > 0 && !metric;
     sc->refs_at = (size_t)(r->p - o->footer);
     if (k == 0 && (strcmp(c->name, "__time") != 0 || c->type != HG_T_LONG || metric || c->has_nulls)) return hg_fail(o->err, HG_E_CORRUPT, "footer: the first column is %s, not __time", c->name);
     HG_TRY(read_section(o, r, c->name, "block directory", true, &sc->dir_at));
@@ -141,7 +142,7 @@ static enum hg_rc check_names(struct opening *o)
     return rc;
 }
 
-/* The blocks of __time follow each other, and the footer's interval is theirs. */
+/* The blocks of __time follow each other, where rows ascend by it, and the footer's interval is theirs. */
 static enum hg_rc check_times(struct opening *o)
 {
     struct hg_source *s = &o->seg->source;
@@ -149,10 +150,10 @@ static enum hg_rc check_times(struct opening *o)
     for (uint32_t b = 0, n = hg_source_blocks(s); b < n; b++) {
         struct hg_seg_block e;
         hg_seg_block_get(o->seg->cols[0].dir + (size_t)b * HG_SEG_BLOCK, &e);
-        if (b && e.min < got.end - 1) return hg_fail(o->err, HG_E_CORRUPT, "column __time: block %u at %llu starts before the one before it ends", b, (unsigned long long)e.off);
+        if (b && o->seg->time_at == 0 && e.min < got.end - 1) return hg_fail(o->err, HG_E_CORRUPT, "column __time: block %u at %llu starts before the one before it ends", b, (unsigned long long)e.off);
         if (e.min < HG_TIME_MIN || e.max > HG_TIME_MAX) return hg_fail(o->err, HG_E_CORRUPT, "column __time: block %u at %llu holds times past all calendars", b, (unsigned long long)e.off);
-        if (b == 0) got.start = e.min;
-        got.end = e.max + 1;
+        if (b == 0 || e.min < got.start) got.start = e.min;
+        if (b == 0 || e.max >= got.end) got.end = e.max + 1;
     }
     if (got.start != s->times.start || got.end != s->times.end) return hg_fail(o->err, HG_E_CORRUPT, "footer: its interval is not that of column __time");
     return HG_OK;
@@ -170,11 +171,14 @@ static enum hg_rc read_footer(struct opening *o, struct hg_span footer)
     seg->flags = hg_rd_u32(&r);
     struct hg_str gran = hg_rd_str(&r), spec = {0, 0};
     if (seg->flags & HG_SEG_TIMESTAMP_SPEC) spec = hg_rd_str(&r);
+    uint64_t time_at = seg->version >= HG_SEG_VERSION_ORDER ? hg_rd_varint(&r) : 0;
     s->n_cols = hg_rd_count(&r, 30);
     if (r.bad || rows > UINT32_MAX - HG_BLOCK_ROWS || block_rows != HG_BLOCK_ROWS || seg->flags > (HG_SEG_ROLLUP | HG_SEG_SORTED | HG_SEG_TIMESTAMP_SPEC) || !gran.p || s->n_cols == 0 || s->n_cols > MAX_COLUMNS)
         return hg_fail(o->err, HG_E_CORRUPT, "footer is malformed");
+    if (seg->version >= HG_SEG_VERSION_ORDER && (time_at == 0 || time_at >= s->n_cols || !(seg->flags & HG_SEG_SORTED))) return hg_fail(o->err, HG_E_CORRUPT, "footer: __time cannot be key number %llu of this file", (unsigned long long)time_at);
     s->n_rows = (uint32_t)rows;
-    s->time_sorted = true;
+    seg->time_at = (uint32_t)time_at;
+    s->time_sorted = time_at == 0;
     seg->query_gran = hg_arena_strndup(seg->arena, gran.p, gran.len);
     struct hg_column *cols = hg_arena_array(seg->arena, s->n_cols, sizeof *cols);
     seg->cols = hg_arena_array(seg->arena, s->n_cols, sizeof *seg->cols);
@@ -185,6 +189,7 @@ static enum hg_rc read_footer(struct opening *o, struct hg_span footer)
     s->cols = cols;
     for (uint32_t k = 0; k < s->n_cols; k++) HG_TRY(read_column(o, &r, k, &cols[k], &seg->cols[k]));
     if (hg_rd_left(&r)) return hg_fail(o->err, HG_E_CORRUPT, "footer has %zu bytes after its last column", hg_rd_left(&r));
+    if (seg->time_at > seg->n_dims) return hg_fail(o->err, HG_E_CORRUPT, "footer: rows are sorted by %u dimensions before __time, of %u", seg->time_at, seg->n_dims);
     HG_TRY(check_names(o));
     return check_times(o);
 }
@@ -195,8 +200,8 @@ static enum hg_rc open_checked(struct hg_segment *seg, struct hg_err *err)
     struct hg_span f = seg->file;
     if (f.len < HG_SEG_HEAD + HG_SEG_TAIL || memcmp(f.p, HG_SEG_MAGIC, 8) != 0) return hg_fail(err, HG_E_CORRUPT, "not a segment file (%zu bytes)", f.len);
     uint32_t version = hg_le32(f.p + 8);
-    if (version != HG_SEG_VERSION && version != HG_SEG_VERSION_ENTITIES)
-        return hg_fail(err, HG_E_CORRUPT, "segment format version %u; this program reads versions %u and %u", version, HG_SEG_VERSION, HG_SEG_VERSION_ENTITIES);
+    if (version < HG_SEG_VERSION || version > HG_SEG_VERSION_ORDER)
+        return hg_fail(err, HG_E_CORRUPT, "segment format version %u; this program reads versions %u to %u", version, HG_SEG_VERSION, HG_SEG_VERSION_ORDER);
     seg->version = version;
     if (hg_le32(f.p + 12) != HG_SEG_HEAD || memcmp(f.p + 16, zeros, HG_SEG_HEAD - 16) != 0) return hg_fail(err, HG_E_CORRUPT, "file head is malformed");
     const uint8_t *t = f.p + f.len - HG_SEG_TAIL;
@@ -272,4 +277,11 @@ const struct hg_source *hg_segment_source(const struct hg_segment *seg) { return
 const char *hg_segment_query_gran(const struct hg_segment *seg) { return seg->query_gran; }
 bool hg_segment_rollup(const struct hg_segment *seg) { return seg->flags & HG_SEG_ROLLUP; }
 bool hg_segment_sorted(const struct hg_segment *seg) { return seg->flags & HG_SEG_SORTED; }
+uint32_t hg_segment_time_at(const struct hg_segment *seg) { return seg->time_at; }
+const struct hg_column *hg_segment_key(const struct hg_segment *seg, uint32_t k)
+{
+    const struct hg_column *cols = seg->source.cols; /* __time, dimensions, metrics */
+    if (k > (hg_segment_sorted(seg) ? seg->n_dims : 0)) return NULL;
+    return k < seg->time_at ? &cols[1 + k] : k == seg->time_at ? &cols[0] : &cols[k];
+}
 uint64_t hg_segment_bytes(const struct hg_segment *seg) { return seg->file_bytes; }

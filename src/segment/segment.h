@@ -22,7 +22,10 @@ void hg_segment_close(struct hg_segment *seg); /* NULL allowed; no reader may be
 const struct hg_source *hg_segment_source(const struct hg_segment *seg);
 const char *hg_segment_query_gran(const struct hg_segment *seg); /* queryGranularity as JSON text */
 bool hg_segment_rollup(const struct hg_segment *seg);
-bool hg_segment_sorted(const struct hg_segment *seg);            /* by time, then the dimensions in their order */
+bool hg_segment_sorted(const struct hg_segment *seg);            /* by its keys: the dimensions in their order, __time before, among or behind them */
+uint32_t hg_segment_time_at(const struct hg_segment *seg);       /* how many dimensions stand before __time among the keys; 0: rows ascend by __time */
+/* Key number k of a sorted segment; of one that is not, __time is the only one. NULL: there are no more. */
+const struct hg_column *hg_segment_key(const struct hg_segment *seg, uint32_t k);
 uint64_t hg_segment_bytes(const struct hg_segment *seg);         /* of the file */
 
 /* ---- where blocks are read from; before the first reader is made ---- */
@@ -46,7 +49,7 @@ struct hg_segment_stats {
     uint64_t rows_in, bytes, hash; /* hash: XXH3 of the file */
     struct hg_interval times;      /* of the rows; empty when there are none */
 };
-/* Writes the rows of srcs[0..n) as one segment at path: sorted by time and dimensions in the schema's order (null first, multi-values item by
+/* Writes the rows of srcs[0..n) as one segment at path: sorted by time and dimensions in the schema's order (__time where the schema has it; null first, multi-values item by
  * item, an empty list being equal to null), rows of equal keys rolled up when the schema says so. Columns are matched by name; one that a source lacks is null there, and one that the
  * schema lacks is left out. __time is taken as it stands. Holds the dictionaries, eight bytes a row, the keys of sources that are not sorted
  * already, and one column's ids at a time. HG_E_INVALID: a column's type does not suit the schema's. HG_E_LIMIT: more rows than a segment may have.

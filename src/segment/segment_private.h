@@ -35,6 +35,8 @@ struct hg_segment {
     struct hg_resident_pool *pool; /* NULL: not resident */
     struct hg_block_cache *cache;  /* NULL: readers decompress into memory of their own */
     uint32_t flags, version;
+    uint32_t time_at;              /* dimensions before __time in the order of rows */
+    uint32_t n_dims;
     uint64_t footer_bytes;
     const char *query_gran;
     struct hg_made_by made_by;

@@ -59,7 +59,8 @@ static inline bool hg_dict_find(const struct hg_dict *d, struct hg_str s, uint32
 }
 static inline uint32_t hg_dict_lower_bound(const struct hg_dict *d, struct hg_str s) { return d->ops->lower_bound(d, s); }
 
-/* What is known of one block of a number column without reading its values. */
+/* What is known of one block of a column of numbers or texts without reading its values. Of texts: min.i and max.i are the least and the greatest id, and nulls counts the rows that are null
+ * or have no value; all of that only with has_range, and there is no sum. */
 struct hg_block_stats {
     uint32_t rows, nulls;
     bool has_range; /* the block has a value; min and max are set */
@@ -97,12 +98,15 @@ struct hg_column_ops {
     enum hg_rc (*multi)(struct hg_colread *r, uint32_t row, uint32_t n, const uint32_t **ends, const uint32_t **ids, struct hg_err *err);
     /* Complex types: the sketch bytes of one row; p == NULL when null. Borrowed until the next call on r. */
     enum hg_rc (*blob)(struct hg_colread *r, uint32_t row, struct hg_span *out, struct hg_err *err);
-    /* Number columns. */
+    /* Numbers and STRING. */
     enum hg_rc (*stats)(const struct hg_column *c, uint32_t block, struct hg_block_stats *out, struct hg_err *err);
     /* STRING: adds to *acc the rows that hold any of ids[0..n), ascending. Id 0: rows that are null or (multi) have no value. */
     enum hg_rc (*rows_of)(const struct hg_column *c, const uint32_t *ids, size_t n, roaring_bitmap_t *acc, struct hg_err *err);
     /* STRING: how many rows hold id, as cheaply as can be (exact or an upper bound). */
     uint32_t (*count_of)(const struct hg_column *c, uint32_t id);
+    /* STRING, !multi: rows [row, row + n) as runs of one id, where the column keeps them so: run k has ids[k] and ends before row + ends[k]; ascending, the last end is n. *n_runs 0: it does not keep
+     * runs there. ends and ids have room for n. NULL: it never does. */
+    enum hg_rc (*runs)(struct hg_colread *r, uint32_t row, uint32_t n, uint32_t *ends, uint32_t *ids, uint32_t *n_runs, struct hg_err *err);
 };
 
 /* How rows came to be what they are; for segmentMetadata. */

@@ -5,7 +5,7 @@
 #include "segment/segment_private.h"
 #include "segment/stream.h"
 
-enum { RAW = HG_ENC_DEC + 1, ALL_NULL, SKETCHES, N_ENC };
+enum { RAW = HG_ENC_SCALED + 1, ALL_NULL, SKETCHES, N_ENC };
 static const char *enc_text(int e) { return e == RAW ? "raw" : e == ALL_NULL ? "null" : e == SKETCHES ? "sketches" : hg_enc_name((enum hg_enc)e); }
 
 struct colstat {
@@ -94,6 +94,17 @@ static void put_bound(const struct hg_column *c, const struct colstat *st, int64
     hg_buf_free(&scratch);
 }
 
+/* The keys that rows are sorted by, as JSON texts, or as words. */
+static void put_order(const struct hg_segment *seg, bool json, struct hg_buf *b)
+{
+    const struct hg_column *c;
+    for (uint32_t k = 0; (c = hg_segment_key(seg, k)) != NULL; k++) {
+        if (k) hg_buf_puts(b, json ? "," : ", ");
+        if (json) hg_buf_json_str(b, hg_str_of(c->name));
+        else hg_buf_puts(b, c->name);
+    }
+}
+
 static void put_column_json(const struct hg_segcol *sc, const struct colstat *st, struct hg_buf *b)
 {
     const struct hg_column *c = sc->col;
@@ -128,8 +139,10 @@ enum hg_rc hg_segment_stat_json(const struct hg_segment *seg, struct hg_buf *b, 
     hg_interval_format(s->times, text);
     hg_buf_puts(b, "{\"file\":");
     hg_buf_json_str(b, hg_str_of(seg->name));
-    hg_buf_printf(b, ",\"formatVersion\":%u,\"bytes\":%zu,\"footerBytes\":%" PRIu64 ",\"rows\":%" PRIu32 ",\"interval\":\"%s\",\"rollup\":%s,\"sorted\":%s,\"queryGranularity\":%s,\"columns\":[", seg->version,
+    hg_buf_printf(b, ",\"formatVersion\":%u,\"bytes\":%zu,\"footerBytes\":%" PRIu64 ",\"rows\":%" PRIu32 ",\"interval\":\"%s\",\"rollup\":%s,\"sorted\":%s,\"queryGranularity\":%s,\"order\":[", seg->version,
                   seg->file.len, seg->footer_bytes, s->n_rows, text, seg->flags & HG_SEG_ROLLUP ? "true" : "false", seg->flags & HG_SEG_SORTED ? "true" : "false", seg->query_gran);
+    put_order(seg, true, b);
+    hg_buf_puts(b, "],\"columns\":[");
     for (uint32_t k = 0; k < s->n_cols; k++) {
         struct colstat st;
         HG_TRY(column_stat(&seg->cols[k], &st, err));
@@ -187,8 +200,10 @@ enum hg_rc hg_segment_stat_table(const struct hg_segment *seg, struct hg_buf *b,
     char text[2 * HG_TIME_TEXT];
     const struct hg_source *s = &seg->source;
     hg_interval_format(s->times, text);
-    hg_buf_printf(b, "file        %s\nformat      %u\nrows        %" PRIu32 "\nbytes       %zu (%.2f a row)\ninterval    %s\nrollup      %s\ngranularity %s\n\n", seg->name, seg->version, s->n_rows, seg->file.len,
+    hg_buf_printf(b, "file        %s\nformat      %u\nrows        %" PRIu32 "\nbytes       %zu (%.2f a row)\ninterval    %s\nrollup      %s\ngranularity %s\norder       ", seg->name, seg->version, s->n_rows, seg->file.len,
                   s->n_rows ? (double)seg->file.len / s->n_rows : 0, text, seg->flags & HG_SEG_ROLLUP ? "yes" : "no", seg->query_gran);
+    put_order(seg, false, b);
+    hg_buf_puts(b, "\n\n");
     hg_buf_printf(b, "%-24s %-10s %11s %8s %11s %10s %10s %9s %8s %-26s %-26s %s\n", "column", "type", "bytes", "a row", "values", "dictionary", "bitmaps", "distinct", "nulls", "least", "greatest", "encodings of blocks");
     for (uint32_t k = 0; k < s->n_cols; k++) {
         struct colstat st;

@@ -18,6 +18,7 @@ const char *hg_enc_name(enum hg_enc e)
     case HG_ENC_DELTA: return "delta";
     case HG_ENC_RLE: return "rle";
     case HG_ENC_DEC: return "decimal";
+    case HG_ENC_SCALED: return "scaled";
     }
     return "unknown";
 }
@@ -103,7 +104,72 @@ static void put_delta(struct hg_buf *b, const int64_t *v, uint32_t n, const stru
     free(d);
 }
 
-void hg_stream_put_i64(struct hg_buf *b, const int64_t *v, uint32_t n)
+/* ---- a common factor ---- */
+
+/* An odd number's inverse modulo 2^64, by Newton: each step doubles the bits that are right, and an odd number is its own inverse in the lowest three. */
+static uint64_t inverse(uint64_t odd)
+{
+    uint64_t x = odd;
+    for (int k = 0; k < 5; k++) x *= 2 - odd * x;
+    return x;
+}
+
+static uint64_t gcd(uint64_t a, uint64_t b)
+{
+    while (b) {
+        uint64_t t = a % b;
+        a = b;
+        b = t;
+    }
+    return a;
+}
+
+/* A divisor. Whether it divides a number, and what comes out, takes a multiplication: no division a value. */
+struct divisor {
+    uint64_t d, inverse, most; /* of its odd part; the greatest quotient */
+    unsigned twos;
+};
+static struct divisor divisor_of(uint64_t d)
+{
+    unsigned twos = (unsigned)__builtin_ctzll(d);
+    return (struct divisor){d, inverse(d >> twos), UINT64_MAX / d, twos};
+}
+/* x / d, or a number past `most` when that is not whole. */
+static inline uint64_t quotient(const struct divisor *v, uint64_t x)
+{
+    uint64_t q = x * v->inverse;
+    return v->twos ? q >> v->twos | q << (64 - v->twos) : q;
+}
+
+/* The greatest number that divides all differences from min: 1 as soon as that is certain, 0 when all are equal. */
+static uint64_t common_factor(const int64_t *v, uint32_t n, int64_t min)
+{
+    struct divisor g = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t x = (uint64_t)v[i] - (uint64_t)min;
+        if (x == 0 || (g.d && quotient(&g, x) <= g.most)) continue;
+        uint64_t d = gcd(x, g.d);
+        if (d == 1) return 1;
+        g = divisor_of(d);
+    }
+    return g.d;
+}
+
+static void put_scaled(struct hg_buf *b, const int64_t *v, uint32_t n, int64_t min, uint64_t factor, unsigned bits)
+{
+    int64_t *q = scratch(b, n);
+    if (!q) return;
+    struct divisor d = divisor_of(factor);
+    for (uint32_t i = 0; i < n; i++) q[i] = (int64_t)quotient(&d, (uint64_t)v[i] - (uint64_t)min);
+    put_head(b, HG_ENC_SCALED, bits, 0, n, min);
+    hg_buf_u64(b, factor);
+    put_packed(b, q, n, 0, bits);
+    free(q);
+}
+
+/* ---- the smallest ---- */
+
+static void put_smallest(struct hg_buf *b, const int64_t *v, uint32_t n, bool may_scale)
 {
     struct shape s = shape_of(v, n);
     unsigned bits = hg_bits_need((uint64_t)s.max - (uint64_t)s.min);
@@ -111,7 +177,13 @@ void hg_stream_put_i64(struct hg_buf *b, const int64_t *v, uint32_t n)
     size_t rle = HEAD + 8 + hg_bits_bytes(s.runs, hg_bits_need(n)) + hg_bits_bytes(s.runs, bits);
     unsigned dbits = s.deltas_ok ? hg_bits_need((uint64_t)s.dmax - (uint64_t)s.dmin) : 64;
     size_t delta = s.deltas_ok ? HEAD + 8 + hg_bits_bytes(n - 1, dbits) : SIZE_MAX;
-    if (rle < plain && rle <= delta) {
+    size_t least = rle < plain ? rle : plain;
+    uint64_t factor = may_scale && least > HEAD + 8 ? common_factor(v, n, s.min) : 1;
+    unsigned sbits = factor > 1 ? hg_bits_need(((uint64_t)s.max - (uint64_t)s.min) / factor) : 64;
+    size_t scaled = factor > 1 ? HEAD + 8 + hg_bits_bytes(n, sbits) : SIZE_MAX;
+    if (scaled < least && (delta == SIZE_MAX || scaled - scaled / 8 <= delta)) {
+        put_scaled(b, v, n, s.min, factor, sbits);
+    } else if (rle < plain && rle <= delta) {
         put_rle(b, v, n, &s, bits);
     } else if (delta < plain - plain / 8) {
         put_delta(b, v, n, &s, dbits);
@@ -121,6 +193,9 @@ void hg_stream_put_i64(struct hg_buf *b, const int64_t *v, uint32_t n)
         put_packed(b, v, n, base, bits);
     }
 }
+
+void hg_stream_put_i64(struct hg_buf *b, const int64_t *v, uint32_t n) { put_smallest(b, v, n, false); }
+void hg_stream_put_scaled(struct hg_buf *b, const int64_t *v, uint32_t n) { put_smallest(b, v, n, true); }
 
 void hg_stream_put_u32(struct hg_buf *b, const uint32_t *v, uint32_t n)
 {
@@ -310,6 +385,10 @@ enum hg_rc hg_stream_open(struct hg_span bytes, uint32_t count, struct hg_stream
         s.delta_base = hg_rd_i64(&r);
         ok = !r.bad && take(&r, hg_bits_bytes(count - 1, s.bits), &s.packed);
         break;
+    case HG_ENC_SCALED:
+        s.factor = hg_rd_u64(&r);
+        ok = !r.bad && s.factor > 1 && take(&r, hg_bits_bytes(count, s.bits), &s.packed);
+        break;
     case HG_ENC_RLE:
         s.n_runs = hg_rd_u32(&r);
         s.end_bits = hg_rd_u32(&r);
@@ -435,6 +514,12 @@ void hg_stream_i64(const struct hg_stream *s, uint32_t start, uint32_t n, int64_
     case HG_ENC_DEC:
         hg_bits_unpack64(s->packed, s->bits, s->base, start, n, out);
         return;
+    case HG_ENC_SCALED: {
+        const uint64_t factor = s->factor, base = (uint64_t)s->base;
+        hg_bits_unpack64(s->packed, s->bits, 0, start, n, out);
+        for (uint32_t i = 0; i < n; i++) out[i] = (int64_t)((uint64_t)out[i] * factor + base);
+        return;
+    }
     }
 }
 
@@ -459,6 +544,23 @@ void hg_stream_u32(const struct hg_stream *s, uint32_t start, uint32_t n, uint32
         hg_stream_i64(s, start + i, m, tmp);
         for (uint32_t k = 0; k < m; k++) out[i + k] = (uint32_t)tmp[k];
     }
+}
+
+uint32_t hg_stream_runs(const struct hg_stream *s, uint32_t start, uint32_t n, uint32_t *ends, uint32_t *v)
+{
+    if (s->enc == HG_ENC_FOR && s->bits == 0) {
+        ends[0] = n;
+        v[0] = (uint32_t)(uint64_t)s->base;
+        return 1;
+    }
+    if (s->enc != HG_ENC_RLE) return 0;
+    uint32_t k = 0;
+    for (uint32_t r = run_of(s, start); k == 0 || ends[k - 1] < n; r++, k++) {
+        uint32_t end = (uint32_t)hg_bits_get(s->ends, s->end_bits, r) - start;
+        ends[k] = end < n ? end : n;
+        v[k] = (uint32_t)(hg_bits_get(s->packed, s->bits, r) + (uint64_t)s->base);
+    }
+    return k;
 }
 
 void hg_stream_f64(const struct hg_stream *s, enum hg_float_width w, uint32_t start, uint32_t n, double *out)

@@ -12,6 +12,7 @@ enum hg_enc {
     HG_ENC_DELTA = 2, /* first value, then packed differences */
     HG_ENC_RLE = 3,   /* runs: packed ends, packed values */
     HG_ENC_DEC = 4,   /* doubles: packed integers over a power of ten, with exceptions */
+    HG_ENC_SCALED = 5, /* base + factor x packed: times in whole hours, money in whole cents */
 };
 const char *hg_enc_name(enum hg_enc e);
 
@@ -21,6 +22,8 @@ enum hg_float_width { HG_FLOAT64, HG_FLOAT32 };
 /* Append the encoding of v[0..n) that takes the fewest bytes; n >= 1. Streams are multiples of 8 bytes long. Failures are sticky in b. */
 void hg_stream_put_i64(struct hg_buf *b, const int64_t *v, uint32_t n);
 void hg_stream_put_u32(struct hg_buf *b, const uint32_t *v, uint32_t n);
+/* The same of v, SCALED among the choices: files before version 3 have none. */
+void hg_stream_put_scaled(struct hg_buf *b, const int64_t *v, uint32_t n);
 /* FLOAT32: every value is one that a float holds. Bit patterns come back exactly, -0.0 and NaN payloads included. */
 void hg_stream_put_f64(struct hg_buf *b, const double *v, uint32_t n, enum hg_float_width w);
 
@@ -29,6 +32,7 @@ struct hg_stream { /* an opened stream; borrows its bytes */
     unsigned bits, end_bits, exponent;
     uint32_t count, n_runs, n_exc;
     int64_t base, delta_base;
+    uint64_t factor;
     const uint8_t *packed, *ends, *exc_pos, *exc_val;
     size_t bytes; /* its whole length */
 };
@@ -40,6 +44,8 @@ void hg_stream_i64(const struct hg_stream *s, uint32_t start, uint32_t n, int64_
 void hg_stream_u32(const struct hg_stream *s, uint32_t start, uint32_t n, uint32_t *out);
 /* Their sum, exactly, without writing them out where the encoding allows. */
 void hg_stream_sum_i64(const struct hg_stream *s, uint32_t start, uint32_t n, __int128 *sum);
+/* The same values as runs: run k has v[k] and ends before value number start + ends[k]. Returns how many, or 0 when the stream is not made of runs. ends and v have room for n; n >= 1. */
+uint32_t hg_stream_runs(const struct hg_stream *s, uint32_t start, uint32_t n, uint32_t *ends, uint32_t *v);
 void hg_stream_f64(const struct hg_stream *s, enum hg_float_width w, uint32_t start, uint32_t n, double *out);
 
 #endif

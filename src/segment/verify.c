@@ -264,16 +264,15 @@ static enum hg_rc verify_order(const struct verify *v)
 {
     const struct hg_source *s = &v->seg->source;
     uint32_t n_keys = 1;
-    if (hg_segment_sorted(v->seg))
-        while (n_keys < s->n_cols && !s->cols[n_keys].is_metric) n_keys++;
+    while (hg_segment_key(v->seg, n_keys)) n_keys++;
     struct keycol *keys = hg_arena_array(v->a, n_keys, sizeof *keys);
     if (!keys) return hg_arena_fail(v->a, "verify", v->err);
     for (uint32_t k = 0; k < n_keys; k++) {
-        keys[k].c = &s->cols[k];
+        keys[k].c = hg_segment_key(v->seg, k);
         keys[k].v = hg_arena_array(v->a, HG_BLOCK_ROWS, sizeof *keys[k].v);
         keys[k].z = hg_arena_array(v->a, HG_BLOCK_ROWS, 1);
         if (!keys[k].v || !keys[k].z) return hg_arena_fail(v->a, "verify", v->err);
-        HG_TRY(s->cols[k].ops->open(&s->cols[k], v->a, &keys[k].r, v->err));
+        HG_TRY(keys[k].c->ops->open(keys[k].c, v->a, &keys[k].r, v->err));
     }
     for (uint32_t b = 0; b < hg_source_blocks(s); b++) {
         uint32_t n = hg_block_rows(s, b);

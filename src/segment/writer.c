@@ -44,7 +44,7 @@ enum hg_rc hg_segwriter_open(const char *path, const struct hg_segwriter_file *f
     if (f->zstd_level && !(w->zstd = ZSTD_createCCtx())) rc = hg_fail(err, HG_E_NOMEM, "zstd context");
     if (rc == HG_OK) rc = hg_outfile_open(path, &w->out, err);
     uint8_t head[HG_SEG_HEAD] = HG_SEG_MAGIC;
-    uint32_t version = f->entities ? HG_SEG_VERSION_ENTITIES : HG_SEG_VERSION, len = HG_SEG_HEAD;
+    uint32_t version = f->time_at ? HG_SEG_VERSION_ORDER : f->entities ? HG_SEG_VERSION_ENTITIES : HG_SEG_VERSION, len = HG_SEG_HEAD;
     memcpy(head + 8, &version, 4);
     memcpy(head + 12, &len, 4);
     if (rc == HG_OK) rc = hg_outfile_put(w->out, head, sizeof head, err);
@@ -195,7 +195,8 @@ enum hg_rc hg_segwriter_i64(struct hg_segwriter *w, int64_t *v, const uint8_t *n
         }
         e.flags = HG_SEGBLK_RANGE;
         if (some) FILL_NULLS(v, nulls, n);
-        hg_stream_put_i64(&w->payload, v, n);
+        if (w->file.time_at) hg_stream_put_scaled(&w->payload, v, n);
+        else hg_stream_put_i64(&w->payload, v, n); /* an older version, which has no scaled streams */
     }
     if (sum_ok) e.flags |= HG_SEGBLK_SUM;
     else e.sum = 0;
@@ -424,6 +425,7 @@ static enum hg_rc put_footer(struct hg_segwriter *w, struct hg_err *err)
     hg_buf_u32(b, (w->file.rollup ? HG_SEG_ROLLUP : 0u) | (w->file.sorted ? HG_SEG_SORTED : 0u) | (w->file.timestamp_spec ? HG_SEG_TIMESTAMP_SPEC : 0u));
     hg_buf_str(b, hg_str_of(w->file.query_gran));
     if (w->file.timestamp_spec) hg_buf_str(b, hg_str_of(w->file.timestamp_spec));
+    if (w->file.time_at) hg_buf_varint(b, w->file.time_at);
     hg_buf_varint(b, w->n_cols);
     hg_buf_put(b, w->columns.p, w->columns.len);
     HG_TRY(hg_buf_check(b, "footer", err));

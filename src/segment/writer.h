@@ -12,6 +12,7 @@ struct hg_segwriter;
 struct hg_segwriter_file {
     uint32_t n_rows;
     bool rollup, sorted;
+    uint32_t time_at;       /* sorted: how many dimensions rows are sorted by before __time */
     const char *query_gran; /* as JSON */
     const char *timestamp_spec; /* as JSON; NULL: none */
     int zstd_level;         /* 0: codec none */

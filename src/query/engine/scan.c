@@ -137,6 +137,20 @@ void hg_scan_split(struct hg_scan *s)
     s->x->stats.rows_selected -= s->n;
 }
 
+/* Cuts the batch to the rows from the first to the last that are selected: the rows of one entity, where they lie together, are then a small batch with all of its rows. */
+static void narrow(struct hg_scan *s)
+{
+    struct hg_sel *sel = s->sel;
+    if (sel->all) return;
+    uint16_t first = sel->at[0];
+    uint32_t span = sel->at[sel->n - 1] - first + 1u;
+    if (span == sel->n) hg_sel_all(sel, span);
+    else if (first)
+        for (uint32_t k = 0; k < sel->n; k++) sel->at[k] = (uint16_t)(sel->at[k] - first);
+    s->row += first;
+    s->n = span;
+}
+
 enum hg_rc hg_scan_next(struct hg_scan *s, bool *more, struct hg_err *err)
 {
     *more = false;
@@ -148,8 +162,14 @@ enum hg_rc hg_scan_next(struct hg_scan *s, bool *more, struct hg_err *err)
         }
         if (s->range >= s->n_ranges) return HG_OK;
         HG_TRY(hg_exec_check(s->x, err));
-        uint32_t block = s->next / HG_BLOCK_ROWS, first = block * HG_BLOCK_ROWS, last = first + hg_block_rows(s->src, block), hi = s->ranges[s->range].hi;
-        uint32_t end = hi < last ? hi : last;
+        uint32_t from = hg_sieve_skip(s->sieve, s->next), stop = s->ranges[s->range].hi;
+        if (from > s->next) { /* nothing is selected before */
+            from = from < stop ? from : stop;
+            s->x->stats.rows_scanned += from - s->next;
+            s->next = from;
+            continue;
+        }
+        uint32_t block = s->next / HG_BLOCK_ROWS, first = block * HG_BLOCK_ROWS, last = first + hg_block_rows(s->src, block), end = stop < last ? stop : last;
         enum hg_cover c;
         HG_TRY(hg_sieve_block(s->sieve, block, &c, err));
         s->row = s->next;
@@ -165,6 +185,7 @@ enum hg_rc hg_scan_next(struct hg_scan *s, bool *more, struct hg_err *err)
         hg_sel_all(s->sel, s->n);
         if (c != HG_COVER_ALL) HG_TRY(hg_sieve_rows(s->sieve, s->row, s->n, s->sel, err));
         if (!s->sel->n) continue;
+        narrow(s);
         s->x->stats.rows_selected += s->sel->n;
         s->whole = whole;
         *more = true;

@@ -212,7 +212,12 @@ static enum hg_rc string_leaf(struct build *b, const struct hg_filter *f, const 
         if (n->card & 63) n->bits[words - 1] &= (1ull << (n->card & 63)) - 1;
     }
     n->invert = neg && c->multi;
-    for (uint32_t w = 0; w < words; w++) some += (uint32_t)__builtin_popcountll(n->bits[w]);
+    for (uint32_t w = 0; w < words; w++) {
+        if (!n->bits[w]) continue;
+        if (!some) n->least_id = w * 64 + (uint32_t)__builtin_ctzll(n->bits[w]);
+        n->greatest_id = w * 64 + 63 - (uint32_t)__builtin_clzll(n->bits[w]);
+        some += (uint32_t)__builtin_popcountll(n->bits[w]);
+    }
     if (some == 0 || some == n->card) return constant(b, (some != 0) != n->invert, out, err);
     bool done;
     HG_TRY(try_bitmap(b, n, some, &done, err));
@@ -480,10 +485,11 @@ static enum hg_rc finish(struct build *b, struct node *root, struct hg_sieve **o
     s->src = b->src;
     s->x = b->x;
     s->ids = hg_arena_array(b->a, HG_BLOCK_ROWS, sizeof *s->ids);
+    s->ends = hg_arena_array(b->a, HG_BLOCK_ROWS, sizeof *s->ends);
     s->i64 = hg_arena_array(b->a, HG_BLOCK_ROWS, sizeof *s->i64);
     s->f64 = hg_arena_array(b->a, HG_BLOCK_ROWS, sizeof *s->f64);
     s->nulls = hg_arena_array(b->a, HG_BLOCK_ROWS, 1);
-    if (!s->ids || !s->i64 || !s->f64 || !s->nulls) return hg_arena_fail(b->a, "filter", err);
+    if (!s->ids || !s->ends || !s->i64 || !s->f64 || !s->nulls) return hg_arena_fail(b->a, "filter", err);
     *out = s;
     return HG_OK;
 }

@@ -80,6 +80,40 @@ static enum hg_cover cover_f64(const struct node *n, double min, double max)
     return some ? HG_COVER_SOME : HG_COVER_NONE;
 }
 
+/* Which of the ids lo..hi are in the set: some, all? Ends as soon as both are known, which for a set that has nothing to do with the order of rows is at once. */
+static void ids_between(const struct node *n, uint32_t lo, uint32_t hi, bool *any, bool *all)
+{
+    *all = lo >= n->least_id && hi <= n->greatest_id;
+    *any = false;
+    if (lo < n->least_id) lo = n->least_id;
+    if (hi > n->greatest_id) hi = n->greatest_id;
+    for (uint32_t w = lo >> 6; lo <= hi && w <= hi >> 6 && !(*any && !*all); w++) {
+        uint64_t mask = ~UINT64_C(0);
+        if (w == lo >> 6) mask &= ~UINT64_C(0) << (lo & 63);
+        if (w == hi >> 6) mask &= ~UINT64_C(0) >> (63 - (hi & 63));
+        *any = *any || (n->bits[w] & mask);
+        *all = *all && (n->bits[w] & mask) == mask;
+    }
+}
+
+/* By the least and the greatest id of the block: narrow where rows are sorted by this column, or by another that it follows. */
+static enum hg_rc cover_ids(const struct node *n, uint32_t block, enum hg_cover *out, struct hg_err *err)
+{
+    struct hg_block_stats st;
+    bool any, all;
+    if (!n->col->ops->stats) return HG_OK;
+    HG_TRY(n->col->ops->stats(n->col, block, &st, err));
+    if (!st.has_range) return HG_OK;
+    ids_between(n, (uint32_t)st.min.i, (uint32_t)st.max.i, &any, &all);
+    if (n->kind == NODE_MULTI && st.nulls) { /* rows without a value have no id, and count as null */
+        any = any || id_in(n->bits, 0);
+        all = all && id_in(n->bits, 0);
+    }
+    *out = all ? HG_COVER_ALL : any ? HG_COVER_SOME : HG_COVER_NONE;
+    if (n->invert) *out = flip(*out);
+    return HG_OK;
+}
+
 static enum hg_rc cover(struct node *n, uint32_t block, enum hg_cover *out, struct hg_err *err)
 {
     *out = HG_COVER_SOME;
@@ -118,7 +152,7 @@ static enum hg_rc cover(struct node *n, uint32_t block, enum hg_cover *out, stru
         break;
     }
     case NODE_IDS:
-    case NODE_MULTI:
+    case NODE_MULTI: return cover_ids(n, block, out, err);
     case NODE_COMPARE:
     case NODE_MEMO: break;
     }
@@ -126,6 +160,26 @@ static enum hg_rc cover(struct node *n, uint32_t block, enum hg_cover *out, stru
 }
 
 enum hg_rc hg_sieve_block(struct hg_sieve *s, uint32_t block, enum hg_cover *out, struct hg_err *err) { return cover(s->root, block, out, err); }
+
+/* Puts the node's iterator at the first row at or after `row`; false: there is none. */
+static bool seek(struct node *n, uint32_t row)
+{
+    if (!n->it) n->it = roaring_create_iterator(n->rows);
+    if (!n->it) return false;
+    if (n->it->has_value && n->it->current_value == row) return true;
+    return roaring_move_uint32_iterator_equalorlarger(n->it, row);
+}
+
+static uint32_t skip(struct node *n, uint32_t row, uint32_t n_rows)
+{
+    if (n->kind == NODE_NONE) return n_rows;
+    if (n->kind == NODE_BITMAP && !n->invert) return seek(n, row) ? n->it->current_value : n->it ? n_rows : row;
+    if (n->kind != NODE_AND) return row;
+    for (uint32_t k = 0; k < n->n_kids && n->kids[k]->kind <= NODE_BITMAP; k++) row = skip(n->kids[k], row, n_rows); /* the cheapest stand first */
+    return row;
+}
+
+uint32_t hg_sieve_skip(struct hg_sieve *s, uint32_t row) { return skip(s->root, row, s->src->n_rows); }
 
 /* ---- rows ---- */
 
@@ -150,18 +204,41 @@ enum hg_rc hg_sieve_block(struct hg_sieve *s, uint32_t block, enum hg_cover *out
         (sel)->n = kept_;                                             \
     } while (0)
 
-static void keep_bitmap(struct node *n, uint32_t row, uint32_t rows, struct hg_sel *sel)
+static enum hg_rc keep_bitmap(struct hg_sieve *s, struct node *n, uint32_t row, uint32_t rows, struct hg_sel *sel, struct hg_err *err)
 {
+    uint32_t *hit = s->ids, hits = (uint32_t)roaring_bitmap_range_cardinality(n->rows, row, (uint64_t)row + rows);
+    if (hits && !seek(n, row)) return hg_fail(err, HG_E_NOMEM, "filter bitmap");
+    if (hits) hits = roaring_read_uint32_iterator(n->it, hit, hits);
+    if (sel->all && !n->invert) { /* the rows are the selection */
+        for (uint32_t k = 0; k < hits; k++) sel->at[k] = (uint16_t)(hit[k] - row);
+        sel->all = hits == rows;
+        sel->n = hits;
+        return HG_OK;
+    }
     uint8_t in[HG_BLOCK_ROWS];
     memset(in, n->invert, rows);
-    if (!n->it) n->it = roaring_create_iterator(n->rows);
-    if (n->it && roaring_move_uint32_iterator_equalorlarger(n->it, row)) {
-        while (n->it->has_value && n->it->current_value < row + rows) {
-            in[n->it->current_value - row] = !n->invert;
-            roaring_advance_uint32_iterator(n->it);
-        }
-    }
+    for (uint32_t k = 0; k < hits; k++) in[hit[k] - row] = !n->invert;
     KEEP(sel, in[i]);
+    return HG_OK;
+}
+
+/* Single ids; whole runs of them at once where the column keeps runs. */
+static enum hg_rc keep_ids(struct hg_sieve *s, struct node *n, uint32_t row, uint32_t rows, struct hg_sel *sel, struct hg_err *err)
+{
+    const struct hg_column_ops *ops = n->col->ops;
+    uint32_t runs = 0, kept = 0;
+    if (sel->all && ops->runs) HG_TRY(ops->runs(n->rd, row, rows, s->ends, s->ids, &runs, err));
+    if (!runs) {
+        HG_TRY(ops->ids(n->rd, row, rows, s->ids, err));
+        KEEP(sel, id_in(n->bits, s->ids[i]));
+        return HG_OK;
+    }
+    for (uint32_t k = 0, at = 0; k < runs; at = s->ends[k++])
+        if (id_in(n->bits, s->ids[k]))
+            for (; at < s->ends[k]; at++) sel->at[kept++] = (uint16_t)at;
+    sel->all = kept == rows;
+    sel->n = kept;
+    return HG_OK;
 }
 
 static enum hg_rc keep_multi(struct node *n, uint32_t row, uint32_t rows, struct hg_sel *sel, struct hg_err *err)
@@ -275,11 +352,8 @@ static enum hg_rc keep(struct hg_sieve *s, struct node *n, uint32_t row, uint32_
     switch (n->kind) {
     case NODE_NONE: sel->n = 0, sel->all = false; return HG_OK;
     case NODE_ALL: return HG_OK;
-    case NODE_BITMAP: keep_bitmap(n, row, rows, sel); return HG_OK;
-    case NODE_IDS:
-        HG_TRY(c->ops->ids(n->rd, row, rows, s->ids, err));
-        KEEP(sel, id_in(n->bits, s->ids[i]));
-        return HG_OK;
+    case NODE_BITMAP: return keep_bitmap(s, n, row, rows, sel, err);
+    case NODE_IDS: return keep_ids(s, n, row, rows, sel, err);
     case NODE_MULTI: return keep_multi(n, row, rows, sel, err);
     case NODE_COMPARE: return hg_compare_rows(n->compare, row, rows, n->invert, sel, err);
     case NODE_I64:

@@ -26,6 +26,8 @@ HG_MUST_USE enum hg_rc hg_sieve_new_timed(const struct hg_filter *f, const struc
                                           struct hg_sieve **out, struct hg_err *err);
 /* What is known of a whole block without reading it. ALL and NONE are certain. */
 HG_MUST_USE enum hg_rc hg_sieve_block(struct hg_sieve *s, uint32_t block, enum hg_cover *out, struct hg_err *err);
+/* The first row at or after `row` that may be selected, as far as an index of rows tells; n_rows of the source when there is none. Later calls have later rows. */
+uint32_t hg_sieve_skip(struct hg_sieve *s, uint32_t row);
 /* Takes out of sel what the filter does not select of rows [row, row + n). */
 HG_MUST_USE enum hg_rc hg_sieve_rows(struct hg_sieve *s, uint32_t row, uint32_t n, struct hg_sel *sel, struct hg_err *err);
 /* Every row passes, or none does. */

@@ -42,6 +42,7 @@ struct node {
     bool null_passes; /* numbers */
 
     uint64_t *bits; /* IDS, MULTI: one bit per id; I64 with span: one bit per value from base on */
+    uint32_t least_id, greatest_id; /* IDS, MULTI: of the set */
     uint32_t card;
 
     roaring_bitmap_t *rows;
@@ -69,7 +70,7 @@ struct hg_sieve {
     struct node *root;
     const struct hg_source *src;
     struct hg_exec *x;
-    uint32_t *ids; /* room for a block each; no kid is run while one is in use */
+    uint32_t *ids, *ends; /* room for a block each; no kid is run while one is in use */
     int64_t *i64;
     double *f64;
     uint8_t *nulls;

@@ -1,9 +1,11 @@
 /* Random plans over random rows against an evaluator that goes row by row over plain values: the same groups with the same states must come out,
- * whatever the batch size, however the rows are spread over sources, and with partial results encoded and decoded on the way.
+ * whatever the batch size, however the rows are spread over sources, sealed ones in any order of rows among them, and with partial results encoded and decoded on the way.
  * HG_SEED=n runs one seed; HG_SEEDS=n so many. */
 #include <ctype.h>
+#include <unistd.h>
 #include "help.h"
 #include "query/plan/order.h"
+#include "segment/segment.h"
 
 /* ---- random numbers ---- */
 static uint64_t rng;
@@ -611,6 +613,25 @@ static char *model_text(void)
     return (char *)b.p;
 }
 
+/* The source as a sealed segment, its rows sorted by so many dimensions before __time. */
+static struct hg_segment *sealed(const struct hg_source *src, uint32_t time_at, uint64_t seed)
+{
+    struct hg_schema_dim dims[] = {{.name = "s", .type = HG_T_STRING, .bitmap = seed % 2}, {.name = "t", .type = HG_T_STRING, .bitmap = true}, {.name = "mv", .type = HG_T_STRING, .bitmap = seed % 3},
+                                   {.name = "l", .type = HG_T_LONG}, {.name = "d", .type = HG_T_DOUBLE}};
+    struct hg_schema_metric metrics[] = {{.name = "f", .field = "f", .agg = "floatSum", .roll = HG_ROLL_FLOAT_SUM, .type = HG_T_FLOAT},
+                                         {.name = "dec", .field = "dec", .agg = "decimalSum", .roll = HG_ROLL_DECIMAL_SUM, .type = HG_T_DECIMAL}};
+    struct hg_schema schema = {.n_dims = 5, .n_metrics = 2, .dims = dims, .metrics = metrics, .time_at = time_at, .query_gran.kind = HG_GRAN_NONE};
+    struct hg_segment_stats st;
+    struct hg_segment *seg;
+    struct hg_err err;
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/henge-model-%ld.seg", (long)getpid());
+    if (hg_segment_merge(&schema, &src, 1, &(struct hg_segment_write_options){.zstd_level = (int)(seed % 2)}, path, &st, &err) != HG_OK) fail_msg("seed %" PRIu64 ": %s", seed, err.msg);
+    if (hg_segment_open(path, &seg, &err) != HG_OK) fail_msg("seed %" PRIu64 ": %s", seed, err.msg);
+    unlink(path);
+    return seg;
+}
+
 static void one_seed(uint64_t seed)
 {
     static const uint32_t vecs[] = {2, 64, 4096};
@@ -626,7 +647,11 @@ static void one_seed(uint64_t seed)
             cut[k] = cut[k - 1], cut[k - 1] = t;
         }
     struct hg_source *src[4];
-    for (uint32_t k = 0; k < n_src; k++) src[k] = hg_mem_source_new(cols, N_COLS, rows[cut[k]], cut[k + 1] - cut[k], rnd(2) ? HG_MEM_LIVE_DICT : 0);
+    struct hg_segment *seg[4] = {NULL};
+    for (uint32_t k = 0; k < n_src; k++) {
+        src[k] = hg_mem_source_new(cols, N_COLS, rows[cut[k]], cut[k + 1] - cut[k], rnd(2) ? HG_MEM_LIVE_DICT : 0);
+        if (rnd(2)) seg[k] = sealed(src[k], rnd(6), seed);
+    }
 
     for (int queries = 0; queries < 6; queries++) {
         struct hg_buf json;
@@ -640,7 +665,7 @@ static void one_seed(uint64_t seed)
         n_groups = 0;
         for (uint32_t k = 0; k < n_src; k++) {
             model_add(&r.q->gran, cut[k], cut[k + 1]);
-            if (run_scan(&r, src[k], &p) != HG_OK) fail_msg("seed %" PRIu64 ": %s\n%s", seed, r.err.msg, (char *)json.p);
+            if (run_scan(&r, seg[k] ? hg_segment_source(seg[k]) : src[k], &p) != HG_OK) fail_msg("seed %" PRIu64 ": %s\n%s", seed, r.err.msg, (char *)json.p);
             if (rnd(2)) p = run_recode(&r, p);
             if (hg_merge_add(m, p, &r.err) != HG_OK) fail_msg("seed %" PRIu64 ": %s\n%s", seed, r.err.msg, (char *)json.p);
         }
@@ -662,7 +687,10 @@ static void one_seed(uint64_t seed)
         run_close(&r);
         hg_buf_free(&json);
     }
-    for (uint32_t k = 0; k < n_src; k++) hg_mem_source_free(src[k]);
+    for (uint32_t k = 0; k < n_src; k++) {
+        hg_segment_close(seg[k]);
+        hg_mem_source_free(src[k]);
+    }
 }
 
 static void random_plans(void **state)

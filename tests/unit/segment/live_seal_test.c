@@ -33,7 +33,7 @@ static struct hg_schema_metric metrics[5] = {{"n", NULL, "count", HG_ROLL_COUNT,
                                              {"m", "x", "doubleMax", HG_ROLL_DOUBLE_MAX, HG_T_DOUBLE, {0}},
                                              {"c", "x", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, {0}},
                                              {"u", "x", "HLLSketchBuild", HG_ROLL_SKETCH_BUILD, HG_T_HLL, {.kind = HG_SKETCH_HLL, .lg_k = 11, .bits = 4}}};
-static struct hg_schema schema = {4, 5, dims, metrics, NULL, true, {.kind = HG_GRAN_DURATION, .duration_ms = 60000}, NULL};
+static struct hg_schema schema = {.n_dims = 4, .n_metrics = 5, .dims = dims, .metrics = metrics, .rollup = true, .query_gran.kind = HG_GRAN_DURATION, .query_gran.duration_ms = 60000};
 
 static void fill(struct hg_live *l, uint32_t n)
 {

@@ -50,7 +50,7 @@ static struct hg_schema_metric metrics[N_METRICS] = {
     {"users", "u", "HLLSketchBuild", HG_ROLL_SKETCH_BUILD, HG_T_HLL, {.kind = HG_SKETCH_HLL, .lg_k = 10, .bits = 4}},
     {"merged", "s", "HLLSketchMerge", HG_ROLL_SKETCH_MERGE, HG_T_HLL, {.kind = HG_SKETCH_HLL, .lg_k = 10, .bits = 6}},
 };
-static struct hg_schema schema = {N_DIMS, N_METRICS, dims, metrics, NULL, true, {.kind = HG_GRAN_DURATION, .duration_ms = 1000}, NULL};
+static struct hg_schema schema = {.n_dims = N_DIMS, .n_metrics = N_METRICS, .dims = dims, .metrics = metrics, .rollup = true, .query_gran.kind = HG_GRAN_DURATION, .query_gran.duration_ms = 1000};
 
 /* ---- rows ---- */
 
@@ -524,7 +524,7 @@ static void conversions(void **state)
     struct hg_schema_metric m[3] = {{"ls", "x", "longSum", HG_ROLL_LONG_SUM, HG_T_LONG, {0}},
                                     {"ds", "x", "doubleSum", HG_ROLL_DOUBLE_SUM, HG_T_DOUBLE, {0}},
                                     {"cs", "x", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, {0}}};
-    struct hg_schema sc = {2, 3, d, m, NULL, false, {.kind = HG_GRAN_NONE}, NULL};
+    struct hg_schema sc = {.n_dims = 2, .n_metrics = 3, .dims = d, .metrics = m, .rollup = false, .query_gran.kind = HG_GRAN_NONE};
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
         struct hg_live *l;
         const struct hg_source *s;
@@ -619,7 +619,7 @@ static void quantiles_of_sketches(void **state)
     (void)state;
     struct told told = {{0}};
     struct hg_schema_metric m[1] = {{"q", "x", "quantilesDoublesSketch", HG_ROLL_SKETCH_BUILD, HG_T_QUANTILES, {.kind = HG_SKETCH_QUANTILES, .lg_k = 7}}};
-    struct hg_schema sc = {0, 1, NULL, m, NULL, true, {.kind = HG_GRAN_ALL}, NULL};
+    struct hg_schema sc = {.n_dims = 0, .n_metrics = 1, .dims = NULL, .metrics = m, .rollup = true, .query_gran.kind = HG_GRAN_ALL};
     struct hg_live *l;
     OK(hg_live_new(&sc, &(struct hg_live_opts){.on_bad = on_bad, .on_bad_arg = &told, .min_time = 7}, &l, &err));
     struct hg_value v[] = {D(1.5), S("4"), S("AgMIGIAAAAACAAAAAAAAAAAAAAAAAABAAAAAAAAACEAAAAAAAAAAQAAAAAAAAAhA") /* k 128: 2 and 3 */, S("NaN"), S(""), S("neither"), {0}};
@@ -651,7 +651,7 @@ static void overflowing_sums(void **state)
 {
     (void)state;
     struct hg_schema_metric m[1] = {{"cs", "x", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, {0}}};
-    struct hg_schema sc = {0, 1, NULL, m, NULL, true, {.kind = HG_GRAN_ALL}, NULL};
+    struct hg_schema sc = {.n_dims = 0, .n_metrics = 1, .dims = NULL, .metrics = m, .rollup = true, .query_gran.kind = HG_GRAN_ALL};
     struct hg_live *l;
     OK(hg_live_new(&sc, &(struct hg_live_opts){.min_time = 7}, &l, &err));
     struct hg_value v = I(9000000000000), small = I(1);

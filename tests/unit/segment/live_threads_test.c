@@ -19,7 +19,7 @@ static struct hg_schema_dim dims[2] = {{"k", HG_T_STRING, true, HG_MV_SORTED_ARR
 static struct hg_schema_metric metrics[3] = {{"n", NULL, "count", HG_ROLL_COUNT, HG_T_LONG, {0}},
                                              {"s", "x", "longSum", HG_ROLL_LONG_SUM, HG_T_LONG, {0}},
                                              {"u", "x", "HLLSketchBuild", HG_ROLL_SKETCH_BUILD, HG_T_HLL, {.kind = HG_SKETCH_HLL, .lg_k = 8, .bits = 4}}};
-static struct hg_schema schema = {2, 3, dims, metrics, NULL, true, {.kind = HG_GRAN_NONE}, NULL};
+static struct hg_schema schema = {.n_dims = 2, .n_metrics = 3, .dims = dims, .metrics = metrics, .rollup = true, .query_gran.kind = HG_GRAN_NONE};
 
 static _Atomic int failures;
 static _Atomic uint64_t scans;

@@ -38,6 +38,7 @@ static inline void world_make(struct world *w, struct rng *r)
     w->schema.query_gran.kind = HG_GRAN_NONE;
     w->schema.n_dims = 1 + below(r, 6);
     w->schema.n_metrics = below(r, 7);
+    w->schema.time_at = below(r, 2) ? below(r, w->schema.n_dims + 1) : 0;
     w->time_range = below(r, 3) ? 1 + below(r, 10) : 1u << 30;
     w->defs[w->n_cols++] = (struct hg_mem_coldef){.name = "__time", .type = HG_T_LONG};
     for (uint32_t k = 0; k < w->schema.n_dims; k++) {
@@ -154,8 +155,10 @@ static inline int naive_cmp_value(enum hg_type t, const struct hg_value *a, cons
 }
 static inline int naive_cmp_key(const struct hg_value *a, const struct hg_value *b)
 {
+    uint32_t time_at = naive_world->schema.time_at;
     for (uint32_t k = 0; k <= naive_world->schema.n_dims; k++) {
-        int c = naive_cmp_value(naive_world->defs[k].type, &a[k], &b[k]);
+        uint32_t col = k < time_at ? k + 1 : k == time_at ? 0 : k;
+        int c = naive_cmp_value(naive_world->defs[col].type, &a[col], &b[col]);
         if (c) return c;
     }
     return 0;

@@ -81,7 +81,12 @@ static void refused(void **state)
         {"{\"dimensionsSpec\": {\"dimensions\": [\"a\", {\"type\": \"json\", \"name\": \"b\"}]}}", "$.dimensionsSpec.dimensions[1].type"},
         {"{\"dimensionsSpec\": {\"dimensions\": [\"a\", {\"type\": \"string\"}]}}", "$.dimensionsSpec.dimensions[1].name"},
         {"{\"dimensionsSpec\": {\"dimensions\": [\"a\", \"a\"]}}", "$.dimensionsSpec.dimensions[1]: a column \"a\" was declared before"},
-        {"{\"dimensionsSpec\": {\"dimensions\": [\"__time\"]}}", "__time"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"__time\"]}}", "$.dimensionsSpec.dimensions: list at least one dimension beside __time"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\", \"__time\"]}}", "$.dimensionsSpec.dimensions[1]: __time can stand here only with \"forceSegmentSortByTime\": false"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\", \"__time\", \"__time\"], \"forceSegmentSortByTime\": false}}", "$.dimensionsSpec.dimensions[2]: __time was listed before"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\", \"__time\", \"a\"], \"forceSegmentSortByTime\": false}}", "$.dimensionsSpec.dimensions[2]: a column \"a\" was declared before"},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\", {\"name\": \"__time\"}], \"forceSegmentSortByTime\": false}}", "$.dimensionsSpec.dimensions[1].type: __time is \"long\", not \"string\""},
+        {"{\"dimensionsSpec\": {\"dimensions\": [\"a\"], \"forceSegmentSortByTime\": 7}}", "$.dimensionsSpec.forceSegmentSortByTime"},
         {"{\"dimensionsSpec\": {\"dimensions\": [\"\"]}}", "$.dimensionsSpec.dimensions[0]: a column needs a name"},
         {"{\"dimensionsSpec\": {\"dimensions\": [{\"name\": \"a\", \"multiValueHandling\": \"x\"}]}}", "$.dimensionsSpec.dimensions[0].multiValueHandling"},
         {"{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"metricsSpec\": [{\"type\": \"nope\", \"name\": \"n\"}]}", "$.metricsSpec[0].type: aggregator \"nope\""},
@@ -100,6 +105,34 @@ static void refused(void **state)
         struct hg_err err = {0};
         enum hg_rc rc = parse(a, cases[i].json, &s, &err);
         if (rc != HG_E_INVALID || !strstr(err.msg, cases[i].says)) fail_msg("%s: %s %s, want %s", cases[i].json, hg_rc_name(rc), err.msg, cases[i].says);
+        hg_arena_free(a);
+    }
+}
+
+/* Where __time stands among the keys of rows. */
+static void order_of_rows(void **state)
+{
+    (void)state;
+    static const struct { const char *spec; uint32_t n_dims, time_at; } cases[] = {
+        {"\"dimensions\": [\"a\", \"b\"]", 2, 0},
+        {"\"dimensions\": [\"a\", \"b\"], \"forceSegmentSortByTime\": true", 2, 0},
+        {"\"dimensions\": [\"__time\", \"a\", \"b\"]", 2, 0},
+        {"\"dimensions\": [{\"type\": \"long\", \"name\": \"__time\"}, \"a\"]", 1, 0},
+        {"\"dimensions\": [\"__time\", \"a\", \"b\"], \"forceSegmentSortByTime\": false", 2, 0},
+        {"\"dimensions\": [\"a\", {\"type\": \"long\", \"name\": \"__time\"}, \"b\"], \"forceSegmentSortByTime\": false", 2, 1},
+        {"\"dimensions\": [\"a\", \"b\", \"__time\"], \"forceSegmentSortByTime\": false", 2, 2},
+        {"\"dimensions\": [\"a\", \"b\"], \"forceSegmentSortByTime\": false", 2, 2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[300];
+        struct hg_arena *a = hg_arena_new(NULL);
+        struct hg_schema *s = NULL;
+        struct hg_err err = {0};
+        snprintf(text, sizeof text, "{\"dimensionsSpec\": {%s}}", cases[i].spec);
+        if (parse(a, text, &s, &err)) fail_msg("%s: %s", text, err.msg);
+        if (s->n_dims != cases[i].n_dims || s->time_at != cases[i].time_at) fail_msg("%s: %u dimensions, __time at %u", text, s->n_dims, s->time_at);
+        assert_string_equal(s->dims[0].name, "a");
+        assert_string_equal(s->dims[s->n_dims - 1].name, s->n_dims == 2 ? "b" : "a");
         hg_arena_free(a);
     }
 }
@@ -134,6 +167,6 @@ static void granularity_text(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(full), cmocka_unit_test(defaults), cmocka_unit_test(refused), cmocka_unit_test(granularity_text)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(full), cmocka_unit_test(defaults), cmocka_unit_test(refused), cmocka_unit_test(order_of_rows), cmocka_unit_test(granularity_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

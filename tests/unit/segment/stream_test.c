@@ -29,15 +29,19 @@ static void fill(int kind, struct rng *r, int64_t *v, uint32_t n)
         case 8: v[i] = (int64_t)(rnd(r) >> 7); break;
         case 9: v[i] = 1000000 - (int64_t)i * 3 + (int64_t)below(r, 3); break;
         case 10: v[i] = i == n / 2 ? INT64_MAX : 0; break;
+        case 11: v[i] = 1700000000000 + (int64_t)below(r, 24) * 3600000; break;
+        case 12: v[i] = (int64_t)below(r, 5000) * 10000 - 7; break;
+        case 13: v[i] = (int64_t)(below(r, 4) * (UINT64_C(1) << 62)); break;
+        case 14: v[i] = (int64_t)((uint64_t)INT64_MIN + below(r, 6) * UINT64_C(3074457345618258602)); break;
+        case 15: v[i] = (int64_t)below(r, 300) * 9 + (i == n - 1); break;
         default: v[i] = (int64_t)below(r, 1u << (kind % 31)); break;
         }
     }
 }
 #define KINDS 40
 
-static void integers_come_back(void **state)
+static void integers_in(bool scaled)
 {
-    (void)state;
     static const uint32_t sizes[] = {1, 2, 3, 63, 64, 65, 1000, N};
     static int64_t v[N], got[N];
     struct rng r = {first_seed()};
@@ -47,7 +51,8 @@ static void integers_come_back(void **state)
             fill(kind, &r, v, n);
             struct hg_buf b;
             hg_buf_init(&b, 1 << 20);
-            hg_stream_put_i64(&b, v, n);
+            if (scaled) hg_stream_put_scaled(&b, v, n);
+            else hg_stream_put_i64(&b, v, n);
             size_t len = b.len;
             assert_int_equal(len % 8, 0);
             for (int i = 0; i < HG_BITS_SLACK; i++) hg_buf_u8(&b, 0xff);
@@ -72,6 +77,47 @@ static void integers_come_back(void **state)
             assert_int_equal(hg_stream_open((struct hg_span){b.p, len}, n + 1, &s, &err), HG_E_CORRUPT);
             hg_buf_free(&b);
         }
+    }
+}
+
+static void integers_come_back(void **state)
+{
+    (void)state;
+    integers_in(false);
+    integers_in(true);
+}
+
+/* A factor is found exactly where there is one, and used where it pays. */
+static void common_factors(void **state)
+{
+    (void)state;
+    static const struct { int64_t base; uint64_t factor; uint32_t most; enum hg_enc want; unsigned bits; } cases[] = {
+        {1700000000000, 3600000, 24, HG_ENC_SCALED, 5}, /* a day's hours */
+        {-7, 10000, 5000, HG_ENC_SCALED, 13},
+        {5, 2, 1 << 16, HG_ENC_SCALED, 16},
+        {INT64_MIN, UINT64_C(1) << 62, 4, HG_ENC_SCALED, 2},
+        {INT64_MIN, UINT64_C(6148914691236517205), 4, HG_ENC_SCALED, 2},
+        {0, 1, 1000, HG_ENC_FOR, 10},
+        {0, 9, 1, HG_ENC_FOR, 0}, /* all the same */
+    };
+    static int64_t v[N];
+    struct rng r = {first_seed() + 7};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        for (uint32_t i = 0; i < N; i++) v[i] = (int64_t)((uint64_t)cases[c].base + cases[c].factor * below(&r, cases[c].most));
+        struct hg_buf b;
+        hg_buf_init(&b, 1 << 20);
+        hg_stream_put_scaled(&b, v, N);
+        size_t len = b.len;
+        hg_buf_u64(&b, 0);
+        struct hg_stream s;
+        struct hg_err err;
+        assert_int_equal(hg_stream_open((struct hg_span){b.p, len}, N, &s, &err), HG_OK);
+        if (s.enc != cases[c].want || s.bits != cases[c].bits) fail_msg("case %zu: %s of %u bits", c, hg_enc_name(s.enc), s.bits);
+        for (uint64_t factor = 0; s.enc == HG_ENC_SCALED && factor < 2; factor++) { /* none is below 2 */
+            memcpy(b.p + 16, &factor, 8);
+            assert_int_equal(hg_stream_open((struct hg_span){b.p, len}, N, &s, &err), HG_E_CORRUPT);
+        }
+        hg_buf_free(&b);
     }
 }
 
@@ -233,7 +279,7 @@ static void flips_do_no_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(integers_come_back), cmocka_unit_test(ids_come_back), cmocka_unit_test(doubles_come_back_to_the_bit),
+        cmocka_unit_test(integers_come_back), cmocka_unit_test(common_factors), cmocka_unit_test(ids_come_back), cmocka_unit_test(doubles_come_back_to_the_bit),
         cmocka_unit_test(smallest_is_chosen), cmocka_unit_test(flips_do_no_harm),
     };
     int failed = 0;

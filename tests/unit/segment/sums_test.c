@@ -27,7 +27,7 @@ static struct hg_schema_metric metrics[] = {
     {"c", "c", "decimalSum", HG_ROLL_DECIMAL_SUM, HG_T_DECIMAL, {0}},
     {"u", "l", "HLLSketchBuild", HG_ROLL_SKETCH_BUILD, HG_T_HLL, {.kind = HG_SKETCH_HLL, .lg_k = 11, .bits = 4}},
 };
-static struct hg_schema schema = {1, 6, dims, metrics, NULL, false, {.kind = HG_GRAN_NONE}, NULL};
+static struct hg_schema schema = {.n_dims = 1, .n_metrics = 6, .dims = dims, .metrics = metrics, .rollup = false, .query_gran.kind = HG_GRAN_NONE};
 
 struct values { /* of row i */
     int64_t l;
