@@ -1,5 +1,5 @@
-/* Selecting with AVX2: eight rows at a time. A test leaves eight bits; which positions they move together is looked up. As many positions have been read as may be written, so the eight that are
- * stored never pass what there is room for. The rest of up to seven rows is done one by one. */
+/* Selecting with AVX2: eight rows at a time. A test leaves eight bits; which lanes they name is looked up. No more rows have passed than there were, so the eight
+ * positions that are stored never pass what there is room for. The rest of up to seven rows is done one by one. */
 #include "base/cpu.h"
 #include "query/filter/select_private.h"
 
@@ -19,87 +19,68 @@ __attribute__((constructor)) static void fill_moves(void)
     }
 }
 
-/* Runs over groups of eight: `pos` are their positions. TEST sets `hit`, of whose bits the lowest eight count; LAST tests row i. */
+/* Runs over groups of eight, from row k on. TEST sets `hit`, of whose bits the lowest eight count; LAST tests row k. */
 #define GROUPS(TEST, LAST)                                                                                                                  \
     do {                                                                                                                                    \
-        const __m128i count = _mm_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7), twice = _mm_set1_epi16(0x0202), next = _mm_set1_epi16(0x0100);        \
         uint32_t kept = 0, k = 0;                                                                                                           \
         for (; k + 8 <= n; k += 8) {                                                                                                        \
             uint32_t hit;                                                                                                                   \
-            __m128i pos = in ? _mm_loadu_si128((const void *)(in + k)) : _mm_add_epi16(_mm_set1_epi16((int16_t)k), count);                  \
             TEST;                                                                                                                           \
             hit &= 0xff;                                                                                                                    \
             __m128i lane = _mm_cvtepu8_epi16(_mm_cvtsi64_si128((int64_t)moves[hit]));                                                       \
-            _mm_storeu_si128((void *)(out + kept), _mm_shuffle_epi8(pos, _mm_add_epi16(_mm_mullo_epi16(lane, twice), next)));               \
+            _mm_storeu_si128((void *)(out + kept), _mm_add_epi16(lane, _mm_set1_epi16((int16_t)k)));                                        \
             kept += (uint32_t)__builtin_popcount(hit);                                                                                      \
         }                                                                                                                                   \
         for (; k < n; k++) {                                                                                                                \
-            uint32_t i = in ? in[k] : k;                                                                                                    \
-            out[kept] = (uint16_t)i;                                                                                                        \
+            out[kept] = (uint16_t)k;                                                                                                        \
             kept += (LAST) ? 1 : 0;                                                                                                         \
         }                                                                                                                                   \
         return kept;                                                                                                                        \
     } while (0)
 
-HG_FOR_AVX2 static inline __m256i take32(const uint32_t *v, const uint16_t *in, uint32_t k, __m128i pos)
-{
-    if (!in) return _mm256_loadu_si256((const void *)(v + k));
-    return _mm256_i32gather_epi32((const int *)v, _mm256_cvtepu16_epi32(pos), 4);
-}
 HG_FOR_AVX2 static inline uint32_t mask32(__m256i m) { return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(m)); }
 
-HG_FOR_AVX2 uint32_t hg_select_bits_avx2(const uint32_t *v, const uint64_t *bits, uint32_t card, const uint16_t *in, uint32_t n, uint16_t *out)
+/* The set's bits are a register; each lane picks its word of them and moves the bit asked for to the top. */
+HG_FOR_AVX2 uint32_t hg_select_bits_avx2(const uint32_t *v, const uint64_t *bits, uint32_t card, uint32_t n, uint16_t *out)
 {
-    const __m256i low = _mm256_set1_epi32(31);
-    (void)card;
-#define TEST_BIT                                                                                                       \
-    __m256i id = take32(v, in, k, pos), word = _mm256_i32gather_epi32((const int *)bits, _mm256_srli_epi32(id, 5), 4); \
-    /* the bit asked for, moved to the top */                                                                          \
+    uint64_t t[4] = {0};
+    for (uint32_t w = 0; w < (card + 63) / 64; w++) t[w] = bits[w];
+    const __m256i table = _mm256_loadu_si256((const void *)t), low = _mm256_set1_epi32(31);
+#define TEST_BIT                                                                                                                                     \
+    __m256i id = _mm256_loadu_si256((const void *)(v + k)), word = _mm256_permutevar8x32_epi32(table, _mm256_srli_epi32(id, 5));                     \
     hit = mask32(_mm256_sllv_epi32(word, _mm256_andnot_si256(id, low)))
-    GROUPS(TEST_BIT, bits[v[i] >> 6] >> (v[i] & 63) & 1);
+    GROUPS(TEST_BIT, bits[v[k] >> 6] >> (v[k] & 63) & 1);
 #undef TEST_BIT
 }
 
-HG_FOR_AVX2 uint32_t hg_select_ids_avx2(const uint32_t *v, uint32_t lo, uint32_t hi, bool outside, const uint16_t *in, uint32_t n, uint16_t *out)
+HG_FOR_AVX2 uint32_t hg_select_ids_avx2(const uint32_t *v, uint32_t lo, uint32_t hi, bool outside, uint32_t n, uint16_t *out)
 {
     const __m256i from = _mm256_set1_epi32((int32_t)lo), span = _mm256_set1_epi32((int32_t)(hi - lo));
     const uint32_t flip = outside ? 0xff : 0;
-#define TEST_RANGE                                                                    \
-    __m256i x = _mm256_sub_epi32(take32(v, in, k, pos), from);                        \
+#define TEST_RANGE                                                                              \
+    __m256i x = _mm256_sub_epi32(_mm256_loadu_si256((const void *)(v + k)), from);              \
     hit = mask32(_mm256_cmpeq_epi32(_mm256_min_epu32(x, span), x)) ^ flip
-    GROUPS(TEST_RANGE, (v[i] - lo <= hi - lo) != outside);
+    GROUPS(TEST_RANGE, (v[k] - lo <= hi - lo) != outside);
 #undef TEST_RANGE
 }
 
-HG_FOR_AVX2 static inline __m256i take64(const int64_t *v, const uint16_t *in, uint32_t k, __m128i pos)
-{
-    if (!in) return _mm256_loadu_si256((const void *)(v + k));
-    return _mm256_i32gather_epi64((const long long *)v, _mm_cvtepu16_epi32(pos), 8);
-}
-
-HG_FOR_AVX2 uint32_t hg_select_i64_avx2(const int64_t *v, int64_t lo, int64_t hi, bool outside, const uint16_t *in, uint32_t n, uint16_t *out)
+HG_FOR_AVX2 uint32_t hg_select_i64_avx2(const int64_t *v, int64_t lo, int64_t hi, bool outside, uint32_t n, uint16_t *out)
 {
     const __m256i from = _mm256_set1_epi64x(lo), to = _mm256_set1_epi64x(hi);
     const uint32_t flip = outside ? 0 : 0xff;
 #define MISSES(x) (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_or_si256(_mm256_cmpgt_epi64(from, x), _mm256_cmpgt_epi64(x, to))))
-#define TEST_BOTH                                                                                       \
-    __m256i a = take64(v, in, k, pos), b = take64(v, in, k + 4, _mm_unpackhi_epi64(pos, pos));          \
+#define TEST_BOTH                                                                                                           \
+    __m256i a = _mm256_loadu_si256((const void *)(v + k)), b = _mm256_loadu_si256((const void *)(v + k + 4));               \
     hit = (MISSES(a) | MISSES(b) << 4) ^ flip
-    GROUPS(TEST_BOTH, ((v[i] >= lo) & (v[i] <= hi)) != outside);
+    GROUPS(TEST_BOTH, ((v[k] >= lo) & (v[k] <= hi)) != outside);
 #undef TEST_BOTH
 #undef MISSES
 }
 
-HG_FOR_AVX2 uint32_t hg_select_flags_avx2(const uint8_t *flag, const uint16_t *in, uint32_t n, uint16_t *out)
+HG_FOR_AVX2 uint32_t hg_select_flags_avx2(const uint8_t *flag, uint32_t n, uint16_t *out)
 {
-#define TEST_FLAGS                                                                                                      \
-    if (in) {                                                                                                           \
-        hit = 0;                                                                                                        \
-        for (uint32_t j = 0; j < 8; j++) hit |= (flag[in[k + j]] ? 1u : 0) << j;                                        \
-    } else {                                                                                                            \
-        hit = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadl_epi64((const void *)(flag + k)), _mm_setzero_si128())) ^ 0xff; \
-    }
-    GROUPS(TEST_FLAGS, flag[i]);
+#define TEST_FLAGS hit = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadl_epi64((const void *)(flag + k)), _mm_setzero_si128())) ^ 0xff
+    GROUPS(TEST_FLAGS, flag[k]);
 #undef TEST_FLAGS
 }
 #endif
