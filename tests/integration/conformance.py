@@ -38,6 +38,15 @@ def partitioned(spec, partitions):
     return spec
 
 
+def by_entity(spec, before_time="ad_id"):
+    """Rows sorted by dimensions first, up to this one, then by time."""
+    spec = copy.deepcopy(spec)
+    dimensions = spec["spec"]["dataSchema"]["dimensionsSpec"]
+    dimensions["forceSegmentSortByTime"] = False
+    dimensions["dimensions"].insert(dimensions["dimensions"].index(before_time) + 1, {"type": "long", "name": "__time"})
+    return spec
+
+
 def events_file(spec):
     source = spec["spec"]["ioConfig"]["inputSource"]
     return os.path.join(source["baseDir"], source["filter"])

@@ -155,6 +155,12 @@ def test_one(env):
         shape(env, "one", [c.partitioned(c.read_spec(n), {"type": "dynamic", "maxRowsPerSegment": 5000000}) for n in c.DATASETS], kinds=("one", "layout"))
 
 
+def test_entity_order(env):
+    """One segment a day, its rows sorted by advertiser, campaign, ad group and ad before time."""
+    one = {"type": "dynamic", "maxRowsPerSegment": 5000000}
+    shape(env, "entity_order", [c.by_entity(c.partitioned(c.read_spec(n), one)) for n in c.DATASETS], kinds=("entity_order", "layout"), cases=sample(c.cases()))
+
+
 def test_many(env):
     """Many small segments, cut by a hash of time and all dimensions, or as rows come; no block is kept decompressed."""
     if wanted("many"):
