@@ -14,6 +14,7 @@ static void scan(const struct hg_source *s, struct hg_arena *a)
 {
     static int64_t v[HG_BLOCK_ROWS];
     static uint8_t z[HG_BLOCK_ROWS];
+    static uint32_t ends_of[HG_BLOCK_ROWS];
     for (uint32_t k = 0; k < s->n_cols; k++) {
         const struct hg_column *c = &s->cols[k];
         struct hg_colread *r;
@@ -22,13 +23,14 @@ static void scan(const struct hg_source *s, struct hg_arena *a)
         for (uint32_t b = 0; b < hg_source_blocks(s) && b < 64; b++) {
             uint32_t row = b * HG_BLOCK_ROWS, n = hg_block_rows(s, b), part = n / 3 + 1;
             const uint32_t *ends, *ids;
+            uint32_t runs;
             struct hg_span bytes;
             struct hg_block_stats st;
             if (hg_type_is_integer(c->type)) rc = c->ops->i64(r, row + n - part, part, v, z, NULL), rc = c->ops->i64(r, row, n, v, z, NULL), rc = c->ops->stats(c, b, &st, NULL);
             else if (hg_type_is_number(c->type)) rc = c->ops->f64(r, row + n - part, part, (double *)v, z, NULL), rc = c->ops->f64(r, row, n, (double *)v, z, NULL);
             else if (c->type != HG_T_STRING) for (uint32_t i = 0; i < n; i++) rc = c->ops->blob(r, row + i, &bytes, NULL);
             else if (c->multi) rc = c->ops->multi(r, row + n - part, part, &ends, &ids, NULL), rc = c->ops->multi(r, row, n, &ends, &ids, NULL);
-            else rc = c->ops->ids(r, row + n - part, part, (uint32_t *)v, NULL), rc = c->ops->ids(r, row, n, (uint32_t *)v, NULL);
+            else rc = c->ops->ids(r, row + n - part, part, (uint32_t *)v, NULL), rc = c->ops->runs(r, row + n - part, part, ends_of, (uint32_t *)v, &runs, NULL), rc = c->ops->ids(r, row, n, (uint32_t *)v, NULL);
         }
         for (uint32_t id = 0; c->dict && id < c->dict->card && id < 100; id++) {
             roaring_bitmap_t *bm = roaring_bitmap_create();

@@ -143,6 +143,13 @@ static void ids_come_back(void **state)
             uint32_t from = below(&r, n), m = 1 + below(&r, n - from);
             hg_stream_u32(&s, from, m, got);
             assert_memory_equal(got, v + from, m * sizeof *v);
+            static uint32_t ends[N];
+            uint32_t runs = hg_stream_runs(&s, from, m, ends, got);
+            assert_int_equal(runs > 0, s.enc == HG_ENC_RLE || (s.enc == HG_ENC_FOR && s.bits == 0));
+            for (uint32_t k = 0, at = 0; k < runs; k++) {
+                assert_true(ends[k] > at && (k + 1 < runs || ends[k] == m));
+                for (; at < ends[k]; at++) assert_int_equal(v[from + at], got[k]);
+            }
             hg_buf_free(&b);
         }
     }
