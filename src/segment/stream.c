@@ -514,12 +514,13 @@ void hg_stream_i64(const struct hg_stream *s, uint32_t start, uint32_t n, int64_
     case HG_ENC_DEC:
         hg_bits_unpack64(s->packed, s->bits, s->base, start, n, out);
         return;
-    case HG_ENC_SCALED: {
-        const uint64_t factor = s->factor, base = (uint64_t)s->base;
-        hg_bits_unpack64(s->packed, s->bits, 0, start, n, out);
-        for (uint32_t i = 0; i < n; i++) out[i] = (int64_t)((uint64_t)out[i] * factor + base);
+    case HG_ENC_SCALED:
+        for (uint32_t i = 0; i < n; i += CHUNK) { /* in pieces that stay in the nearest cache */
+            uint32_t m = n - i < CHUNK ? n - i : CHUNK;
+            hg_bits_unpack64(s->packed, s->bits, 0, start + i, m, out + i);
+            hg_decode_scaled(out + i, m, s->factor, (uint64_t)s->base);
+        }
         return;
-    }
     }
 }
 
@@ -554,13 +555,12 @@ uint32_t hg_stream_runs(const struct hg_stream *s, uint32_t start, uint32_t n, u
         return 1;
     }
     if (s->enc != HG_ENC_RLE) return 0;
-    uint32_t k = 0;
-    for (uint32_t r = run_of(s, start); k == 0 || ends[k - 1] < n; r++, k++) {
-        uint32_t end = (uint32_t)hg_bits_get(s->ends, s->end_bits, r) - start;
-        ends[k] = end < n ? end : n;
-        v[k] = (uint32_t)(hg_bits_get(s->packed, s->bits, r) + (uint64_t)s->base);
-    }
-    return k;
+    int64_t vals[RUNS];
+    uint32_t runs = 0;
+#define READ(r, m) hg_bits_unpack64(s->packed, s->bits, s->base, r, m, vals)
+    EACH_RUN(READ, (ends[runs] = end, v[runs++] = (uint32_t)vals[k]))
+#undef READ
+    return runs;
 }
 
 void hg_stream_f64(const struct hg_stream *s, enum hg_float_width w, uint32_t start, uint32_t n, double *out)
@@ -616,8 +616,10 @@ void hg_stream_sum_i64(const struct hg_stream *s, uint32_t start, uint32_t n, __
         *sum = sum_runs(s, start, n);
         return;
     }
-    if (s->enc == HG_ENC_FOR && s->bits <= 56) {
-        *sum = sum_packed(s, start, n) + (__int128)s->base * n;
+    if ((s->enc == HG_ENC_FOR || s->enc == HG_ENC_SCALED) && s->bits <= 56) {
+        uint64_t factor = s->enc == HG_ENC_SCALED ? s->factor : 1;
+        unsigned __int128 offsets = (unsigned __int128)sum_packed(s, start, n) * factor; /* unsigned: what a broken file says may wrap */
+        *sum = (__int128)(offsets + (unsigned __int128)((__int128)s->base * n));
         return;
     }
     int64_t tmp[CHUNK];

@@ -197,6 +197,27 @@ static enum hg_rc leaf_ids(struct build *b, const struct hg_filter *f, const str
     return test_ids(b, f, d, 1, d->card, NULL, unk, bits, err);
 }
 
+/* Whether a set of `some` ids, neither none nor all, is a range or lacks just one. */
+static void find_shape(struct node *n, uint32_t some)
+{
+    if (some == n->greatest_id - n->least_id + 1) {
+        n->shape = IDS_INSIDE;
+        n->from = n->least_id;
+        n->to = n->greatest_id;
+        return;
+    }
+    uint32_t w = 0;
+    while (!~n->bits[w]) w++; /* not all are set */
+    n->from = w * 64 + (uint32_t)__builtin_ctzll(~n->bits[w]);
+    n->to = n->from + (n->card - some) - 1;
+    for (uint32_t id = n->from; id <= n->to; id = (id | 63) + 1) {
+        uint64_t mask = ~UINT64_C(0) << (id & 63);
+        if (id >> 6 == n->to >> 6) mask &= ~UINT64_C(0) >> (63 - (n->to & 63));
+        if (n->bits[id >> 6] & mask) return;
+    }
+    n->shape = IDS_OUTSIDE; /* as many as are missing, all in one place */
+}
+
 static enum hg_rc string_leaf(struct build *b, const struct hg_filter *f, const struct hg_column *c, bool neg, bool unk, struct node **out, struct hg_err *err)
 {
     struct node *n = NULL;
@@ -220,6 +241,7 @@ static enum hg_rc string_leaf(struct build *b, const struct hg_filter *f, const 
     }
     if (some == 0 || some == n->card) return constant(b, (some != 0) != n->invert, out, err);
     bool done;
+    if (!c->multi) find_shape(n, some);
     HG_TRY(try_bitmap(b, n, some, &done, err));
     if (!done) HG_TRY(c->ops->open(c, b->a, &n->rd, err));
     *out = n;

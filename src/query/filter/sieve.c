@@ -2,6 +2,7 @@
 #include <string.h>
 #include "base/hash.h"
 #include "query/filter/regex.h"
+#include "query/filter/select.h"
 #include "query/filter/sieve_private.h"
 
 void hg_sel_list(struct hg_sel *s)
@@ -204,6 +205,14 @@ uint32_t hg_sieve_skip(struct hg_sieve *s, uint32_t row) { return skip(s->root, 
         (sel)->n = kept_;                                             \
     } while (0)
 
+/* The same by the loops of select.h: `kept` positions stand in sel->at. */
+static void narrow(struct hg_sel *sel, uint32_t kept)
+{
+    sel->all = sel->all && kept == sel->n;
+    sel->n = kept;
+}
+static const uint16_t *candidates(const struct hg_sel *sel) { return sel->all ? NULL : sel->at; }
+
 static enum hg_rc keep_bitmap(struct hg_sieve *s, struct node *n, uint32_t row, uint32_t rows, struct hg_sel *sel, struct hg_err *err)
 {
     uint32_t *hit = s->ids, hits = (uint32_t)roaring_bitmap_range_cardinality(n->rows, row, (uint64_t)row + rows);
@@ -218,7 +227,7 @@ static enum hg_rc keep_bitmap(struct hg_sieve *s, struct node *n, uint32_t row, 
     uint8_t in[HG_BLOCK_ROWS];
     memset(in, n->invert, rows);
     for (uint32_t k = 0; k < hits; k++) in[hit[k] - row] = !n->invert;
-    KEEP(sel, in[i]);
+    narrow(sel, hg_select_flags(in, candidates(sel), sel->n, sel->at));
     return HG_OK;
 }
 
@@ -230,7 +239,8 @@ static enum hg_rc keep_ids(struct hg_sieve *s, struct node *n, uint32_t row, uin
     if (sel->all && ops->runs) HG_TRY(ops->runs(n->rd, row, rows, s->ends, s->ids, &runs, err));
     if (!runs) {
         HG_TRY(ops->ids(n->rd, row, rows, s->ids, err));
-        KEEP(sel, id_in(n->bits, s->ids[i]));
+        if (n->shape == IDS_ANY) narrow(sel, hg_select_bits(s->ids, n->bits, n->card, candidates(sel), sel->n, sel->at));
+        else narrow(sel, hg_select_ids(s->ids, n->from, n->to, n->shape == IDS_OUTSIDE, candidates(sel), sel->n, sel->at));
         return HG_OK;
     }
     for (uint32_t k = 0, at = 0; k < runs; at = s->ends[k++])
@@ -264,7 +274,7 @@ static void keep_i64(const struct node *n, const int64_t *v, const uint8_t *null
     if (n->n_ri == 1) { /* the common case, without a call per row */
         int64_t lo = n->ri[0].lo, hi = n->ri[0].hi;
         if (nulls) KEEP(sel, nulls[i] ? null_passes : ((v[i] >= lo) & (v[i] <= hi)) != invert);
-        else KEEP(sel, ((v[i] >= lo) & (v[i] <= hi)) != invert);
+        else narrow(sel, hg_select_i64(v, lo, hi, invert, candidates(sel), sel->n, sel->at));
     } else if (nulls) {
         KEEP(sel, nulls[i] ? null_passes : hg_node_i64_in(n, v[i]) != invert);
     } else {
@@ -342,7 +352,7 @@ static enum hg_rc keep_or(struct hg_sieve *s, struct node *n, uint32_t row, uint
         for (uint32_t i = 0; i < tmp->n; i++) in[tmp->at[i]] = 1;
         KEEP(rest, !in[i]);
     }
-    KEEP(sel, in[i]);
+    narrow(sel, hg_select_flags(in, candidates(sel), sel->n, sel->at));
     return HG_OK;
 }
 

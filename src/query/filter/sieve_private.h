@@ -43,6 +43,8 @@ struct node {
 
     uint64_t *bits; /* IDS, MULTI: one bit per id; I64 with span: one bit per value from base on */
     uint32_t least_id, greatest_id; /* IDS, MULTI: of the set */
+    enum { IDS_ANY, IDS_INSIDE, IDS_OUTSIDE } shape; /* IDS: the set is just the ids from..to, or all but those: no bits need be looked up */
+    uint32_t from, to;
     uint32_t card;
 
     roaring_bitmap_t *rows;
