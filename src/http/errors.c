@@ -9,25 +9,26 @@ struct row {
     enum hg_rc rc;
     int status;
     const char *error, *error_class;
+    const char *category; /* NULL: Druid answers with the four fields alone */
 };
 #define Q "org.apache.druid.query."
 static const struct row rows[] = {
-    {HG_E_INVALID, 400, "Json parse failed", Q "BadJsonQueryException"},
-    {HG_E_LIMIT, 400, "Resource limit exceeded", Q "ResourceLimitExceededException"},
-    {HG_E_TIMEOUT, 504, "Query timeout", Q "QueryTimeoutException"},
-    {HG_E_CANCELLED, 500, "Query cancelled", "java.util.concurrent.CancellationException"},
-    {HG_E_UNSUPPORTED, 400, "Unsupported operation", Q "QueryUnsupportedException"},
-    {HG_E_UNAVAILABLE, 503, "Unknown exception", Q "QueryInterruptedException"},
-    {HG_E_NOTFOUND, 404, "Unknown exception", Q "QueryException"},
-    {HG_E_CONFLICT, 409, "Unknown exception", Q "QueryException"},
-    {HG_E_NOMEM, 500, "Unknown exception", "java.lang.OutOfMemoryError"},
-    {HG_E_IO, 500, "Unknown exception", "java.io.IOException"},
-    {HG_E_CORRUPT, 500, "Unknown exception", "java.io.IOException"},
+    {HG_E_INVALID, 400, "Json parse failed", Q "BadJsonQueryException", NULL},
+    {HG_E_LIMIT, 400, "Resource limit exceeded", Q "ResourceLimitExceededException", "INVALID_INPUT"},
+    {HG_E_TIMEOUT, 504, "Query timeout", Q "QueryTimeoutException", "TIMEOUT"},
+    {HG_E_CANCELLED, 500, "Query cancelled", "java.util.concurrent.CancellationException", "CANCELED"},
+    {HG_E_UNSUPPORTED, 400, "Unsupported operation", Q "QueryUnsupportedException", "UNSUPPORTED"},
+    {HG_E_UNAVAILABLE, 503, "Unknown exception", Q "QueryInterruptedException", "RUNTIME_FAILURE"},
+    {HG_E_NOTFOUND, 404, "Unknown exception", Q "QueryException", "NOT_FOUND"},
+    {HG_E_CONFLICT, 409, "Unknown exception", Q "QueryException", "CONFLICT"},
+    {HG_E_NOMEM, 500, "Unknown exception", "java.lang.OutOfMemoryError", "RUNTIME_FAILURE"},
+    {HG_E_IO, 500, "Unknown exception", "java.io.IOException", "RUNTIME_FAILURE"},
+    {HG_E_CORRUPT, 500, "Unknown exception", "java.io.IOException", "RUNTIME_FAILURE"},
 };
 /* Told apart from the others of their rc. */
-static const struct row bad_context = {HG_E_INVALID, 400, "Query context parse failed", Q "BadQueryContextException"};
-static const struct row no_capacity = {HG_E_LIMIT, 429, "Query capacity exceeded", Q "QueryCapacityExceededException"};
-static const struct row other = {HG_OK, 500, "Unknown exception", Q "QueryException"};
+static const struct row bad_context = {HG_E_INVALID, 400, "Query context parse failed", Q "BadQueryContextException", "INVALID_INPUT"};
+static const struct row no_capacity = {HG_E_LIMIT, 429, "Query capacity exceeded", Q "QueryCapacityExceededException", "CAPACITY_EXCEEDED"};
+static const struct row other = {HG_OK, 500, "Unknown exception", Q "QueryException", "RUNTIME_FAILURE"};
 
 static const struct row *row_of(enum hg_rc rc)
 {
@@ -63,6 +64,11 @@ static void put(struct hg_buf *b, const struct row *r, const char *msg)
     hg_buf_json_str(b, hg_str_of(r->error_class));
     hg_buf_puts(b, ",\"host\":");
     hg_buf_json_str(b, hg_str_of(host));
+    if (r->category) { /* a failure at work; the older clients look at the four fields, the newer ones at these */
+        hg_buf_printf(b, ",\"errorCode\":\"legacyQueryException\",\"persona\":\"OPERATOR\",\"category\":\"%s\",\"context\":{\"host\":", r->category);
+        hg_buf_json_str(b, hg_str_of(host));
+        hg_buf_printf(b, ",\"errorClass\":\"%s\",\"legacyErrorCode\":\"%s\"}", r->error_class, r->error);
+    }
     hg_buf_puts(b, "}");
 }
 

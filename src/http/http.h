@@ -55,7 +55,7 @@ HG_MUST_USE enum hg_rc hg_http_stream_begin(struct hg_http_req *rq, int status, 
 HG_MUST_USE enum hg_rc hg_http_stream_put(struct hg_http_req *rq, struct hg_buf *piece, int64_t deadline_mono_ms, const _Atomic bool *cancelled, struct hg_err *err);
 /* The answer is complete; or it is not, and the connection is cut before its end mark, so that the client can tell. rq is gone afterwards. */
 void hg_http_stream_end(struct hg_http_req *rq, bool complete);
-/* Druid's error objects. rc picks status, error, errorClass, category by one table in errors.c (legacy 4-field shape for native queries,
+/* Druid's error objects. rc picks status, error, errorClass, category by one table in errors.c (the four fields of native queries, and with most errors errorCode, persona, category and context;
  * {"error": msg} for the ops paths). */
 void hg_http_reply_query_error(struct hg_http_req *rq, const struct hg_err *err);
 void hg_http_reply_ops_error(struct hg_http_req *rq, const struct hg_err *err);

@@ -142,7 +142,7 @@ def test_cancel(env):
         asked.join(30)
         check(asked.answer, f"{what}: no answer within 30 s of its DELETE")
         status, answer, when = asked.answer
-        check_equal((status, answer["error"]), (500, "Query cancelled"), what)
+        check_equal((status, answer["error"], answer["category"], answer["errorClass"]), (500, "Query cancelled", "CANCELED", "java.util.concurrent.CancellationException"), what)
         check(when - began < AT_ONCE, f"{what}: answered {when - began:.1f} s after its DELETE")
         stopped(broker, data, what)
         env.say(f"{what}: answered {(when - began) * 1000:.0f} ms after its DELETE, all at rest after {(time.monotonic() - began) * 1000:.0f} ms")
@@ -157,7 +157,7 @@ def test_cancel(env):
         asked = begin(broker, data, what, limit)
         asked.join(30)
         status, answer, when = asked.answer
-        check_equal((status, answer["error"]), (504, "Query timeout"), f"{what}: {answer}")
+        check_equal((status, answer["error"], answer["category"]), (504, "Query timeout", "TIMEOUT"), f"{what}: {answer}")
         check(when - began < limit / 1000 + AT_ONCE, f"{what}: answered after {when - began:.1f} s instead of {limit / 1000}")
         stopped(broker, data, f"{what}, its time over")
         env.say(f"{what}: answered 504 after {(when - began) * 1000:.0f} ms of {limit}")

@@ -178,6 +178,8 @@ static enum hg_rc parse_context(struct hg_parse *ps, const json_t *q, struct hg_
     struct hg_str id = {0, 0};
     HG_TRY(hg_parse_text(ps, json_object_get(o, "queryId"), HG_JKEY(p, "queryId"), &id, err));
     c->query_id = id.p;
+    HG_TRY(hg_jget_str(o, "subQueryId", p, false, &s, err)); /* checked; parts of a query go by its own id */
+    s = NULL;
     HG_TRY(hg_jget_i64(o, "timeout", p, false, &c->timeout_ms, err));
     if (json_object_get(o, "timeout") && !json_is_null(json_object_get(o, "timeout")) && c->timeout_ms < 0)
         return hg_jfail(err, HG_JKEY(p, "timeout"), "expected ms of at least 0, got %" PRId64, c->timeout_ms);

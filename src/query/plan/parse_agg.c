@@ -39,6 +39,8 @@ static const struct agg_def {
     {"HLLSketchBuild", HG_AGG_SKETCH_BUILD, HG_T_HLL, HG_STATE_SKETCH},
     {"HLLSketchMerge", HG_AGG_SKETCH_MERGE, HG_T_HLL, HG_STATE_SKETCH},
     {"thetaSketch", HG_AGG_SKETCH_EITHER, HG_T_THETA, HG_STATE_SKETCH},
+    {"sketchMerge", HG_AGG_SKETCH_EITHER, HG_T_THETA, HG_STATE_SKETCH}, /* older names of Druid's, which it still takes */
+    {"sketchBuild", HG_AGG_SKETCH_EITHER, HG_T_THETA, HG_STATE_SKETCH},
     {"quantilesDoublesSketch", HG_AGG_SKETCH_EITHER, HG_T_QUANTILES, HG_STATE_SKETCH},
     {"quantilesDoublesSketchMerge", HG_AGG_SKETCH_MERGE, HG_T_QUANTILES, HG_STATE_SKETCH},
     {"hyperUnique", HG_AGG_SKETCH_EITHER, HG_T_HYPERUNIQUE, HG_STATE_SKETCH},
@@ -46,7 +48,10 @@ static const struct agg_def {
     {"expression", HG_AGG_EXPR, HG_T_STRING, HG_STATE_EXPR},
     {"grouping", HG_AGG_GROUPING, HG_T_LONG, HG_STATE_COUNT},
 };
-static const char *const later[] = {"javascript", "histogram", "approxHistogram", "bloom", NULL};
+static const char *const later[] = {
+    "javascript", "histogram", "approxHistogram", "approxHistogramFold", "fixedBucketsHistogram", "bloom", "KllDoublesSketch", "KllFloatsSketch", "KllDoublesSketchMerge", "KllFloatsSketchMerge",
+    "arrayOfDoublesSketch", "tDigestSketch", "momentSketch", "momentSketchMerge", "variance", "varianceFold", "singleValue", NULL,
+};
 
 static enum hg_rc unknown_type(const struct hg_jpath *p, const char *type, struct hg_err *err)
 {

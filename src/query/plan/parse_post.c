@@ -1,13 +1,14 @@
 /* "postAggregations". A post-aggregator sees dimensions, aggregators and the post-aggregators before it; what it names is resolved here, and
  * arithmetic over text or over a sketch, which cannot have a value, is refused here too. */
 #include <string.h>
+#include "base/base64.h"
 #include "base/num.h"
 #include "query/plan/parse.h"
 
 static const char *const later[] = {
-    "javascript", "HLLSketchToString", "thetaSketchConstant", "thetaSketchToString", "quantilesDoublesSketchToString", "quantile", "quantiles", "buckets", "customBuckets",
-    "equalBuckets", "min", "max", "stddev", NULL,
+    "javascript", "quantile", "quantiles", "buckets", "customBuckets", "equalBuckets", "min", "max", "stddev", NULL,
 };
+static const char *const later_families[] = {"KllDoublesSketchTo", "KllFloatsSketchTo", "arrayOfDoublesSketch", "momentSketch", "quantilesFromTDigestSketch", "quantileFromTDigestSketch", NULL};
 
 /* ---- what a post-aggregator gives ---- */
 enum gives { A_NUMBER, A_TEXT, A_LIST, A_HLL, A_THETA, A_QUANTILES, A_UNIQUE };
@@ -25,7 +26,9 @@ static enum gives gives(const struct hg_plan *plan, const struct hg_post *post)
         if (plan->aggs[post->field].state != HG_STATE_SKETCH) return A_NUMBER;
         return post->kind == HG_POST_FINAL_FIELD && plan->aggs[post->field].finalize ? A_NUMBER : sketch_kind(plan->aggs[post->field].type);
     case HG_POST_HLL_UNION: return A_HLL;
+    case HG_POST_SKETCH_CONST:
     case HG_POST_THETA_OP: return A_THETA;
+    case HG_POST_SKETCH_TEXT: return A_TEXT;
     case HG_POST_HLL_BOUNDS:
     case HG_POST_CDF:
     case HG_POST_HISTOGRAM: return A_LIST;
@@ -39,7 +42,7 @@ static enum hg_rc need(const struct hg_plan *plan, const struct hg_post *kid, en
     enum gives g = gives(plan, kid);
     if (g == want) return HG_OK;
     if (want == A_HLL) return hg_jfail(err, p, "expected a sketch: a fieldAccess of an HLLSketch aggregator, or an HLLSketchUnion");
-    if (want == A_THETA) return hg_jfail(err, p, "expected a sketch: a fieldAccess of a thetaSketch aggregator, or a thetaSketchSetOp");
+    if (want == A_THETA) return hg_jfail(err, p, "expected a sketch: a fieldAccess of a thetaSketch aggregator, a thetaSketchSetOp or a thetaSketchConstant");
     if (want == A_QUANTILES) return hg_jfail(err, p, "expected a sketch: a fieldAccess of a quantilesDoublesSketch aggregator");
     if (g == A_UNIQUE) return HG_OK; /* Druid takes the estimate */
     if (g >= A_HLL) return hg_jfail(err, p, "expected a number, got a sketch; finalizingFieldAccess or an estimate makes one of it");
@@ -173,10 +176,17 @@ static enum hg_rc parse_estimate(struct hg_parse *ps, const json_t *j, const str
 static enum hg_rc parse_union(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_post *out, struct hg_err *err)
 {
     static const char *const known[] = {"type", "name", "fields", "lgK", "tgtHllType", NULL};
+    static const char *const types[] = {"HLL_4", "HLL_6", "HLL_8"};
     int64_t lg_k = 12;
+    const char *tgt = types[0];
+    uint32_t k = 0;
     HG_TRY(hg_parse_known(ps, j, p, known, err));
     HG_TRY(hg_jget_i64(j, "lgK", p, false, &lg_k, err));
     if (lg_k < 4 || lg_k > 21) return hg_jfail(err, HG_JKEY(p, "lgK"), "expected 4 to 21, got %" JSON_INTEGER_FORMAT, (json_int_t)lg_k);
+    HG_TRY(hg_jget_str(j, "tgtHllType", p, false, &tgt, err));
+    while (k < 3 && strcmp(tgt, types[k]) != 0) k++;
+    if (k == 3) return hg_jfail(err, HG_JKEY(p, "tgtHllType"), "unknown type \"%s\"; known: HLL_4, HLL_6, HLL_8", tgt);
+    out->bits = 4 + 2 * k;
     out->kind = HG_POST_HLL_UNION;
     out->type = HG_T_HLL;
     out->lg_k = (uint32_t)lg_k;
@@ -214,6 +224,41 @@ static enum hg_rc parse_theta_op(struct hg_parse *ps, const json_t *j, const str
     out->set_op = (enum hg_set_op)k;
     out->lg_k = (uint32_t)__builtin_ctzll((uint64_t)size);
     return parse_kids(ps, j, p, 2, A_THETA, out, err);
+}
+
+/* HLLSketchToString, thetaSketchToString, quantilesDoublesSketchToString */
+static enum hg_rc parse_sketch_text(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, enum gives want, struct hg_post *out, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "name", "field", NULL};
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(parse_sketch(ps, j, p, want, out, err));
+    out->kind = HG_POST_SKETCH_TEXT;
+    out->type = HG_T_STRING;
+    return HG_OK;
+}
+
+static void free_theta(void *s) { hg_theta_free(s); }
+
+static enum hg_rc parse_theta_constant(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, struct hg_post *out, struct hg_err *err)
+{
+    static const char *const known[] = {"type", "name", "value", NULL};
+    const char *text = NULL;
+    struct hg_theta *s;
+    struct hg_err why;
+    size_t n;
+    HG_TRY(hg_parse_known(ps, j, p, known, err));
+    HG_TRY(hg_jget_str(j, "value", p, true, &text, err));
+    uint8_t *bytes = hg_arena_alloc(ps->a, strlen(text) / 4 * 3 + 3);
+    if (!bytes) return hg_arena_fail(ps->a, "thetaSketchConstant", err);
+    if (!hg_base64_decode(hg_str_of(text), bytes, &n)) return hg_jfail(err, HG_JKEY(p, "value"), "expected a sketch in base64");
+    if (hg_theta_read((struct hg_span){bytes, n}, HG_THETA_MAX_LG_K, &s, &why)) return hg_jfail(err, HG_JKEY(p, "value"), "%s", why.msg);
+    enum hg_rc rc = hg_arena_on_free(ps->a, free_theta, s, err);
+    if (rc) return hg_theta_free(s), rc;
+    out->kind = HG_POST_SKETCH_CONST;
+    out->type = HG_T_THETA;
+    out->lg_k = HG_THETA_MAX_LG_K;
+    out->sketch = (const void *)s;
+    return HG_OK;
 }
 
 /* A list of numbers; of fractions when they must lie between 0 and 1, of split points when they must ascend. */
@@ -286,6 +331,8 @@ static enum hg_rc parse_quantiles(struct hg_parse *ps, const char *to, const jso
     } else if (strcmp(to, "Histogram") == 0) {
         out->kind = HG_POST_HISTOGRAM;
         HG_TRY(parse_histogram(ps, j, p, out, err));
+    } else if (strcmp(to, "String") == 0) {
+        return parse_sketch_text(ps, j, p, A_QUANTILES, out, err);
     } else {
         return *is = false, HG_OK;
     }
@@ -309,6 +356,9 @@ static enum hg_rc parse_sketch_kind(struct hg_parse *ps, const char *type, const
     if (strcmp(type, "HLLSketchEstimate") == 0) return out->kind = HG_POST_HLL_ESTIMATE, parse_estimate(ps, j, p, out, err);
     if (strcmp(type, "HLLSketchEstimateWithBounds") == 0) return out->kind = HG_POST_HLL_BOUNDS, parse_estimate(ps, j, p, out, err);
     if (strcmp(type, "HLLSketchUnion") == 0) return parse_union(ps, j, p, out, err);
+    if (strcmp(type, "HLLSketchToString") == 0) return parse_sketch_text(ps, j, p, A_HLL, out, err);
+    if (strcmp(type, "thetaSketchToString") == 0) return parse_sketch_text(ps, j, p, A_THETA, out, err);
+    if (strcmp(type, "thetaSketchConstant") == 0) return parse_theta_constant(ps, j, p, out, err);
     if (strcmp(type, "thetaSketchEstimate") == 0) return parse_theta_estimate(ps, j, p, out, err);
     if (strcmp(type, "thetaSketchSetOp") == 0) return parse_theta_op(ps, j, p, out, err);
     if (strcmp(type, "hyperUniqueCardinality") == 0) return parse_unique(ps, j, p, out, err);
@@ -364,10 +414,12 @@ static enum hg_rc parse_kind(struct hg_parse *ps, const char *type, const json_t
     if (is) return HG_OK;
     for (size_t i = 0; later[i]; i++)
         if (strcmp(type, later[i]) == 0) return hg_parse_unsupported(HG_JKEY(p, "type"), "post-aggregator", type, err);
+    for (size_t i = 0; later_families[i]; i++)
+        if (strncmp(type, later_families[i], strlen(later_families[i])) == 0) return hg_parse_unsupported(HG_JKEY(p, "type"), "post-aggregator", type, err);
     return hg_jfail(err, HG_JKEY(p, "type"),
                     "unknown post-aggregator \"%s\"; known: arithmetic, fieldAccess, finalizingFieldAccess, constant, expression, doubleGreatest, doubleLeast, longGreatest, longLeast, "
-                    "HLLSketchEstimate, HLLSketchEstimateWithBounds, HLLSketchUnion, thetaSketchEstimate, thetaSketchSetOp, hyperUniqueCardinality, "
-                    "quantilesDoublesSketchTo- with Quantile, Quantiles, Rank, CDF or Histogram",
+                    "HLLSketchEstimate, HLLSketchEstimateWithBounds, HLLSketchUnion, HLLSketchToString, thetaSketchEstimate, thetaSketchSetOp, thetaSketchConstant, thetaSketchToString, "
+                    "hyperUniqueCardinality, quantilesDoublesSketchTo- with Quantile, Quantiles, Rank, CDF, Histogram or String",
                     type);
 }
 

@@ -99,6 +99,7 @@ static enum hg_rc parse_one(struct hg_parse *ps, const json_t *j, const struct h
     if (!v) return hg_arena_fail(ps->a, "virtual column", err);
     HG_TRY(hg_jneed_obj(j, p, err));
     HG_TRY(hg_jget_str(j, "type", p, true, &type, err));
+    if (strcmp(type, "nested-field") == 0) return hg_parse_unsupported(HG_JKEY(p, "type"), "virtual column", type, err); /* it has no "name" */
     HG_TRY(hg_jget_str(j, "name", p, true, &name, err));
     if (!*name || (unsigned char)*name < 2) return hg_jfail(err, HG_JKEY(p, "name"), "the name must not be empty");
     if (strcmp(name, "__time") == 0) return hg_jfail(err, HG_JKEY(p, "name"), "a virtual column must not be named __time");
@@ -113,7 +114,6 @@ static enum hg_rc parse_one(struct hg_parse *ps, const json_t *j, const struct h
         HG_TRY(parse_filtered(ps, type, j, p, v, err));
         return push(ps, v, err);
     }
-    if (strcmp(type, "nested-field") == 0) return hg_parse_unsupported(HG_JKEY(p, "type"), "virtual column", type, err);
     return hg_jfail(err, HG_JKEY(p, "type"), "unknown virtual column \"%s\"; known: expression, mv-filtered, regex-filtered, prefix-filtered", type);
 }
 

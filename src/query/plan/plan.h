@@ -172,6 +172,8 @@ enum hg_post_kind {
     HG_POST_QUANTILES,               /* of kids[0] at each of `numbers`; `single`: the one value, else a list */
     HG_POST_RANK,                    /* of numbers[0] in kids[0] */
     HG_POST_CDF,                     /* at each of `numbers`, and 1 */
+    HG_POST_SKETCH_TEXT,             /* of kids[0], as DataSketches prints it */
+    HG_POST_SKETCH_CONST,            /* thetaSketchConstant: `sketch` */
     HG_POST_HISTOGRAM,               /* how many items lie between each of `numbers`; without them in n_bins equal parts */
 };
 enum hg_arith { HG_ARITH_ADD, HG_ARITH_SUB, HG_ARITH_MUL, HG_ARITH_DIV, HG_ARITH_QUOTIENT, HG_ARITH_POW };
@@ -183,6 +185,8 @@ struct hg_post {
     bool numeric_first; /* arithmetic "ordering": "numericFirst" */
     bool round;
     uint32_t std_devs, lg_k; /* HLL_BOUNDS, THETA_ESTIMATE: 1, 2 or 3; HLL_UNION, THETA_OP */
+    uint32_t bits;           /* HLL_UNION: of the registers that it is said to have */
+    const struct hg_sketch *sketch; /* SKETCH_CONST */
     enum hg_set_op { HG_SET_UNION, HG_SET_INTERSECT, HG_SET_NOT } set_op;
     const double *numbers;
     uint32_t n_numbers, n_bins;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "query/result/answer.h"
+#include "sketch/describe.h"
 
 static const struct hg_theta *as_theta(const struct hg_sketch *s) { return (const void *)s; }
 static const struct hg_hll *as_hll(const struct hg_sketch *s) { return (const void *)s; }
@@ -49,17 +50,17 @@ static enum hg_rc hll_estimate(struct hg_answer *an, const struct hg_post *post,
     return give_list(an, list, 3, out, err);
 }
 
-static const struct hg_sketch_def *def_of(struct hg_answer *an, enum hg_sketch_kind kind, uint32_t lg_k, struct hg_err *err)
+static const struct hg_sketch_def *def_of(struct hg_answer *an, enum hg_sketch_kind kind, uint32_t lg_k, uint32_t bits, struct hg_err *err)
 {
     struct hg_sketch_def *d = malloc(sizeof *d);
     if (!d) return (void)hg_fail(err, HG_E_NOMEM, "sketch operation"), NULL;
-    *d = (struct hg_sketch_def){.kind = kind, .lg_k = lg_k, .bits = kind == HG_SKETCH_HLL ? 4 : 0};
+    *d = (struct hg_sketch_def){.kind = kind, .lg_k = lg_k, .bits = bits};
     return hg_answer_keep(an, NULL, d, err) ? NULL : d;
 }
 
 static enum hg_rc unite(struct hg_answer *an, const struct hg_post *post, enum hg_sketch_kind kind, struct hg_val *out, struct hg_err *err)
 {
-    const struct hg_sketch_def *d = def_of(an, kind, post->lg_k, err);
+    const struct hg_sketch_def *d = def_of(an, kind, post->lg_k, post->bits, err);
     struct hg_sketch *acc;
     if (!d) return HG_E_NOMEM;
     HG_TRY(hg_sketch_new(d, &acc, err));
@@ -100,7 +101,7 @@ static enum hg_rc theta_estimate(struct hg_answer *an, const struct hg_post *pos
 /* The first, then with each of the others in turn: a minus b minus c. */
 static enum hg_rc theta_fold(struct hg_answer *an, const struct hg_post *post, struct hg_val *out, struct hg_err *err)
 {
-    const struct hg_sketch_def *d = def_of(an, HG_SKETCH_THETA, post->lg_k, err);
+    const struct hg_sketch_def *d = def_of(an, HG_SKETCH_THETA, post->lg_k, 0, err);
     struct hg_theta *none, *acc;
     struct hg_val v;
     bool is;
@@ -118,6 +119,42 @@ static enum hg_rc theta_fold(struct hg_answer *an, const struct hg_post *post, s
         so_far = acc;
     }
     *out = (struct hg_val){.kind = HG_VAL_SKETCH, .sketch = (const void *)so_far, .def = d};
+    return HG_OK;
+}
+
+/* ---- as text ---- */
+
+/* What made the sketch that post gives: Java prints what it keeps it in. */
+static enum hg_sketch_made made_by(const struct hg_plan *plan, const struct hg_post *post)
+{
+    while (post->kind == HG_POST_FIELD && post->ref == HG_REF_POST) post = &plan->posts[post->field];
+    if (post->kind != HG_POST_THETA_OP) return HG_SKETCH_READ;
+    return post->set_op == HG_SET_INTERSECT ? HG_SKETCH_CUT : HG_SKETCH_UNITED;
+}
+
+static enum hg_rc describe(struct hg_answer *an, const struct hg_post *post, struct hg_val *out, struct hg_err *err)
+{
+    struct hg_val v;
+    struct hg_buf text;
+    HG_TRY(hg_post_eval(an, post->kids[0], &v, err));
+    *out = (struct hg_val){.kind = HG_VAL_NULL};
+    if (v.kind != HG_VAL_SKETCH) return HG_OK;
+    struct hg_sketch_def d = *v.def;
+    if (post->kids[0]->kind != HG_POST_HLL_UNION) d.bits = 4; /* Druid merges into these, whatever the aggregator's tgtHllType */
+    hg_buf_init(&text, 1 << 16);
+    enum hg_rc rc = hg_sketch_describe(&d, v.sketch, made_by(an->plan, post->kids[0]), &text, err);
+    if (!rc) rc = hg_buf_check(&text, "text of a sketch", err);
+    if (!rc) rc = hg_answer_keep(an, NULL, text.p, err); /* taken, whatever it returns */
+    else hg_buf_free(&text);
+    if (!rc) *out = (struct hg_val){.kind = HG_VAL_STR, .s = {(const char *)text.p, text.len}};
+    return rc;
+}
+
+static enum hg_rc constant(struct hg_answer *an, const struct hg_post *post, struct hg_val *out, struct hg_err *err)
+{
+    const struct hg_sketch_def *d = def_of(an, HG_SKETCH_THETA, post->lg_k, 0, err);
+    if (!d) return HG_E_NOMEM;
+    *out = (struct hg_val){.kind = HG_VAL_SKETCH, .sketch = post->sketch, .def = d};
     return HG_OK;
 }
 
@@ -204,6 +241,8 @@ enum hg_rc hg_post_sketch(struct hg_answer *an, const struct hg_post *post, stru
     case HG_POST_HLL_UNION: return unite(an, post, HG_SKETCH_HLL, out, err);
     case HG_POST_THETA_ESTIMATE: return theta_estimate(an, post, out, err);
     case HG_POST_THETA_OP: return post->set_op == HG_SET_UNION ? unite(an, post, HG_SKETCH_THETA, out, err) : theta_fold(an, post, out, err);
+    case HG_POST_SKETCH_TEXT: return describe(an, post, out, err);
+    case HG_POST_SKETCH_CONST: return constant(an, post, out, err);
     case HG_POST_QUANTILES:
     case HG_POST_RANK:
     case HG_POST_CDF:
