@@ -127,6 +127,41 @@ static enum hg_rc hg_mem_ids(struct hg_colread *r, uint32_t row, uint32_t n, uin
     memcpy(out, m->ids + row, n * sizeof *out);
     return HG_OK;
 }
+/* A few rows; what stands between them is spoilt, as nobody may rely on it. */
+static void hg_mem_check_places(const struct hg_column *c, uint32_t row, const uint16_t *at, uint32_t m)
+{
+    assert(m >= 1);
+    hg_mem_check_range(c, row + at[0], (uint32_t)at[m - 1] - at[0] + 1u);
+    for (uint32_t k = 1; k < m; k++) assert(at[k] > at[k - 1]);
+}
+static enum hg_rc hg_mem_i64_at(struct hg_colread *r, uint32_t row, const uint16_t *at, uint32_t m, int64_t *out, uint8_t *nulls, struct hg_err *err)
+{
+    const struct hg_mem_col *d = hg_mem_data(r->c);
+    hg_mem_check_places(r->c, row, at, m);
+    if (!d->i) return hg_fail(err, HG_E_INVALID, "column %s is not of integers", r->c->name);
+    for (uint32_t i = at[0]; i < at[m - 1]; i++) out[i] = INT64_C(0x5a5a5a5a5a5a5a5a);
+    for (uint32_t k = 0; k < m; k++) out[at[k]] = d->i[row + at[k]];
+    for (uint32_t k = 0; nulls && k < m; k++) nulls[at[k]] = d->nulls[row + at[k]];
+    return HG_OK;
+}
+static enum hg_rc hg_mem_f64_at(struct hg_colread *r, uint32_t row, const uint16_t *at, uint32_t m, double *out, uint8_t *nulls, struct hg_err *err)
+{
+    const struct hg_mem_col *d = hg_mem_data(r->c);
+    hg_mem_check_places(r->c, row, at, m);
+    if (!d->d) return hg_fail(err, HG_E_INVALID, "column %s is not of floating numbers", r->c->name);
+    for (uint32_t i = at[0]; i < at[m - 1]; i++) out[i] = 1e99;
+    for (uint32_t k = 0; k < m; k++) out[at[k]] = d->d[row + at[k]];
+    for (uint32_t k = 0; nulls && k < m; k++) nulls[at[k]] = d->nulls[row + at[k]];
+    return HG_OK;
+}
+static enum hg_rc hg_mem_ids_at(struct hg_colread *r, uint32_t row, const uint16_t *at, uint32_t m, uint32_t *out, struct hg_err *err)
+{
+    hg_mem_check_places(r->c, row, at, m);
+    if (r->c->type != HG_T_STRING || r->c->multi) return hg_fail(err, HG_E_INVALID, "column %s is not of single strings", r->c->name);
+    for (uint32_t i = at[0]; i < at[m - 1]; i++) out[i] = UINT32_MAX;
+    for (uint32_t k = 0; k < m; k++) out[at[k]] = hg_mem_data(r->c)->ids[row + at[k]];
+    return HG_OK;
+}
 static enum hg_rc hg_mem_multi(struct hg_colread *r, uint32_t row, uint32_t n, const uint32_t **ends, const uint32_t **ids, struct hg_err *err)
 {
     const struct hg_mem_col *m = hg_mem_data(r->c);
@@ -215,7 +250,8 @@ static uint32_t hg_mem_count_of(const struct hg_column *c, uint32_t id)
     for (uint32_t r = 0; r < c->src->n_rows; r++) n += hg_mem_row_has(c, r, id);
     return n;
 }
-static const struct hg_column_ops hg_mem_ops = {.open = hg_mem_open, .i64 = hg_mem_i64, .f64 = hg_mem_f64, .ids = hg_mem_ids, .multi = hg_mem_multi, .blob = hg_mem_blob, .stats = hg_mem_stats, .rows_of = hg_mem_rows_of, .count_of = hg_mem_count_of};
+static const struct hg_column_ops hg_mem_ops = {.open = hg_mem_open, .i64 = hg_mem_i64, .f64 = hg_mem_f64, .ids = hg_mem_ids, .multi = hg_mem_multi, .blob = hg_mem_blob, .stats = hg_mem_stats,
+                                                .rows_of = hg_mem_rows_of, .count_of = hg_mem_count_of, .i64_at = hg_mem_i64_at, .f64_at = hg_mem_f64_at, .ids_at = hg_mem_ids_at};
 
 static int hg_mem_cmp_entry(const void *a, const void *b)
 {

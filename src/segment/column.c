@@ -350,6 +350,55 @@ static enum hg_rc col_runs(struct hg_colread *r, uint32_t row, uint32_t n, uint3
     return HG_OK;
 }
 
+/* ---- a few rows ---- */
+
+static void nulls_at(const struct hg_colread *r, uint32_t row, const uint16_t *at, uint32_t m, uint8_t *nulls)
+{
+    for (uint32_t k = 0; k < m; k++) nulls[at[k]] = r->all_null ? 1 : r->nulls ? null_at(r->nulls, row + at[k]) : 0;
+}
+
+static enum hg_rc col_i64_at(struct hg_colread *r, uint32_t row, const uint16_t *at, uint32_t m, int64_t *out, uint8_t *nulls, struct hg_err *err)
+{
+    if (!hg_type_is_integer(r->c->type)) return wrong_type(r, "integers", err);
+    HG_TRY(enter(r, &row, err));
+    if (!r->all_null && r->stream.enc == HG_ENC_DELTA) {
+        HG_TRY(decode_whole(r, err));
+        for (uint32_t k = 0; k < m; k++) out[at[k]] = r->vals.i[row + at[k]];
+    } else if (!r->all_null) {
+        hg_stream_i64_at(&r->stream, row, at, m, out);
+    }
+    for (uint32_t k = 0; k < m && (r->all_null || r->nulls); k++)
+        if (r->all_null || null_at(r->nulls, row + at[k])) out[at[k]] = 0;
+    if (nulls) nulls_at(r, row, at, m, nulls);
+    return HG_OK;
+}
+
+static enum hg_rc col_f64_at(struct hg_colread *r, uint32_t row, const uint16_t *at, uint32_t m, double *out, uint8_t *nulls, struct hg_err *err)
+{
+    if (r->c->type != HG_T_DOUBLE && r->c->type != HG_T_FLOAT) return wrong_type(r, "floating numbers", err);
+    HG_TRY(enter(r, &row, err));
+    if (!r->all_null) hg_stream_f64_at(&r->stream, r->c->type == HG_T_FLOAT ? HG_FLOAT32 : HG_FLOAT64, row, at, m, out);
+    for (uint32_t k = 0; k < m && (r->all_null || r->nulls); k++)
+        if (r->all_null || null_at(r->nulls, row + at[k])) out[at[k]] = 0;
+    if (nulls) nulls_at(r, row, at, m, nulls);
+    return HG_OK;
+}
+
+static enum hg_rc col_ids_at(struct hg_colread *r, uint32_t row, const uint16_t *at, uint32_t m, uint32_t *out, struct hg_err *err)
+{
+    if (r->c->type != HG_T_STRING || r->c->multi) return wrong_type(r, "single strings", err);
+    HG_TRY(enter(r, &row, err));
+    if (r->stream.enc == HG_ENC_DELTA) {
+        HG_TRY(decode_whole(r, err));
+        for (uint32_t k = 0; k < m; k++) out[at[k]] = r->vals.u[row + at[k]];
+    } else {
+        hg_stream_u32_at(&r->stream, row, at, m, out);
+    }
+    return HG_OK;
+}
+
+/* ---- lists and sketches ---- */
+
 static enum hg_rc col_multi(struct hg_colread *r, uint32_t row, uint32_t n, const uint32_t **ends, const uint32_t **ids, struct hg_err *err)
 {
     if (!r->c->multi) return wrong_type(r, "multi-value strings", err);
@@ -450,4 +499,5 @@ static uint32_t col_count_of(const struct hg_column *c, uint32_t id)
     return n < c->src->n_rows ? n : c->src->n_rows;
 }
 
-const struct hg_column_ops hg_segcol_ops = {col_open, col_i64, col_f64, col_ids, col_multi, col_blob, col_stats, col_rows_of, col_count_of, col_runs};
+const struct hg_column_ops hg_segcol_ops = {.open = col_open, .i64 = col_i64, .f64 = col_f64, .ids = col_ids, .multi = col_multi, .blob = col_blob, .stats = col_stats, .rows_of = col_rows_of,
+                                            .count_of = col_count_of, .runs = col_runs, .i64_at = col_i64_at, .f64_at = col_f64_at, .ids_at = col_ids_at};

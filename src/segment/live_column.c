@@ -210,4 +210,5 @@ static uint32_t col_count_of(const struct hg_column *c, uint32_t id)
     return id < col->cap_post ? col->post[id].n : 0;
 }
 
-const struct hg_column_ops hg_live_column_ops = {.open = col_open, .i64 = col_i64, .f64 = col_f64, .ids = col_ids, .multi = col_multi, .blob = col_blob, .stats = col_stats, .rows_of = col_rows_of, .count_of = col_count_of};
+const struct hg_column_ops hg_live_column_ops = {.open = col_open, .i64 = col_i64, .f64 = col_f64, .ids = col_ids, .multi = col_multi, .blob = col_blob, .stats = col_stats,
+                                                .rows_of = col_rows_of, .count_of = col_count_of};

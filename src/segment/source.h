@@ -107,7 +107,30 @@ struct hg_column_ops {
     /* STRING, !multi: rows [row, row + n) as runs of one id, where the column keeps them so: run k has ids[k] and ends before row + ends[k]; ascending, the last end is n. *n_runs 0: it does not keep
      * runs there. ends and ids have room for n. NULL: it never does. */
     enum hg_rc (*runs)(struct hg_colread *r, uint32_t row, uint32_t n, uint32_t *ends, uint32_t *ids, uint32_t *n_runs, struct hg_err *err);
+    /* As i64, f64 and ids, but only the m >= 1 rows at row + at[0..m), ascending: those of at[k] go to out[at[k]] and nulls[at[k]]; what stands elsewhere has no meaning. NULL: reading
+     * all is as good. Call them by hg_column_pick_*. */
+    enum hg_rc (*i64_at)(struct hg_colread *r, uint32_t row, const uint16_t *at, uint32_t m, int64_t *out, uint8_t *nulls, struct hg_err *err);
+    enum hg_rc (*f64_at)(struct hg_colread *r, uint32_t row, const uint16_t *at, uint32_t m, double *out, uint8_t *nulls, struct hg_err *err);
+    enum hg_rc (*ids_at)(struct hg_colread *r, uint32_t row, const uint16_t *at, uint32_t m, uint32_t *out, struct hg_err *err);
 };
+
+/* Rows [row, row + n) of which only those at the positions at[0..m) are wanted (NULL: all): picked one by one where they are few, a value alone costs about as much as eight in a row. */
+#define HG_PICK_SHARE 8u
+static inline bool hg_pick_pays(uint32_t n, const uint16_t *at, uint32_t m) { return at && m && (m <= n / HG_PICK_SHARE || (uint32_t)at[m - 1] - at[0] + 1 == m); }
+static inline enum hg_rc hg_column_pick_i64(const struct hg_column *c, struct hg_colread *r, uint32_t row, uint32_t n, const uint16_t *at, uint32_t m, int64_t *out, uint8_t *nulls,
+                                            struct hg_err *err)
+{
+    return c->ops->i64_at && hg_pick_pays(n, at, m) ? c->ops->i64_at(r, row, at, m, out, nulls, err) : c->ops->i64(r, row, n, out, nulls, err);
+}
+static inline enum hg_rc hg_column_pick_f64(const struct hg_column *c, struct hg_colread *r, uint32_t row, uint32_t n, const uint16_t *at, uint32_t m, double *out, uint8_t *nulls,
+                                            struct hg_err *err)
+{
+    return c->ops->f64_at && hg_pick_pays(n, at, m) ? c->ops->f64_at(r, row, at, m, out, nulls, err) : c->ops->f64(r, row, n, out, nulls, err);
+}
+static inline enum hg_rc hg_column_pick_ids(const struct hg_column *c, struct hg_colread *r, uint32_t row, uint32_t n, const uint16_t *at, uint32_t m, uint32_t *out, struct hg_err *err)
+{
+    return c->ops->ids_at && hg_pick_pays(n, at, m) ? c->ops->ids_at(r, row, at, m, out, err) : c->ops->ids(r, row, n, out, err);
+}
 
 /* How rows came to be what they are; for segmentMetadata. */
 struct hg_made_by {

@@ -563,10 +563,12 @@ uint32_t hg_stream_runs(const struct hg_stream *s, uint32_t start, uint32_t n, u
     return runs;
 }
 
+double hg_stream_scale(const struct hg_stream *s) { return s->enc == HG_ENC_DEC ? ten[s->exponent] : 1; }
+
 void hg_stream_f64(const struct hg_stream *s, enum hg_float_width w, uint32_t start, uint32_t n, double *out)
 {
     int64_t tmp[CHUNK];
-    const double scale = s->enc == HG_ENC_DEC ? ten[s->exponent] : 1;
+    const double scale = hg_stream_scale(s);
     for (uint32_t i = 0; i < n; i += CHUNK) {
         uint32_t m = n - i < CHUNK ? n - i : CHUNK;
         hg_stream_i64(s, start + i, m, tmp);

@@ -47,5 +47,10 @@ void hg_stream_sum_i64(const struct hg_stream *s, uint32_t start, uint32_t n, __
 /* The same values as runs: run k has v[k] and ends before value number start + ends[k]. Returns how many, or 0 when the stream is not made of runs. ends and v have room for n; n >= 1. */
 uint32_t hg_stream_runs(const struct hg_stream *s, uint32_t start, uint32_t n, uint32_t *ends, uint32_t *v);
 void hg_stream_f64(const struct hg_stream *s, enum hg_float_width w, uint32_t start, uint32_t n, double *out);
+/* Only the values at row + at[0..m), ascending: value row + at[k] goes to out[at[k]]. What else of out between at[0] and at[m - 1] is written is not said. */
+void hg_stream_i64_at(const struct hg_stream *s, uint32_t row, const uint16_t *at, uint32_t m, int64_t *out);
+void hg_stream_u32_at(const struct hg_stream *s, uint32_t row, const uint16_t *at, uint32_t m, uint32_t *out);
+void hg_stream_f64_at(const struct hg_stream *s, enum hg_float_width w, uint32_t row, const uint16_t *at, uint32_t m, double *out);
+double hg_stream_scale(const struct hg_stream *s); /* DECIMAL: 10^exponent, else 1 */
 
 #endif

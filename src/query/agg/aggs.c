@@ -7,6 +7,8 @@
 #include "query/agg/kernels.h"
 #include "query/engine/check.h"
 
+#define RUNS_SHARE 3 /* slots are added run by run where runs are longer than this on average */
+
 /* ---- conversions ---- */
 
 static int64_t to_long(double v) /* Java's (long) */
@@ -105,6 +107,9 @@ static enum hg_rc load_strings(struct hg_aggs *g, struct input *in, struct hg_er
     return HG_OK;
 }
 
+/* Numbers that are used as they are read: only those that are wanted need to be there. */
+static bool as_stored(const struct input *in) { return in->as == in->col->type || (in->as == HG_T_DOUBLE && in->col->type == HG_T_FLOAT); }
+
 enum hg_rc hg_aggs_load(struct hg_aggs *g, struct input *in, struct hg_err *err)
 {
     if (in->loaded) return HG_OK;
@@ -115,8 +120,10 @@ enum hg_rc hg_aggs_load(struct hg_aggs *g, struct input *in, struct hg_err *err)
     if (c->type == HG_T_STRING) return load_strings(g, in, err);
     in->has_nulls = c->has_nulls;
     uint8_t *nulls = c->has_nulls ? in->nulls : NULL;
+    const uint16_t *at = g->want && !g->want->all && as_stored(in) ? g->want->at : NULL;
+    uint32_t m = at ? g->want->n : 0;
     if (hg_type_is_integer(c->type)) {
-        HG_TRY(c->ops->i64(in->rd, g->row, n, in->i, nulls, err));
+        HG_TRY(hg_column_pick_i64(c, in->rd, g->row, n, at, m, in->i, nulls, err));
         bool dec = c->type == HG_T_DECIMAL;
         switch (in->as) {
         case HG_T_LONG:
@@ -139,16 +146,16 @@ enum hg_rc hg_aggs_load(struct hg_aggs *g, struct input *in, struct hg_err *err)
         }
         return HG_OK;
     }
-    HG_TRY(c->ops->f64(in->rd, g->row, n, in->d, nulls, err));
+    HG_TRY(hg_column_pick_f64(c, in->rd, g->row, n, at, m, in->d, nulls, err));
     switch (in->as) {
     case HG_T_LONG:
         for (uint32_t k = 0; k < n; k++) in->i[k] = to_long(in->d[k]);
         break;
     case HG_T_DECIMAL:
         for (uint32_t k = 0; k < n; k++) {
-            double m = in->d[k] * HG_DECIMAL_SCALE;
-            if (!(fabs(m) < 0x1p63)) return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: column \"%s\" holds a number too large for a decimal", c->name);
-            in->i[k] = llround(m);
+            double micros = in->d[k] * HG_DECIMAL_SCALE;
+            if (!(fabs(micros) < 0x1p63)) return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: column \"%s\" holds a number too large for a decimal", c->name);
+            in->i[k] = llround(micros);
         }
         break;
     case HG_T_FLOAT:
@@ -277,11 +284,13 @@ enum hg_rc hg_aggs_bind(const struct hg_plan *plan, const struct hg_source *src,
     g->pos = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *g->pos);
     g->slot = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *g->slot);
     g->sel = hg_arena_alloc(a, sizeof *g->sel);
-    if (!g->v || !g->in || !g->pos || !g->slot || !g->sel) return hg_arena_fail(a, "aggregators", err);
+    g->run = hg_arena_array(a, HG_BLOCK_ROWS + 1, sizeof *g->run);
+    if (!g->v || !g->in || !g->pos || !g->slot || !g->sel || !g->run) return hg_arena_fail(a, "aggregators", err);
     for (uint32_t k = 0; k < g->n; k++) {
         struct bound *b = &g->v[k];
         b->agg = &plan->aggs[k];
         HG_TRY(bind_inputs(g, b, err));
+        b->sure = !b->agg->filter && b->in && hg_type_is_number(b->in->col->type) && !b->in->col->has_nulls && (b->agg->state == HG_STATE_I64 || b->agg->state == HG_STATE_F64);
         if (b->out || !b->agg->filter) continue;
         HG_TRY(hg_sieve_new(b->agg->filter, src, a, x, &b->sieve, err));
         if (hg_sieve_is_none(b->sieve)) b->out = true;
@@ -294,10 +303,11 @@ enum hg_rc hg_aggs_bind(const struct hg_plan *plan, const struct hg_source *src,
 
 /* ---- rows ---- */
 
-void hg_aggs_begin(struct hg_aggs *g, uint32_t row, uint32_t n)
+void hg_aggs_begin(struct hg_aggs *g, uint32_t row, uint32_t n, const struct hg_sel *sel)
 {
     g->row = row;
     g->rows = n;
+    g->want = sel;
     for (uint32_t k = 0; k < g->n_in; k++) g->in[k]->loaded = false;
     for (uint32_t k = 0; k < g->n; k++) g->v[k].masked = false;
 }
@@ -312,8 +322,11 @@ static enum hg_rc add_one(struct hg_aggs *g, struct bound *b, struct hg_states *
 {
     if (!m) return HG_OK;
     const struct hg_agg *a = b->agg;
+    const struct hg_slot_run *run = g->run;
+    uint32_t n_runs = slot && slot != g->slot ? g->n_runs : 0; /* a filtered aggregator has slots of its own */
     if (a->kind == HG_AGG_COUNT) {
-        if (slot) hg_k_count_many(slot, m, st->i);
+        if (n_runs) hg_k_count_runs(run, n_runs, st->i);
+        else if (slot) hg_k_count_many(slot, m, st->i);
         else st->i[one] += m;
         return HG_OK;
     }
@@ -326,7 +339,8 @@ static enum hg_rc add_one(struct hg_aggs *g, struct bound *b, struct hg_states *
     const uint8_t *nulls = in->has_nulls ? in->nulls : NULL;
 #define RUN(name, vals, acc)                                                                   \
     do {                                                                                       \
-        if (slot) hg_k_##name##_many(vals, nulls, pos, slot, m, acc, st->seen);                \
+        if (n_runs && b->sure) hg_k_##name##_runs(vals, pos, run, n_runs, acc);                  \
+        else if (slot) hg_k_##name##_many(vals, nulls, pos, slot, m, acc, b->sure ? NULL : st->seen); \
         else hg_k_##name##_one(vals, nulls, pos, m, &(acc)[one], &st->seen[one]);              \
         return HG_OK;                                                                          \
     } while (0)
@@ -339,7 +353,7 @@ static enum hg_rc add_one(struct hg_aggs *g, struct bound *b, struct hg_states *
         if (a->kind == HG_AGG_MIN) RUN(min_i64, in->i, st->i);
         if (a->kind == HG_AGG_MAX) RUN(max_i64, in->i, st->i);
         if (a->type == HG_T_LONG) RUN(sum_i64, in->i, st->i);
-        bool ok = slot ? hg_k_sum_dec_many(in->i, nulls, pos, slot, m, st->i, st->seen) : hg_k_sum_dec_one(in->i, nulls, pos, m, &st->i[one], &st->seen[one]);
+        bool ok = slot ? hg_k_sum_dec_many(in->i, nulls, pos, slot, m, st->i, b->sure ? NULL : st->seen) : hg_k_sum_dec_one(in->i, nulls, pos, m, &st->i[one], &st->seen[one]);
         return ok ? HG_OK : decimal_overflow(a, err);
     }
     if (a->kind == HG_AGG_MIN) RUN(min_f64, in->d, st->d);
@@ -382,8 +396,18 @@ static enum hg_rc add_bound(struct hg_aggs *g, struct bound *b, struct hg_states
 
 enum hg_rc hg_aggs_add(struct hg_aggs *g, struct hg_states *s, const uint16_t *pos, const uint32_t *slot, uint32_t one, uint32_t m, struct hg_err *err)
 {
+    g->n_runs = slot && m ? hg_k_runs(slot, m, g->run, m / RUNS_SHARE + 1) : 0;
     for (uint32_t k = 0; k < g->n; k++) HG_TRY(add_bound(g, &g->v[k], s, &s->v[k], pos, slot, one, m, err));
     return HG_OK;
+}
+
+void hg_aggs_seen(const struct hg_aggs *g, struct hg_states *s, const uint8_t *used, uint64_t n)
+{
+    for (uint32_t k = 0; k < g->n; k++) {
+        if (!g->v[k].sure) continue;
+        if (!used && n) memset(s->v[k].seen, 1, n);
+        for (uint64_t i = 0; used && i < n; i++) s->v[k].seen[i] |= used[i];
+    }
 }
 
 /* ---- whole blocks ---- */
@@ -454,7 +478,7 @@ enum hg_rc hg_aggs_add_block(struct hg_aggs *g, struct hg_states *s, uint32_t bl
     g->x->stats.blocks_read++;
     for (uint32_t at = 0; at < rows; at += vector_rows) {
         uint32_t n = rows - at < vector_rows ? rows - at : vector_rows;
-        hg_aggs_begin(g, block * HG_BLOCK_ROWS + at, n);
+        hg_aggs_begin(g, block * HG_BLOCK_ROWS + at, n, NULL);
         for (uint32_t k = 0; k < g->n; k++)
             if (todo[k]) HG_TRY(add_bound(g, &g->v[k], s, &s->v[k], NULL, NULL, one, n, err));
     }

@@ -3,6 +3,7 @@
 #define HG_QUERY_AGG_AGGS_PRIVATE_H
 
 #include "query/agg/aggs.h"
+#include "query/agg/kernels.h"
 #include "query/filter/sieve.h"
 
 /* A column read as one type of numbers. Aggregators that want the same share it. Of a string column, each id's number is found once. */
@@ -37,6 +38,7 @@ struct bound {
     bool out;               /* no column: left out */
     struct hg_sieve *sieve; /* filtered */
     bool masked;            /* mask is the batch's */
+    bool sure;              /* every row gives a value: that one was seen is known of a group from its having rows (hg_aggs_seen) */
     uint8_t *mask;
 };
 
@@ -49,10 +51,13 @@ struct hg_aggs {
     struct input **in;
     uint32_t n_in;
     uint32_t row, rows;
+    const struct hg_sel *want; /* rows of the batch that are wanted; NULL: all */
     bool topn;
     struct hg_sel *sel;     /* scratch of filtered aggregators */
     uint16_t *pos;
     uint32_t *slot;
+    struct hg_slot_run *run; /* of the slots that are being added, if those are few runs */
+    uint32_t n_runs;         /* 0: they are not */
     struct hg_buf text, text_too, row_text, row_ids; /* scratch */
 };
 

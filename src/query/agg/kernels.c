@@ -33,16 +33,52 @@
         *acc = a;                                                                                                                                                   \
         *seen |= any;                                                                                                                                               \
     }                                                                                                                                                               \
-    void hg_k_##name##_many(const type *v, const uint8_t *nulls, const uint16_t *pos, const uint32_t *slot, uint32_t n, type *acc, uint8_t *seen)                      \
+    void hg_k_##name##_many(const type *v, const uint8_t *nulls, const uint16_t *pos, const uint32_t *slot, uint32_t n, type *acc, uint8_t *seen)                   \
     {                                                                                                                                                               \
+        if (!nulls && !seen && !pos) {                                                                                                                              \
+            for (uint32_t k = 0; k < n; k++) acc[slot[k]] = OP_##name(acc[slot[k]], v[k]);                                                                          \
+            return;                                                                                                                                                 \
+        }                                                                                                                                                           \
+        if (!nulls && !seen) {                                                                                                                                      \
+            for (uint32_t k = 0; k < n; k++) acc[slot[k]] = OP_##name(acc[slot[k]], v[pos[k]]);                                                                     \
+            return;                                                                                                                                                 \
+        }                                                                                                                                                           \
         for (uint32_t k = 0; k < n; k++) {                                                                                                                          \
             uint32_t i = pos ? pos[k] : k, s = slot[k];                                                                                                             \
             if (nulls && nulls[i]) continue;                                                                                                                        \
             acc[s] = OP_##name(acc[s], v[i]);                                                                                                                       \
-            seen[s] = 1;                                                                                                                                            \
+            if (seen) seen[s] = 1;                                                                                                                                  \
+        }                                                                                                                                                           \
+    }                                                                                                                                                               \
+    void hg_k_##name##_runs(const type *v, const uint16_t *pos, const struct hg_slot_run *run, uint32_t n_runs, type *acc)                                          \
+    {                                                                                                                                                               \
+        for (uint32_t r = 0, k = 0; r < n_runs; r++) {                                                                                                              \
+            type a = acc[run[r].slot];                                                                                                                              \
+            if (pos)                                                                                                                                                \
+                for (; k < run[r].end; k++) a = OP_##name(a, v[pos[k]]);                                                                                            \
+            else                                                                                                                                                    \
+                for (; k < run[r].end; k++) a = OP_##name(a, v[k]);                                                                                                 \
+            acc[run[r].slot] = a;                                                                                                                                   \
         }                                                                                                                                                           \
     }
 HG_KERNELS(HG_KERNEL_BODY)
+
+uint32_t hg_k_runs(const uint32_t *slot, uint32_t n, struct hg_slot_run *run, uint32_t max)
+{
+    uint32_t m = 0;
+    for (uint32_t k = 1; k < n; k++) { /* without a branch: the place is written always, and kept where a run ends */
+        run[m] = (struct hg_slot_run){slot[k - 1], k};
+        m += slot[k] != slot[k - 1];
+        if (m == max) return 0;
+    }
+    run[m] = (struct hg_slot_run){slot[n - 1], n};
+    return m + 1;
+}
+
+void hg_k_count_runs(const struct hg_slot_run *run, uint32_t n_runs, int64_t *acc)
+{
+    for (uint32_t r = 0, from = 0; r < n_runs; from = run[r++].end) acc[run[r].slot] += run[r].end - from;
+}
 
 void hg_k_count_many(const uint32_t *slot, uint32_t n, int64_t *acc)
 {
@@ -68,7 +104,7 @@ bool hg_k_sum_dec_many(const int64_t *v, const uint8_t *nulls, const uint16_t *p
         uint32_t i = pos ? pos[k] : k, s = slot[k];
         if (nulls && nulls[i]) continue;
         over |= __builtin_add_overflow(acc[s], v[i], &acc[s]);
-        seen[s] = 1;
+        if (seen) seen[s] = 1;
     }
     return !over;
 }

@@ -109,6 +109,26 @@ static void move_object(struct hg_states *s, struct hg_state_arr *a, uint64_t fr
     p->obj_bytes += m;
 }
 
+static void take_column(struct hg_states *s, struct hg_state_arr *a, const uint32_t *at, uint64_t n, struct hg_partial *p, struct hg_state_col *c)
+{
+    if (a->obj) {
+        for (uint64_t r = 0; r < n; r++) move_object(s, a, at[r], p, c, r);
+        return;
+    }
+    for (uint64_t r = 0; c->i && r < n; r++) c->i[r] = !a->seen || a->seen[at[r]] == 1 ? a->i[at[r]] : 0;
+    for (uint64_t r = 0; c->d && r < n; r++) c->d[r] = !a->seen || a->seen[at[r]] == 1 ? a->d[at[r]] : 0;
+    for (uint64_t r = 0; c->nulls && r < n; r++) c->nulls[r] = a->seen[at[r]] != 1;
+    for (uint64_t r = 0; c->t && r < n; r++) {
+        c->t[r] = a->seen[at[r]] ? a->t[at[r]] : 0;
+        c->there[r] = a->seen[at[r]] != 0;
+    }
+}
+
+void hg_states_take(struct hg_states *s, const uint32_t *at, uint64_t n, struct hg_partial *p)
+{
+    for (uint32_t k = 0; k < s->n_aggs; k++) take_column(s, &s->v[k], at, n, p, &p->aggs[k]);
+}
+
 void hg_states_move(struct hg_states *s, uint64_t from, struct hg_partial *p, uint64_t to)
 {
     for (uint32_t k = 0; k < s->n_aggs; k++) {

@@ -113,8 +113,9 @@ enum hg_rc hg_dimread_load(struct hg_dimread *d, uint32_t row, uint32_t n, const
         return HG_OK;
     }
     if (d->multi) return c->ops->multi(d->rd, row, n, &d->ends, &d->mids, err);
+    const uint16_t *at = sel->all ? NULL : sel->at;
     if (c->type == HG_T_STRING) {
-        HG_TRY(c->ops->ids(d->rd, row, n, d->ids, err));
+        HG_TRY(hg_column_pick_ids(c, d->rd, row, n, at, sel->n, d->ids, err));
         if (d->map)
             for (uint32_t k = 0; k < sel->n; k++) {
                 uint32_t i = sel->all ? k : sel->at[k];
@@ -123,8 +124,8 @@ enum hg_rc hg_dimread_load(struct hg_dimread *d, uint32_t row, uint32_t n, const
         return HG_OK;
     }
     uint8_t *nulls = c->has_nulls ? d->nulls : NULL;
-    if (d->i64) HG_TRY(c->ops->i64(d->rd, row, n, d->i64, nulls, err));
-    else HG_TRY(c->ops->f64(d->rd, row, n, d->f64, nulls, err));
+    if (d->i64) HG_TRY(hg_column_pick_i64(c, d->rd, row, n, at, sel->n, d->i64, nulls, err));
+    else HG_TRY(hg_column_pick_f64(c, d->rd, row, n, at, sel->n, d->f64, nulls, err));
     for (uint32_t k = 0; k < sel->n; k++) {
         uint32_t i = sel->all ? k : sel->at[k];
         if (nulls && nulls[i]) d->ids[i] = 0;

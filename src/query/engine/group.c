@@ -2,9 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "query/engine/check.h"
 #include "query/engine/dims.h"
 
 #define CHUNK HG_BLOCK_ROWS
+#define DIRECT_ANYWAY 2048u   /* slots that are never too many */
 #define LIST_BUCKETS 1000000u /* more buckets than that are numbered as they come */
 
 struct field { /* where a dimension's id lies in a packed key */
@@ -40,11 +42,13 @@ struct group {
 
     /* a chunk: m rows to be grouped */
     uint32_t m;
-    bool dense;             /* pos is 0..m-1 */
-    uint16_t *pos;
-    uint32_t **id;          /* per dimension */
+    const uint16_t *at;     /* their positions in the batch; NULL: 0..m-1 */
+    const uint32_t **ids;   /* per dimension: ids of the chunk's rows */
+    bool one;               /* all rows are in bucket[0] */
     uint32_t *bucket;       /* per row */
     uint32_t *slot;
+    uint16_t *pos;          /* room for `at` and `ids` where rows are not the batch's as they stand */
+    uint32_t **id;
 };
 
 /* ---- buckets ---- */
@@ -72,11 +76,11 @@ static uint32_t bits_for(uint64_t card)
     return n ? n : 1;
 }
 
-/* Direct while slots are few, by themselves or next to the rows. */
+/* Direct while slots are few, by themselves or next to the rows that the filter lets through. */
 static bool fits_direct(const struct group *g, uint64_t *slots)
 {
     if (!g->list) return false;
-    uint64_t n = g->b.n ? g->b.n : 1, room = g->s.n_rows * 8 > 65536 ? g->s.n_rows * 8 : 65536;
+    uint64_t rows = hg_sieve_bound(g->s.sieve, g->s.n_rows), n = g->b.n ? g->b.n : 1, room = rows * 8 > DIRECT_ANYWAY ? rows * 8 : DIRECT_ANYWAY;
     if (room > 1u << 24) room = 1u << 24;
     for (uint32_t k = 0; k < g->n_dims; k++) {
         if (!g->dims[k].card || __builtin_mul_overflow(n, (uint64_t)g->dims[k].card, &n) || n > room) return false;
@@ -121,10 +125,11 @@ static enum hg_rc open_group(struct group *g, const struct hg_source *src, const
     g->dims = hg_arena_array(g->a, plan->n_dims, sizeof *g->dims);
     g->multi = hg_arena_array(g->a, plan->n_dims, sizeof *g->multi);
     g->id = hg_arena_array(g->a, plan->n_dims, sizeof *g->id);
+    g->ids = hg_arena_array(g->a, plan->n_dims, sizeof *g->ids);
     g->pos = hg_arena_array(g->a, CHUNK, sizeof *g->pos);
     g->bucket = hg_arena_array(g->a, CHUNK, sizeof *g->bucket);
     g->slot = hg_arena_array(g->a, CHUNK, sizeof *g->slot);
-    if (!g->dims || !g->multi || !g->id || !g->pos || !g->bucket || !g->slot) return hg_arena_fail(g->a, "grouping", err);
+    if (!g->dims || !g->multi || !g->id || !g->ids || !g->pos || !g->bucket || !g->slot) return hg_arena_fail(g->a, "grouping", err);
     for (uint32_t k = 0; k < plan->n_dims; k++) {
         g->n_opened = k + 1;
         HG_TRY(hg_dimread_open(&g->dims[k], &plan->dims[k], src, g->a, g->x, err));
@@ -143,52 +148,84 @@ static enum hg_rc open_group(struct group *g, const struct hg_source *src, const
 
 /* ---- rows ---- */
 
+/* Slots of the chunk's rows: bucket and ids as the digits of a number. */
+static void direct_slots(struct group *g)
+{
+    uint32_t m = g->m, *slot = g->slot, from = 0;
+    if (g->one && g->n_dims) {
+        uint32_t base = g->bucket[0] * g->dims[0].card;
+        const uint32_t *id = g->ids[0];
+        for (uint32_t i = 0; i < m; i++) slot[i] = base + id[i];
+        from = 1;
+    } else if (g->one) {
+        for (uint32_t i = 0; i < m; i++) slot[i] = g->bucket[0];
+    } else {
+        memcpy(slot, g->bucket, m * sizeof *slot);
+    }
+    for (uint32_t k = from; k < g->n_dims; k++) {
+        uint32_t card = g->dims[k].card;
+        const uint32_t *id = g->ids[k];
+        for (uint32_t i = 0; i < m; i++) slot[i] = slot[i] * card + id[i];
+    }
+    for (uint32_t i = 0; i < m; i++) g->used[slot[i]] = 1;
+}
+
+/* Keys of the chunk's rows, and their numbers in the table. Neighbours are often of one group. */
+static enum hg_rc table_slots(struct group *g, struct hg_err *err)
+{
+    uint32_t m = g->m, w = g->words;
+    memset(g->key, 0, (size_t)m * w * sizeof *g->key);
+    for (uint32_t i = 0; i < m; i++) g->key[(size_t)i * w + g->bucket_field.word] = (uint64_t)g->bucket[g->one ? 0 : i] << g->bucket_field.shift;
+    for (uint32_t k = 0; k < g->n_dims; k++) {
+        uint64_t *key = g->key + g->field[k].word;
+        uint32_t shift = g->field[k].shift;
+        const uint32_t *id = g->ids[k];
+        for (uint32_t i = 0; i < m; i++) key[(size_t)i * w] |= (uint64_t)id[i] << shift;
+    }
+    for (uint32_t i = 0; i < m; i++) {
+        const uint64_t *key = g->key + (size_t)i * w;
+        if (i && memcmp(key, key - w, w * sizeof *key) == 0) g->slot[i] = g->slot[i - 1];
+        else HG_TRY(hg_gtab_add(&g->tab, key, &g->slot[i], err));
+    }
+    return hg_states_room(&g->st, g->tab.n, err);
+}
+
 /* The chunk's rows into the states. */
 static enum hg_rc flush(struct group *g, struct hg_err *err)
 {
+    if (!g->m) return HG_OK;
+    if (g->direct) direct_slots(g);
+    else HG_TRY(table_slots(g, err));
     uint32_t m = g->m;
-    if (!m) return HG_OK;
     g->m = 0;
-    if (g->direct) {
-        memcpy(g->slot, g->bucket, m * sizeof *g->slot);
-        for (uint32_t k = 0; k < g->n_dims; k++) {
-            uint32_t card = g->dims[k].card;
-            const uint32_t *id = g->id[k];
-            for (uint32_t i = 0; i < m; i++) g->slot[i] = g->slot[i] * card + id[i];
-        }
-        for (uint32_t i = 0; i < m; i++) g->used[g->slot[i]] = 1;
-    } else {
-        uint32_t w = g->words;
-        memset(g->key, 0, (size_t)m * w * sizeof *g->key);
-        for (uint32_t i = 0; i < m; i++) g->key[(size_t)i * w + g->bucket_field.word] = (uint64_t)g->bucket[i] << g->bucket_field.shift;
-        for (uint32_t k = 0; k < g->n_dims; k++) {
-            uint64_t *key = g->key + g->field[k].word;
-            uint32_t shift = g->field[k].shift;
-            const uint32_t *id = g->id[k];
-            for (uint32_t i = 0; i < m; i++) key[(size_t)i * w] |= (uint64_t)id[i] << shift;
-        }
-        for (uint32_t i = 0; i < m; i++) HG_TRY(hg_gtab_add(&g->tab, g->key + (size_t)i * w, &g->slot[i], err));
-        HG_TRY(hg_states_room(&g->st, g->tab.n, err));
-    }
-    return hg_aggs_add(g->s.aggs, &g->st, g->dense ? NULL : g->pos, g->slot, 0, m, err);
+    return hg_aggs_add(g->s.aggs, &g->st, g->at, g->slot, 0, m, err);
 }
 
-/* A batch without multi-values: one chunk. */
+static enum hg_rc buckets_of_rows(struct group *g, const uint16_t *at, uint32_t m, struct hg_err *err)
+{
+    if (g->list) {
+        hg_buckets_find_many(&g->b, g->s.times, at, m, g->bucket);
+        return HG_OK;
+    }
+    for (uint32_t i = 0; i < m; i++) HG_TRY(bucket_of(g, g->s.times[at ? at[i] : i], &g->bucket[i], err));
+    return HG_OK;
+}
+
+/* A batch without multi-values: one chunk. Where all of its rows are selected it is grouped where it lies. */
 static enum hg_rc add_plain(struct group *g, bool one, uint32_t bucket, struct hg_err *err)
 {
     const struct hg_sel *sel = g->s.sel;
     uint32_t m = sel->n;
-    for (uint32_t i = 0; i < m; i++) g->pos[i] = sel->all ? (uint16_t)i : sel->at[i];
-    for (uint32_t i = 0; i < m; i++) {
-        if (one) g->bucket[i] = bucket;
-        else HG_TRY(bucket_of(g, g->s.times[g->pos[i]], &g->bucket[i], err));
-    }
+    g->at = sel->all ? NULL : sel->at;
+    g->one = one;
+    if (one) g->bucket[0] = bucket;
+    else HG_TRY(buckets_of_rows(g, g->at, m, err));
     for (uint32_t k = 0; k < g->n_dims; k++) {
         const uint32_t *ids = g->dims[k].ids;
-        for (uint32_t i = 0; i < m; i++) g->id[k][i] = ids[g->pos[i]];
+        g->ids[k] = g->at ? g->id[k] : ids;
+        for (uint32_t i = 0; g->at && i < m; i++) g->id[k][i] = ids[g->at[i]];
     }
     g->m = m;
-    g->dense = sel->all;
     return flush(g, err);
 }
 
@@ -236,12 +273,15 @@ static enum hg_rc scan_rows(struct group *g, struct hg_err *err)
         if (g->list) HG_TRY(hg_scan_one_bucket(&g->s, &g->b, &one, &bucket, err));
         if (!one) HG_TRY(hg_scan_times(&g->s, err));
         for (uint32_t k = 0; k < g->n_dims; k++) HG_TRY(hg_dimread_load(&g->dims[k], g->s.row, g->s.n, g->s.sel, err));
-        hg_aggs_begin(g->s.aggs, g->s.row, g->s.n);
+        hg_aggs_begin(g->s.aggs, g->s.row, g->s.n, g->s.sel);
         if (!g->n_multi) {
             HG_TRY(add_plain(g, one, bucket, err));
             continue;
         }
         hg_sel_list(g->s.sel);
+        g->at = g->pos;
+        g->one = false;
+        for (uint32_t k = 0; k < g->n_dims; k++) g->ids[k] = g->id[k];
         for (uint32_t i = 0; i < g->s.sel->n; i++) {
             uint16_t pos = g->s.sel->at[i];
             if (!one) HG_TRY(bucket_of(g, g->s.times[pos], &bucket, err));
@@ -253,57 +293,68 @@ static enum hg_rc scan_rows(struct group *g, struct hg_err *err)
 
 /* ---- output ---- */
 
-static enum hg_rc emit_row(struct group *g, struct hg_partial *p, struct hg_strtab *t, uint64_t slot, struct hg_err *err)
+/* Dimension k's ids of the groups at[0..n), or with k == n_dims their buckets. */
+static void digits(const struct group *g, uint32_t k, const uint32_t *at, uint64_t n, uint32_t *out)
 {
-    uint64_t row = p->n_rows;
-    uint32_t bucket;
     if (g->direct) {
-        uint64_t rest = slot;
-        for (uint32_t k = g->n_dims; k-- > 0;) {
-            HG_TRY(hg_dimread_emit(&g->dims[k], (uint32_t)(rest % g->dims[k].card), &p->keys[k], row, t, g->a, err));
-            rest /= g->dims[k].card;
-        }
-        bucket = (uint32_t)rest;
-    } else {
-        const uint64_t *key = hg_gtab_key(&g->tab, (uint32_t)slot);
-        for (uint32_t k = 0; k < g->n_dims; k++) {
-            uint32_t bits = g->dims[k].card ? bits_for(g->dims[k].card) : 32;
-            uint32_t id = (uint32_t)(key[g->field[k].word] >> g->field[k].shift & ((1ull << bits) - 1));
-            HG_TRY(hg_dimread_emit(&g->dims[k], id, &p->keys[k], row, t, g->a, err));
-        }
-        uint32_t bits = g->list ? bits_for(g->b.n) : 32;
-        bucket = (uint32_t)(key[g->bucket_field.word] >> g->bucket_field.shift & ((1ull << bits) - 1));
+        uint64_t below = 1, card = k == g->n_dims ? UINT64_MAX : g->dims[k].card;
+        for (uint32_t j = k == g->n_dims ? 0 : k + 1; j < g->n_dims; j++) below *= g->dims[j].card;
+        if (below == 1)
+            for (uint64_t i = 0; i < n; i++) out[i] = (uint32_t)(at[i] % card);
+        else
+            for (uint64_t i = 0; i < n; i++) out[i] = (uint32_t)(at[i] / below % card);
+        return;
     }
-    p->bucket[row] = bucket_start(g, bucket);
-    hg_states_move(&g->st, slot, p, row);
-    p->n_rows++;
+    struct field f = k == g->n_dims ? g->bucket_field : g->field[k];
+    uint32_t bits = k == g->n_dims ? (g->list ? bits_for(g->b.n) : 32) : g->dims[k].card ? bits_for(g->dims[k].card) : 32;
+    for (uint64_t i = 0; i < n; i++) out[i] = (uint32_t)(hg_gtab_key(&g->tab, at[i])[f.word] >> f.shift & ((1ull << bits) - 1));
+}
+
+/* The groups at[0..n) as rows of p, which has room. ids: n of scratch. */
+static enum hg_rc emit_groups(struct group *g, const uint32_t *at, uint64_t n, uint32_t *ids, struct hg_partial *p, struct hg_strtab *t, struct hg_err *err)
+{
+    digits(g, g->n_dims, at, n, ids);
+    for (uint64_t i = 0; i < n; i++) p->bucket[i] = bucket_start(g, ids[i]);
+    for (uint32_t k = 0; k < g->n_dims; k++) {
+        digits(g, k, at, n, ids);
+        for (uint64_t i = 0; i < n; i++) {
+            if ((i & 4095) == 0) HG_TRY(hg_exec_check(g->x, err));
+            HG_TRY(hg_dimread_emit(&g->dims[k], ids[i], &p->keys[k], i, t, g->a, err));
+        }
+    }
+    hg_states_take(&g->st, at, n, p);
+    p->n_rows = n;
+    return HG_OK;
+}
+
+static enum hg_rc emit_buckets(const struct group *g, struct hg_partial *p, struct hg_err *err)
+{
+    p->has_first_time = g->b.has_first;
+    p->first_time = g->b.first_time;
+    p->buckets = hg_arena_array(p->arena, g->b.n, sizeof *p->buckets);
+    if (!p->buckets) return hg_arena_fail(p->arena, "time buckets", err);
+    if (g->b.n) memcpy(p->buckets, g->b.start, g->b.n * sizeof *p->buckets);
+    p->n_buckets = g->b.n;
     return HG_OK;
 }
 
 static enum hg_rc emit(struct group *g, struct hg_partial **out, struct hg_err *err)
 {
-    uint64_t n = g->direct ? 0 : g->tab.n;
-    if (g->direct)
-        for (uint64_t k = 0; k < g->n_slots; k++) n += g->used[k];
+    uint64_t all = g->direct ? g->n_slots : g->tab.n, n = g->direct ? 0 : all, i = 0;
+    for (uint64_t k = 0; g->direct && k < all; k++) n += g->used[k];
+    uint32_t *at = hg_arena_array(g->a, (size_t)n + 1, sizeof *at), *ids = hg_arena_array(g->a, (size_t)n + 1, sizeof *ids);
+    if (!at || !ids) return hg_arena_fail(g->a, "grouping", err);
+    for (uint64_t k = 0; k < all; k++) {
+        at[i] = (uint32_t)k;
+        i += !g->direct || g->used[k];
+    }
+    hg_aggs_seen(g->s.aggs, &g->st, g->direct ? g->used : NULL, all);
     struct hg_partial *p;
     struct hg_strtab t;
     HG_TRY(hg_partial_new(g->q, g->x, n, 0, &p, err));
     hg_strtab_init(&t, p);
-    enum hg_rc rc = HG_OK;
-    if (g->direct) {
-        for (uint64_t k = 0; rc == HG_OK && k < g->n_slots; k++)
-            if (g->used[k]) rc = emit_row(g, p, &t, k, err);
-    } else {
-        for (uint32_t k = 0; rc == HG_OK && k < g->tab.n; k++) rc = emit_row(g, p, &t, k, err);
-    }
-    if (rc == HG_OK && g->q->type == HG_Q_TOPN) {
-        p->has_first_time = g->b.has_first;
-        p->first_time = g->b.first_time;
-        p->buckets = hg_arena_array(p->arena, g->b.n, sizeof *p->buckets);
-        if (!p->buckets) rc = hg_arena_fail(p->arena, "time buckets", err);
-        else if (g->b.n) memcpy(p->buckets, g->b.start, g->b.n * sizeof *p->buckets);
-        p->n_buckets = g->b.n;
-    }
+    enum hg_rc rc = emit_groups(g, at, n, ids, p, &t, err);
+    if (rc == HG_OK && g->q->type == HG_Q_TOPN) rc = emit_buckets(g, p, err);
     if (rc == HG_OK) *out = p;
     else hg_partial_free(p);
     return rc;

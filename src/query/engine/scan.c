@@ -21,6 +21,16 @@ static enum hg_rc push(struct hg_buckets *b, uint32_t *cap, uint32_t max, int64_
     return HG_OK;
 }
 
+static void measure(struct hg_buckets *b)
+{
+    if (b->n < 2) return;
+    int64_t step = b->start[1] - b->start[0];
+    for (uint32_t k = 2; k < b->n; k++)
+        if (b->start[k] - b->start[k - 1] != step) return;
+    b->step = step;
+    b->inverse = step > 1 ? UINT64_MAX / (uint64_t)step + 1 : 0;
+}
+
 enum hg_rc hg_buckets_new(const struct hg_query *q, const struct hg_source *src, const struct hg_interval *ivs, uint32_t n_ivs, uint32_t max, struct hg_arena *a, struct hg_buckets *b,
                           struct hg_err *err)
 {
@@ -43,6 +53,7 @@ enum hg_rc hg_buckets_new(const struct hg_query *q, const struct hg_source *src,
         }
     }
     if (b->all && b->has_first) HG_TRY(push(b, &cap, max, 0, a, err));
+    measure(b);
     return HG_OK;
 }
 
@@ -61,6 +72,27 @@ uint32_t hg_buckets_find(struct hg_buckets *b, int64_t t)
         else hi = mid;
     }
     return b->at = lo;
+}
+
+/* (t - first) / step: by the inverse it comes out right or one too great. */
+static inline uint32_t nth(const struct hg_buckets *b, int64_t t)
+{
+    uint64_t x = (uint64_t)t - (uint64_t)b->start[0];
+    uint64_t q = (uint64_t)(((unsigned __int128)x * b->inverse) >> 64);
+    return (uint32_t)(q - (q * (uint64_t)b->step > x));
+}
+
+void hg_buckets_find_many(struct hg_buckets *b, const int64_t *times, const uint16_t *at, uint32_t m, uint32_t *out)
+{
+    if (b->all || b->n <= 1) {
+        memset(out, 0, m * sizeof *out);
+    } else if (b->step > 1 && at) {
+        for (uint32_t k = 0; k < m; k++) out[k] = nth(b, times[at[k]]);
+    } else if (b->step > 1) {
+        for (uint32_t k = 0; k < m; k++) out[k] = nth(b, times[k]);
+    } else {
+        for (uint32_t k = 0; k < m; k++) out[k] = hg_buckets_find(b, times[at ? at[k] : k]);
+    }
 }
 
 /* ---- rows of the intervals ---- */
@@ -195,8 +227,8 @@ enum hg_rc hg_scan_next(struct hg_scan *s, bool *more, struct hg_err *err)
 
 enum hg_rc hg_scan_times(struct hg_scan *s, struct hg_err *err)
 {
-    const struct hg_column *c = &s->src->cols[0];
-    return c->ops->i64(s->time, s->row, s->n, s->times, NULL, err);
+    const struct hg_sel *sel = s->sel;
+    return hg_column_pick_i64(&s->src->cols[0], s->time, s->row, s->n, sel->all ? NULL : sel->at, sel->n, s->times, NULL, err);
 }
 
 enum hg_rc hg_scan_one_bucket(struct hg_scan *s, struct hg_buckets *b, bool *one, uint32_t *index, struct hg_err *err)
@@ -210,9 +242,10 @@ enum hg_rc hg_scan_one_bucket(struct hg_scan *s, struct hg_buckets *b, bool *one
     *index = hg_buckets_find(b, st.min.i);
     if (st.min.i >= b->start[*index] && *index == hg_buckets_find(b, st.max.i)) return HG_OK;
     if (s->src->time_sorted && !s->whole) { /* then the first and last row tell */
+        const struct hg_sel *sel = s->sel;
         HG_TRY(hg_scan_times(s, err));
-        *index = hg_buckets_find(b, s->times[0]);
-        *one = *index == hg_buckets_find(b, s->times[s->n - 1]);
+        *index = hg_buckets_find(b, s->times[sel->all ? 0 : sel->at[0]]);
+        *one = *index == hg_buckets_find(b, s->times[sel->all ? s->n - 1 : sel->at[sel->n - 1]]);
         return HG_OK;
     }
     *one = false;

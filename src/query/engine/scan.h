@@ -13,6 +13,8 @@ struct hg_buckets {
     int64_t *start;
     uint32_t n;
     uint32_t at;    /* where the last search ended */
+    int64_t step;   /* all buckets are this long and follow each other; 0: they do not */
+    uint64_t inverse; /* step > 1: 2^64 / step, rounded up */
     bool has_first; /* some of the intervals meets the source's time range */
     int64_t first_time;
 };
@@ -21,6 +23,8 @@ HG_MUST_USE enum hg_rc hg_buckets_new(const struct hg_query *q, const struct hg_
                                       struct hg_buckets *out, struct hg_err *err);
 /* The bucket of a time inside the intervals. */
 uint32_t hg_buckets_find(struct hg_buckets *b, int64_t t);
+/* Those of times[at[k]] (at NULL: times[k]) for k < m. */
+void hg_buckets_find_many(struct hg_buckets *b, const int64_t *times, const uint16_t *at, uint32_t m, uint32_t *out);
 
 struct hg_scan {
     const struct hg_query *q;
@@ -47,6 +51,7 @@ HG_MUST_USE enum hg_rc hg_scan_open(const struct hg_query *q, const struct hg_so
 HG_MUST_USE enum hg_rc hg_scan_next(struct hg_scan *s, bool *more, struct hg_err *err);
 /* A whole block that the caller cannot use as one: it comes again in batches. */
 void hg_scan_split(struct hg_scan *s);
+/* Times of the selected rows, at their positions. */
 HG_MUST_USE enum hg_rc hg_scan_times(struct hg_scan *s, struct hg_err *err);
 /* Whether all rows of the batch lie in one bucket; *index is it. Looks at the block's least and greatest time, and at the rows' only if must. */
 HG_MUST_USE enum hg_rc hg_scan_one_bucket(struct hg_scan *s, struct hg_buckets *b, bool *one, uint32_t *index, struct hg_err *err);

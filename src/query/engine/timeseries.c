@@ -24,7 +24,7 @@ static enum hg_rc scan_rows(struct hg_scan *s, struct hg_buckets *b, struct hg_s
             continue;
         }
         s->x->stats.blocks_read++;
-        hg_aggs_begin(s->aggs, s->row, s->n);
+        hg_aggs_begin(s->aggs, s->row, s->n, s->sel);
         const uint16_t *pos = s->sel->all ? NULL : s->sel->at;
         if (one) {
             touched[k] = 1;
@@ -32,10 +32,8 @@ static enum hg_rc scan_rows(struct hg_scan *s, struct hg_buckets *b, struct hg_s
             continue;
         }
         HG_TRY(hg_scan_times(s, err));
-        for (uint32_t i = 0; i < s->sel->n; i++) {
-            slot[i] = hg_buckets_find(b, s->times[pos ? pos[i] : i]);
-            touched[slot[i]] = 1;
-        }
+        hg_buckets_find_many(b, s->times, pos, s->sel->n, slot);
+        for (uint32_t i = 0; i < s->sel->n; i++) touched[slot[i]] = 1;
         HG_TRY(hg_aggs_add(s->aggs, st, pos, slot, 0, s->sel->n, err));
     }
 }
@@ -71,6 +69,7 @@ enum hg_rc hg_timeseries_scan(const struct hg_query *q, const struct hg_source *
     enum hg_rc rc = hg_states_room(&st, b.n, err);
     if (rc == HG_OK) rc = hg_scan_open(q, src, ivs, n_ivs, x, a, &s, err);
     if (rc == HG_OK && b.n) rc = scan_rows(&s, &b, &st, touched, err);
+    if (rc == HG_OK) hg_aggs_seen(s.aggs, &st, touched, b.n);
     if (rc == HG_OK) rc = emit(q, &b, &st, touched, x, out, err);
     hg_states_free(&st);
     return rc;

@@ -15,6 +15,32 @@ void hg_sel_list(struct hg_sel *s)
 bool hg_sieve_is_all(const struct hg_sieve *s) { return s->root->kind == NODE_ALL; }
 bool hg_sieve_is_none(const struct hg_sieve *s) { return s->root->kind == NODE_NONE; }
 
+static uint64_t bound(const struct node *n, uint64_t n_rows)
+{
+    uint64_t b = n_rows;
+    switch (n->kind) {
+    case NODE_NONE: return 0;
+    case NODE_BITMAP: return n->invert ? n_rows : roaring_bitmap_get_cardinality(n->rows);
+    case NODE_AND:
+        for (uint32_t k = 0; k < n->n_kids; k++) {
+            uint64_t kid = bound(n->kids[k], n_rows);
+            if (kid < b) b = kid;
+        }
+        return b;
+    case NODE_OR:
+        b = 0;
+        for (uint32_t k = 0; k < n->n_kids && b < n_rows; k++) b += bound(n->kids[k], n_rows);
+        return b < n_rows ? b : n_rows;
+    default: return n_rows;
+    }
+}
+
+uint64_t hg_sieve_bound(const struct hg_sieve *s, uint64_t n_rows)
+{
+    uint64_t b = bound(s->root, n_rows);
+    return b < n_rows ? b : n_rows;
+}
+
 /* The first range that ends at or after v. */
 static uint32_t first_range(const struct node *n, int64_t v)
 {
@@ -238,7 +264,7 @@ static enum hg_rc keep_ids(struct hg_sieve *s, struct node *n, uint32_t row, uin
     uint32_t runs = 0, kept = 0;
     if (sel->all && ops->runs) HG_TRY(ops->runs(n->rd, row, rows, s->ends, s->ids, &runs, err));
     if (!runs) {
-        HG_TRY(ops->ids(n->rd, row, rows, s->ids, err));
+        HG_TRY(hg_column_pick_ids(n->col, n->rd, row, rows, sel->all ? NULL : sel->at, sel->n, s->ids, err));
         if (n->shape == IDS_ANY) narrow(sel, hg_select_bits(s->ids, n->bits, n->card, candidates(sel), sel->n, sel->at));
         else narrow(sel, hg_select_ids(s->ids, n->from, n->to, n->shape == IDS_OUTSIDE, candidates(sel), sel->n, sel->at));
         return HG_OK;
@@ -370,8 +396,9 @@ static enum hg_rc keep(struct hg_sieve *s, struct node *n, uint32_t row, uint32_
     case NODE_F64:
     case NODE_MEMO: {
         uint8_t *nulls = c->has_nulls ? s->nulls : NULL;
-        if (hg_type_is_integer(c->type)) HG_TRY(c->ops->i64(n->rd, row, rows, s->i64, nulls, err));
-        else HG_TRY(c->ops->f64(n->rd, row, rows, s->f64, nulls, err));
+        const uint16_t *at = sel->all ? NULL : sel->at;
+        if (hg_type_is_integer(c->type)) HG_TRY(hg_column_pick_i64(c, n->rd, row, rows, at, sel->n, s->i64, nulls, err));
+        else HG_TRY(hg_column_pick_f64(c, n->rd, row, rows, at, sel->n, s->f64, nulls, err));
         if (n->kind == NODE_I64) keep_i64(n, s->i64, nulls, sel);
         else if (n->kind == NODE_F64) keep_f64(n, s->f64, nulls, sel);
         else return keep_memo(s, n, nulls, sel, err);

@@ -30,6 +30,8 @@ HG_MUST_USE enum hg_rc hg_sieve_block(struct hg_sieve *s, uint32_t block, enum h
 uint32_t hg_sieve_skip(struct hg_sieve *s, uint32_t row);
 /* Takes out of sel what the filter does not select of rows [row, row + n). */
 HG_MUST_USE enum hg_rc hg_sieve_rows(struct hg_sieve *s, uint32_t row, uint32_t n, struct hg_sel *sel, struct hg_err *err);
+/* At most how many of n_rows rows pass, as far as is known without reading. */
+uint64_t hg_sieve_bound(const struct hg_sieve *s, uint64_t n_rows);
 /* Every row passes, or none does. */
 bool hg_sieve_is_all(const struct hg_sieve *s);
 bool hg_sieve_is_none(const struct hg_sieve *s);
