@@ -153,7 +153,7 @@ static enum hg_rc add_slab(struct lane *l, struct lane_chunk *c, struct hg_err *
     char dir[4096], id[HG_ERR_MSG];
     snprintf(dir, sizeof dir, "%s/sink-%u-%u", r->env->dir, l->nth, l->n_sinks);
     snprintf(id, sizeof id, "%s/%u-%u", r->env->task, l->nth, l->n_sinks++);
-    struct hg_sink_options so = {.schema = r->spec->data.schema, .id = id, .dir = dir, .min_time = c->iv.start, .max_rows_in_memory = r->spec->max_rows_in_memory, .budget = l->budget};
+    struct hg_sink_options so = {.schema = r->spec->data.schema, .id = id, .dir = dir, .min_time = c->iv.start, .only_merged = true, .max_rows_in_memory = r->spec->max_rows_in_memory, .budget = l->budget};
     HG_TRY(hg_sink_new(&so, &c->slabs[c->n_slabs], err));
     c->n_slabs++;
     return HG_OK;

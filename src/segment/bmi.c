@@ -16,11 +16,15 @@
 
 /* ---- writing ---- */
 
-static size_t varint_len(uint32_t v)
+enum { VARINT_MAX = 5 };
+
+static inline size_t varint_len(uint32_t v) { return (38u - (unsigned)__builtin_clz(v | 1)) / 7; }
+
+static inline uint8_t *put_varint(uint8_t *p, uint32_t v)
 {
-    size_t n = 1;
-    while (v >= 128) v >>= 7, n++;
-    return n;
+    for (; v >= 128; v >>= 7) *p++ = (uint8_t)(v | 128);
+    *p++ = (uint8_t)v;
+    return p;
 }
 
 static size_t list_len(const uint32_t *rows, uint32_t n)
@@ -30,18 +34,34 @@ static size_t list_len(const uint32_t *rows, uint32_t n)
     return len;
 }
 
+/* n is at most MAX_LIST. */
 static void put_list(struct hg_buf *data, const uint32_t *rows, uint32_t n)
 {
-    hg_buf_varint(data, (uint64_t)n << 1);
-    hg_buf_varint(data, rows[0]);
-    for (uint32_t i = 1; i < n; i++) hg_buf_varint(data, rows[i] - rows[i - 1]);
+    uint8_t *from = hg_buf_reserve(data, ((size_t)n + 1) * VARINT_MAX), *p = from;
+    if (!p) return;
+    p = put_varint(put_varint(p, n << 1), rows[0]);
+    for (uint32_t i = 1; i < n; i++) p = put_varint(p, rows[i] - rows[i - 1]);
+    data->len += (size_t)(p - from);
+}
+
+/* No portable bitmap of these rows is shorter: of each 65,536 rows it takes the shortest of an array, runs and bits, and four bytes. */
+static size_t least_bitmap(const uint32_t *rows, uint32_t n)
+{
+    size_t len = 4;
+    for (uint32_t i = 0; i < n;) {
+        uint32_t key = rows[i] >> 16, from = i, runs = 1;
+        while (++i < n && rows[i] >> 16 == key) runs += rows[i] != rows[i - 1] + 1;
+        uint32_t array = 2 * (i - from), run = 2 + 4 * runs, least = array < run ? array : run;
+        len += 4 + (least < 8192 ? least : 8192);
+    }
+    return len;
 }
 
 static enum hg_rc put_set(struct hg_buf *data, const uint32_t *rows, uint32_t n, struct hg_err *err)
 {
-    /* A bitmap of one container takes at least 16 bytes, so short lists need no comparison. */
+    /* A bitmap of one container takes at least 16 bytes, so short lists need no comparison, and most others no bitmap to compare with. */
     size_t as_list = n <= MAX_LIST ? list_len(rows, n) : SIZE_MAX;
-    if (as_list <= 16) return put_list(data, rows, n), HG_OK;
+    if (as_list <= 16 || (n <= MAX_LIST && as_list <= least_bitmap(rows, n))) return put_list(data, rows, n), HG_OK;
     roaring_bitmap_t *bm = roaring_bitmap_of_ptr(n, rows);
     if (!bm) return hg_fail(err, HG_E_NOMEM, "bitmap of %u rows", n);
     roaring_bitmap_run_optimize(bm);

@@ -77,10 +77,31 @@ static int by_hash(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+enum { FEW_VALUES = 1024, MANY_VALUES = 1 << 24 }; /* between them radix sorting is quicker, and its counters are enough */
+
+/* By radix, lowest digit first: six passes, so that the sorted values end where they were. False: no memory. */
+static bool sort_hashes(uint64_t *v, size_t n)
+{
+    enum { DIGIT = 11, VALUES = 1 << DIGIT };
+    uint64_t *a = v, *b = malloc(n * sizeof *b), *spare = b;
+    if (!b) return false;
+    for (unsigned shift = 0; shift < 64; shift += DIGIT) {
+        uint32_t at[VALUES + 1] = {0};
+        for (size_t i = 0; i < n; i++) at[(a[i] >> shift & (VALUES - 1)) + 1]++;
+        for (unsigned d = 1; d < VALUES; d++) at[d] += at[d - 1];
+        for (size_t i = 0; i < n; i++) b[at[a[i] >> shift & (VALUES - 1)]++] = a[i];
+        uint64_t *t = a;
+        a = b;
+        b = t;
+    }
+    free(spare);
+    return true;
+}
+
 static size_t distinct(uint64_t *v, size_t n)
 {
     size_t k = 0;
-    qsort(v, n, sizeof *v, by_hash);
+    if (n < FEW_VALUES || n > MANY_VALUES || !sort_hashes(v, n)) qsort(v, n, sizeof *v, by_hash);
     for (size_t i = 0; i < n; i++)
         if (i == 0 || v[i] != v[i - 1]) v[k++] = v[i];
     return k;

@@ -43,7 +43,7 @@ static enum hg_rc init_cols(struct hg_live *l, struct hg_err *err)
     init_col(l, 0, "__time", HG_T_LONG, NULL);
     for (uint32_t i = 0; i < s->n_dims; i++) {
         init_col(l, 1 + i, s->dims[i].name, s->dims[i].type, NULL);
-        l->cols[1 + i].bitmap = s->dims[i].type == HG_T_STRING && s->dims[i].bitmap;
+        l->cols[1 + i].bitmap = s->dims[i].type == HG_T_STRING && s->dims[i].bitmap && !l->no_bitmaps;
     }
     for (uint32_t i = 0; i < s->n_metrics; i++) init_col(l, 1 + s->n_dims + i, s->metrics[i].name, s->metrics[i].type, &s->metrics[i]);
     for (uint32_t i = 0; i < l->n_cols; i++) {
@@ -98,6 +98,7 @@ enum hg_rc hg_live_new(const struct hg_schema *schema, const struct hg_live_opts
     if (l->max_rows > MOST_ROWS) l->max_rows = MOST_ROWS;
     l->n_chunks = l->max_rows / HG_BLOCK_ROWS + 1;
     l->min_time = opts->min_time;
+    l->no_bitmaps = opts->no_bitmaps;
     l->on_bad = opts->on_bad;
     l->on_bad_arg = opts->on_bad_arg;
     l->n_cols = 1 + schema->n_dims + schema->n_metrics;

@@ -60,12 +60,14 @@ static struct hg_str dict_get(const struct hg_dict *d, uint32_t id, struct hg_bu
     return (struct hg_str){t->p, t->len};
 }
 
+static inline bool same_text(const struct live_text *t, struct hg_str s) { return t->len == s.len && (s.len == 0 || memcmp(t->p, s.p, s.len) == 0); }
+
 static uint32_t dict_slot(const struct live_dict *d, struct hg_str s, uint32_t hash)
 {
     uint32_t mask = d->n_slots - 1, at = hash & mask;
     for (; d->slots[at]; at = (at + 1) & mask) {
         const struct live_text *t = &d->text[d->slots[at]];
-        if (t->hash == hash && t->len == s.len && (s.len == 0 || memcmp(t->p, s.p, s.len) == 0)) break;
+        if (t->hash == hash && same_text(t, s)) break;
     }
     return at;
 }
@@ -139,10 +141,11 @@ static enum hg_rc keep_text(struct live_dict *d, struct hg_str s, const char **o
 enum hg_rc hg_live_dict_add(struct live_dict *d, struct hg_str s, uint32_t *id, struct hg_err *err)
 {
     if (!s.p) return *id = 0, HG_OK;
+    if (d->last && same_text(&d->text[d->last], s)) return *id = d->last, HG_OK;
     if (s.len > UINT32_MAX / 2) return hg_fail(err, HG_E_LIMIT, "live index: a text of %zu bytes", s.len);
     if (!d->n_slots || table_full(d->base.card, d->n_slots)) HG_TRY(dict_grow_table(d, err));
     uint32_t hash = (uint32_t)hg_xxh3(s.p, s.len), at = dict_slot(d, s, hash);
-    if (d->slots[at]) return *id = d->slots[at], HG_OK;
+    if (d->slots[at]) return *id = d->last = d->slots[at], HG_OK;
     if (d->base.card >= LIVE_LIST - 1) return hg_fail(err, HG_E_LIMIT, "live index: %u different values in a dimension", d->base.card);
     if (d->base.card >= d->cap) {
         uint32_t cap = d->cap ? d->cap * 2 : 16;
@@ -151,7 +154,7 @@ enum hg_rc hg_live_dict_add(struct live_dict *d, struct hg_str s, uint32_t *id, 
     }
     const char *p;
     HG_TRY(keep_text(d, s, &p, err));
-    *id = d->base.card++;
+    *id = d->last = d->base.card++;
     d->text[*id] = (struct live_text){p, (uint32_t)s.len, hash};
     d->slots[at] = *id;
     return HG_OK;

@@ -28,7 +28,7 @@ struct live_dict {
     struct hg_dict base;
     struct live_mem *mem;
     struct live_text *text; /* by id; [0] unused */
-    uint32_t cap;
+    uint32_t cap, last;     /* last: the id found or added last; neighbouring rows are often alike */
     uint32_t *slots;        /* open addressing; 0: empty */
     uint32_t n_slots;       /* a power of two, or 0 */
     struct live_block *blocks; /* where the text is */
@@ -135,6 +135,7 @@ struct hg_live {
     struct hg_made_by made_by;
     uint32_t max_rows, n_chunks;
     int64_t min_time;
+    bool no_bitmaps;
     void (*on_bad)(void *arg, uint32_t row, const char *column, const char *why);
     void *on_bad_arg;
 

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/cpu.h"
 #include "segment/bitpack.h"
 #include "segment/decode.h"
 
@@ -32,19 +33,33 @@ struct shape {
     uint32_t runs;
 };
 
+/* One loop, compiled for each width of registers: the compiler makes the best of it. */
+static inline __attribute__((always_inline)) struct shape shape_loop(const int64_t *v, uint32_t n)
+{
+    int64_t min = v[0], max = v[0], dmin = INT64_MAX, dmax = INT64_MIN;
+    uint64_t runs = 1, over = 0; /* over: its sign is set when a difference overflows */
+    for (uint32_t i = 1; i < n; i++) {
+        int64_t d = (int64_t)((uint64_t)v[i] - (uint64_t)v[i - 1]);
+        over |= (uint64_t)((v[i] ^ v[i - 1]) & (v[i] ^ d));
+        min = v[i] < min ? v[i] : min;
+        max = v[i] > max ? v[i] : max;
+        dmin = d < dmin ? d : dmin;
+        dmax = d > dmax ? d : dmax;
+        runs += v[i] != v[i - 1];
+    }
+    return (struct shape){min, max, dmin, dmax, n > 1 && !(over >> 63), (uint32_t)runs};
+}
+#ifdef HG_X86
+static HG_FOR_AVX2 struct shape shape_avx2(const int64_t *v, uint32_t n) { return shape_loop(v, n); }
+static HG_FOR_AVX512 struct shape shape_avx512(const int64_t *v, uint32_t n) { return shape_loop(v, n); }
+#endif
 static struct shape shape_of(const int64_t *v, uint32_t n)
 {
-    struct shape s = {v[0], v[0], INT64_MAX, INT64_MIN, n > 1, 1};
-    for (uint32_t i = 1; i < n; i++) {
-        int64_t d;
-        if (v[i] < s.min) s.min = v[i];
-        if (v[i] > s.max) s.max = v[i];
-        s.runs += v[i] != v[i - 1];
-        if (__builtin_sub_overflow(v[i], v[i - 1], &d)) s.deltas_ok = false;
-        if (d < s.dmin) s.dmin = d;
-        if (d > s.dmax) s.dmax = d;
-    }
-    return s;
+#ifdef HG_X86
+    if (hg_cpu() == HG_CPU_AVX512) return shape_avx512(v, n);
+    if (hg_cpu() == HG_CPU_AVX2) return shape_avx2(v, n);
+#endif
+    return shape_loop(v, n);
 }
 
 static void put_head(struct hg_buf *b, enum hg_enc e, unsigned bits, unsigned aux, uint32_t n, int64_t base)

@@ -31,6 +31,7 @@ struct hg_segwriter {
     struct hg_buf ends; /* u64, multi: end of each row's ids in ids */
     struct hg_buf hashes; /* u64, of an entity column's values */
     bool has_id0;         /* an entity column's: null is among the values */
+    struct hg_buf by_id, sets; /* of put_bitmaps, kept from column to column: fresh memory costs as much as the work in it */
 };
 
 enum hg_rc hg_segwriter_open(const char *path, const struct hg_segwriter_file *f, struct hg_segwriter **out, struct hg_err *err)
@@ -38,7 +39,7 @@ enum hg_rc hg_segwriter_open(const char *path, const struct hg_segwriter_file *f
     struct hg_segwriter *w = calloc(1, sizeof *w);
     if (!w) return hg_fail(err, HG_E_NOMEM, "segment writer");
     w->file = *f;
-    struct hg_buf *bufs[] = {&w->columns, &w->dir, &w->payload, &w->packed, &w->ids, &w->ends, &w->hashes};
+    struct hg_buf *bufs[] = {&w->columns, &w->dir, &w->payload, &w->packed, &w->ids, &w->ends, &w->hashes, &w->by_id, &w->sets};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) hg_buf_init(bufs[i], BIG);
     enum hg_rc rc = HG_OK;
     if (f->zstd_level && !(w->zstd = ZSTD_createCCtx())) rc = hg_fail(err, HG_E_NOMEM, "zstd context");
@@ -58,7 +59,7 @@ enum hg_rc hg_segwriter_open(const char *path, const struct hg_segwriter_file *f
 
 static void writer_free(struct hg_segwriter *w)
 {
-    struct hg_buf *bufs[] = {&w->columns, &w->dir, &w->payload, &w->packed, &w->ids, &w->ends, &w->hashes};
+    struct hg_buf *bufs[] = {&w->columns, &w->dir, &w->payload, &w->packed, &w->ids, &w->ends, &w->hashes, &w->by_id, &w->sets};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) hg_buf_free(bufs[i]);
     ZSTD_freeCCtx(w->zstd);
     free(w);
@@ -308,10 +309,10 @@ static enum hg_rc put_bitmaps(struct hg_segwriter *w, struct hg_seg_section *dir
     size_t n_ids = w->ids.len / 4;
     if (n_ids > UINT32_MAX - w->rows) return hg_fail(err, HG_E_LIMIT, "column %s: %zu values of %u rows are too many for a bitmap index", w->col.name, n_ids, w->rows);
     uint32_t *starts = calloc((size_t)w->card + 2, sizeof *starts), *fill = starts ? starts + 1 : NULL;
-    uint32_t *rows = malloc((n_ids + w->rows + 1) * sizeof *rows);
-    struct hg_buf dir, data;
+    uint32_t *rows = (uint32_t *)(void *)hg_buf_reserve(&w->by_id, (n_ids + (w->col.multi ? w->rows : 0) + 1) * sizeof *rows);
+    struct hg_buf dir;
     hg_buf_init(&dir, BIG);
-    hg_buf_init(&data, BIG);
+    hg_buf_clear(&w->sets);
     enum hg_rc rc = HG_OK;
     if (!starts || !rows) {
         rc = hg_fail(err, HG_E_NOMEM, "bitmap index of column %s", w->col.name);
@@ -355,15 +356,13 @@ static enum hg_rc put_bitmaps(struct hg_segwriter *w, struct hg_seg_section *dir
         starts[w->card] = to;
         free(next);
     }
-    rc = hg_bmi_write(starts, rows, w->card, &dir, &data, err);
+    rc = hg_bmi_write(starts, rows, w->card, &dir, &w->sets, err);
     if (rc == HG_OK) rc = put_section(w, hg_buf_span(&dir), dir_at, err);
-    if (rc == HG_OK) rc = put_section(w, hg_buf_span(&data), data_at, err);
+    if (rc == HG_OK) rc = put_section(w, hg_buf_span(&w->sets), data_at, err);
     data_at->sum = 0;
 out:
     hg_buf_free(&dir);
-    hg_buf_free(&data);
     free(starts);
-    free(rows);
     return rc;
 }
 
