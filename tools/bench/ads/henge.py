@@ -32,6 +32,7 @@ class Henge:
         self.build, self.data, self.settings = build, data, settings
         self.process = self.client = None
         self.loaded = os.path.join(data, "loaded.json")
+        self.version = "Henge " + subprocess.run([os.path.join(build, "henge"), "--version"], stdout=subprocess.PIPE, text=True, check=False).stdout.strip().removeprefix("henge ")
 
     def load(self, rows, again):
         """Loads the CSV files of the folder `rows`, unless that has been done with the same spec. -> what is known of the load"""
@@ -75,7 +76,7 @@ class Henge:
         try:
             with urllib.request.urlopen(self.url + path, timeout=60) as r:
                 text = r.read().decode()
-            return json.loads(text) if text[:1] in "[{" else text
+            return json.loads(text) if text.startswith(("[", "{")) else text
         except (urllib.error.URLError, ConnectionError):
             return None
 
