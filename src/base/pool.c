@@ -1,4 +1,5 @@
-/* A binary heap of jobs under one lock. Jobs are coarse (a segment, a file), so the lock is not what limits. */
+/* A binary heap of jobs under one lock. Jobs are coarse (a segment, a file), so the lock is not what limits. Of the threads that have nothing to do the one that came to rest last is woken:
+ * under a light load a few threads do all the work, whose memory and caches are warm, and the others sleep on. */
 #include "base/pool.h"
 
 #include <assert.h>
@@ -13,16 +14,24 @@ struct job {
     void *arg;
 };
 
+struct worker {
+    struct hg_pool *pool;
+    pthread_t thread;
+    pthread_cond_t wake;
+    struct worker *below; /* it came to rest before */
+    bool rests;
+};
+
 struct hg_pool {
     pthread_mutex_t lock; /* guards all below it */
-    pthread_cond_t wake;  /* a job came, or closing */
+    struct worker *resting;
     struct job *heap;     /* heap[0] runs next */
     size_t n, cap, max;
     uint64_t next_seq;
     size_t busy;
     bool closing;
     unsigned n_threads; /* fixed once made */
-    pthread_t *threads;
+    struct worker *workers;
     char name[16];
 };
 
@@ -51,13 +60,31 @@ static struct job pop(struct hg_pool *p)
     return top;
 }
 
+static void rest(struct worker *w)
+{
+    w->below = w->pool->resting;
+    w->pool->resting = w;
+    w->rests = true;
+    while (w->rests) pthread_cond_wait(&w->wake, &w->pool->lock);
+}
+
+static void wake_one(struct hg_pool *p)
+{
+    struct worker *w = p->resting;
+    if (!w) return;
+    p->resting = w->below;
+    w->rests = false;
+    pthread_cond_signal(&w->wake);
+}
+
 static void *work(void *arg)
 {
-    struct hg_pool *p = arg;
+    struct worker *w = arg;
+    struct hg_pool *p = w->pool;
     pthread_setname_np(pthread_self(), p->name);
     pthread_mutex_lock(&p->lock);
     for (;;) {
-        while (p->n == 0 && !p->closing) pthread_cond_wait(&p->wake, &p->lock);
+        while (p->n == 0 && !p->closing) rest(w);
         if (p->n == 0) break; /* closing, and nothing left */
         struct job j = pop(p);
         p->busy++;
@@ -73,10 +100,10 @@ static void *work(void *arg)
 
 static void destroy(struct hg_pool *p)
 {
-    pthread_cond_destroy(&p->wake);
+    for (unsigned i = 0; i < p->n_threads; i++) pthread_cond_destroy(&p->workers[i].wake);
     pthread_mutex_destroy(&p->lock);
     free(p->heap);
-    free(p->threads);
+    free(p->workers);
     free(p);
 }
 
@@ -88,9 +115,8 @@ enum hg_rc hg_pool_new(const char *name, unsigned threads, size_t max_queued, st
     snprintf(p->name, sizeof p->name, "%.15s", name);
     p->max = max_queued;
     pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->wake, NULL);
-    p->threads = calloc(threads, sizeof *p->threads);
-    if (!p->threads) {
+    p->workers = calloc(threads, sizeof *p->workers);
+    if (!p->workers) {
         destroy(p);
         return hg_fail(err, HG_E_NOMEM, "pool %s: %u threads", name, threads);
     }
@@ -99,7 +125,14 @@ enum hg_rc hg_pool_new(const char *name, unsigned threads, size_t max_queued, st
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &keep);
     int e = 0;
-    for (; p->n_threads < threads && !e; p->n_threads += !e) e = pthread_create(&p->threads[p->n_threads], NULL, work, p);
+    while (p->n_threads < threads && !e) {
+        struct worker *w = &p->workers[p->n_threads];
+        w->pool = p;
+        pthread_cond_init(&w->wake, NULL);
+        e = pthread_create(&w->thread, NULL, work, w);
+        if (!e) p->n_threads++;
+        else pthread_cond_destroy(&w->wake);
+    }
     pthread_sigmask(SIG_SETMASK, &keep, NULL);
     if (e) {
         unsigned made = p->n_threads;
@@ -131,7 +164,7 @@ static enum hg_rc submit(struct hg_pool *p, int priority, bool past_max, void (*
         }
         if (rc == HG_OK) {
             push(p, (struct job){priority, p->next_seq++, fn, arg});
-            pthread_cond_signal(&p->wake);
+            wake_one(p);
         }
     }
     pthread_mutex_unlock(&p->lock);
@@ -146,11 +179,11 @@ void hg_pool_close(struct hg_pool *p)
     if (!p) return;
     pthread_mutex_lock(&p->lock);
     p->closing = true;
-    pthread_cond_broadcast(&p->wake);
+    while (p->resting) wake_one(p);
     pthread_mutex_unlock(&p->lock);
     for (unsigned i = 0; i < p->n_threads; i++) {
-        assert(!pthread_equal(p->threads[i], pthread_self())); /* a job cannot close its own pool */
-        pthread_join(p->threads[i], NULL);
+        assert(!pthread_equal(p->workers[i].thread, pthread_self())); /* a job cannot close its own pool */
+        pthread_join(p->workers[i].thread, NULL);
     }
     destroy(p);
 }

@@ -1,5 +1,5 @@
-/* Queries at work and their HTTP side. A request is taken on the loop, run on a pool thread from parsing to the answer, and can be cancelled by DELETE with its id or by the client
- * going away. */
+/* Queries at work and their HTTP side. A request is taken on the loop, which answers it at once where that is quick (early.c); else it is run on a pool thread up to the answer, and can
+ * be cancelled by DELETE with its id or by the client going away. */
 #include "broker/broker_private.h"
 
 #include <errno.h>
@@ -36,6 +36,7 @@ static bool enlist(struct hg_broker *b, struct hg_running *r)
 static void free_running(void *arg)
 {
     struct hg_running *r = arg;
+    hg_early_drop(r);
     hg_arena_free(r->arena);
     free(r);
 }
@@ -44,6 +45,7 @@ static void free_running(void *arg)
 static void delist(struct hg_running *r)
 {
     struct hg_broker *b = r->b;
+    hg_early_drop(r);
     pthread_mutex_lock(&b->mu);
     *r->link = r->next;
     if (r->next) r->next->link = r->link;
@@ -91,20 +93,42 @@ static bool begin(struct hg_running *r)
 
 /* ---- one query ---- */
 
-static const char *make_id(struct hg_arena *a)
+/* 16 random bytes; the kernel is asked once for many. */
+static bool random_bytes(uint8_t u[16])
 {
-    uint8_t u[16];
-    if (getrandom(u, sizeof u, 0) != sizeof u) return NULL;
-    u[6] = (uint8_t)((u[6] & 0x0f) | 0x40); /* a random UUID, version 4 */
-    u[8] = (uint8_t)((u[8] & 0x3f) | 0x80);
-    return hg_arena_printf(a, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9],
-                           u[10], u[11], u[12], u[13], u[14], u[15]);
+    static _Thread_local uint8_t stock[1024];
+    static _Thread_local size_t left;
+    if (!left) {
+        if (getrandom(stock, sizeof stock, 0) != sizeof stock) return false;
+        left = sizeof stock;
+    }
+    left -= 16;
+    memcpy(u, stock + left, 16);
+    return true;
 }
 
-static enum hg_rc prepare(struct hg_running *r, const struct hg_query **q, struct hg_err *err)
+static const char *make_id(struct hg_arena *a)
 {
-    HG_TRY(hg_query_parse(r->arena, hg_http_body(r->rq), q, err));
-    const struct hg_query_context *c = &(*q)->ctx;
+    static const char hex[] = "0123456789abcdef";
+    uint8_t u[16];
+    char *id = hg_arena_alloc(a, 37), *p = id;
+    if (!id || !random_bytes(u)) return NULL;
+    u[6] = (uint8_t)((u[6] & 0x0f) | 0x40); /* a random UUID, version 4 */
+    u[8] = (uint8_t)((u[8] & 0x3f) | 0x80);
+    for (int i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) *p++ = '-';
+        *p++ = hex[u[i] >> 4];
+        *p++ = hex[u[i] & 15];
+    }
+    *p = 0;
+    return id;
+}
+
+enum hg_rc hg_running_prepare(struct hg_running *r, struct hg_err *err)
+{
+    if (r->exec.budget) return HG_OK; /* done on the loop */
+    HG_TRY(hg_query_parse(r->arena, hg_http_body(r->rq), &r->q, err));
+    const struct hg_query_context *c = &r->q->ctx;
     const char *id = c->query_id ? c->query_id : make_id(r->arena);
     if (!id) return hg_fail(err, HG_E_NOMEM, "query id");
     pthread_mutex_lock(&r->b->mu);
@@ -201,26 +225,19 @@ static enum hg_rc answer(struct hg_running *r, const struct hg_query *q, struct 
     return rc;
 }
 
-static void run_query(void *arg)
+/* From the text, or from where the loop has left it, to the answer. */
+static void serve(struct hg_running *r)
 {
-    struct hg_running *r = arg;
-    const struct hg_query *q = NULL;
     struct hg_err err = {HG_OK, ""};
     struct answered a = {.begun = false};
     hg_buf_init(&a.out, MAX_ANSWER);
-    int64_t begun = hg_clock_mono_ns();
-    if (!begin(r)) {
-        delist(r);
-        return;
-    }
     hg_metric_add(HG_M_query_active, NULL, 1);
-    enum hg_rc rc = prepare(r, &q, &err);
-    r->q = q;
-    if (!rc) rc = answer(r, q, &a, &err);
-    const char *type = q ? hg_query_type_name(q->type) : "invalid";
+    enum hg_rc rc = hg_running_prepare(r, &err);
+    if (!rc) rc = answer(r, r->q, &a, &err);
+    const char *type = r->q ? hg_query_type_name(r->q->type) : "invalid";
     hg_metric_add(HG_M_query_active, NULL, -1);
     hg_metric_add(HG_M_queries, type, 1);
-    hg_metric_observe_ms(HG_M_query_ms, type, (double)(hg_clock_mono_ns() - begun) / 1e6);
+    hg_metric_observe_ms(HG_M_query_ms, type, (double)(hg_clock_mono_ns() - r->arrived_ns) / 1e6);
     if (rc) {
         err.rc = rc;
         hg_metric_add(HG_M_query_errors, hg_rc_name(rc), 1);
@@ -231,6 +248,12 @@ static void run_query(void *arg)
     else if (a.not_modified) hg_http_reply(r->rq, 304, NULL, NULL);
     else hg_http_reply(r->rq, 200, "application/json", &a.out);
     hg_buf_free(&a.out);
+}
+
+static void run_query(void *arg)
+{
+    struct hg_running *r = arg;
+    if (begin(r)) serve(r);
     delist(r);
 }
 
@@ -253,7 +276,7 @@ static void refuse(struct hg_http_req *rq, enum hg_rc rc, const char *why)
 static void know_id_early(struct hg_broker *b, struct hg_running *r)
 {
     struct hg_str body = hg_http_body(r->rq);
-    if (body.len > EARLY_BODY || hg_pool_busy(b->pool) < hg_pool_threads(b->pool)) return;
+    if (r->id || body.len > EARLY_BODY || hg_pool_busy(b->pool) < hg_pool_threads(b->pool)) return;
     if (hg_early_query_id(body, r->early_id)) r->id = r->early_id;
 }
 
@@ -268,7 +291,8 @@ static void post_query(void *arg, struct hg_http_req *rq)
     if (r) {
         r->b = b;
         r->rq = rq;
-        r->arrived_mono_ms = hg_clock_mono_ms();
+        r->arrived_ns = hg_clock_mono_ns();
+        r->arrived_mono_ms = r->arrived_ns / 1000000;
         hg_budget_init(&r->budget, b->opt.process, "query memory", b->opt.query_memory_bytes);
         r->arena = hg_arena_new(&r->budget);
     }
@@ -277,11 +301,16 @@ static void post_query(void *arg, struct hg_http_req *rq)
         refuse(rq, HG_E_NOMEM, "no memory for a query");
         return;
     }
-    know_id_early(b, r);
+    bool at_once = hg_early_look(r);
+    if (!at_once) know_id_early(b, r);
     if (!enlist(b, r)) {
-        hg_arena_free(r->arena);
-        free(r);
+        free_running(r);
         refuse(rq, HG_E_UNAVAILABLE, "the broker is stopping");
+        return;
+    }
+    if (at_once) { /* nobody can have cancelled it: that happens on this thread */
+        if (begin(r)) serve(r);
+        delist(r);
         return;
     }
     hg_http_on_gone(rq, on_gone, r);

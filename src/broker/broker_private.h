@@ -28,6 +28,8 @@ struct hg_broker {
     _Atomic bool cluster_known; /* the view was ready once; from then on what it knows is followed */
 };
 
+struct hg_early;
+
 /* A query waits in the pool's queue, then is at work on one of its threads. One that is cancelled while it waits is answered at once, by who cancels it. */
 enum hg_run_state { HG_RUN_WAITS, HG_RUN_WORKS, HG_RUN_ANSWERED };
 
@@ -43,9 +45,10 @@ struct hg_running {
     struct hg_arena *arena;
     struct hg_budget budget;
     struct hg_exec exec;
-    int64_t arrived_mono_ms;        /* its time runs while it waits for a thread, too */
+    int64_t arrived_mono_ms, arrived_ns; /* its time runs while it waits for a thread, too */
     int64_t timeout_ms;             /* that its deadline comes from */
     const struct hg_query *q;       /* as the client asked it; NULL: not parsed yet */
+    struct hg_early *early;         /* what the loop has found out already; NULL: nothing, or it was used */
     char etag[40];                  /* of the answer, where the client asked for one (If-None-Match); "": there is none */
 };
 
@@ -68,6 +71,13 @@ HG_MUST_USE enum hg_rc hg_scatter(struct hg_running *run, const struct hg_query 
 HG_MUST_USE enum hg_rc hg_ask(struct hg_running *run, const struct hg_query *q, struct hg_scatter_result *out, struct hg_err *err);
 /* rows.c: a scan of tables alone: rows are written to the client as they come. *begun: the answer is on its way, and after a failure can only be broken off; else it is in *whole, if any. */
 HG_MUST_USE enum hg_rc hg_rows_answer(struct hg_running *run, const struct hg_query *q, bool pretty, struct hg_scatter_result *out, struct hg_buf *whole, bool *begun, struct hg_err *err);
+/* broker.c: the query's text becomes its plan, with its id, deadline and limits; once. */
+HG_MUST_USE enum hg_rc hg_running_prepare(struct hg_running *run, struct hg_err *err);
+
+/* early.c: what can be found out about a small query on the loop, before it is given to a thread. True: it can be answered there and then, for no segment is left to be asked; nothing
+ * that is needed for it waits or takes long. Else what was found (the plan, the segments that are left) is in run, for the thread. */
+bool hg_early_look(struct hg_running *run);
+void hg_early_drop(struct hg_running *run); /* nobody needs it any more; also where there is none */
 /* broker.c: the headers that say how the answer came about; before it begins */
 void hg_answer_headers(struct hg_running *run, const struct hg_query *q, const struct hg_scatter_result *res);
 void hg_scatter_wake(struct hg_running *run); /* the running query was cancelled; under the broker's mutex */

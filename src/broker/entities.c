@@ -63,6 +63,8 @@ void hg_entities_free(struct hg_entities *e)
     free(e);
 }
 
+bool hg_entities_idle(struct hg_entities *e) { return hg_sealed_store_idle(e->sealed) && hg_live_store_idle(e->live); }
+
 /* ---- a query's questions ---- */
 
 static size_t words(uint32_t n) { return ((size_t)n + 63) / 64; }

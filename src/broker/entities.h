@@ -19,6 +19,8 @@ HG_MUST_USE enum hg_rc hg_entities_start(struct hg_view *view, struct hg_wire_cl
 void hg_entities_stop(struct hg_entities *e); /* before the view and the wire client go; NULL allowed */
 void hg_entities_free(struct hg_entities *e); /* no query is left; NULL allowed */
 
+bool hg_entities_idle(struct hg_entities *e); /* nobody is at work on what questions look at: to ask now does not wait (but for bad luck) */
+
 /* One query's questions. */
 struct hg_entity_ask;
 /* n_targets: about how many there will be. c is borrowed. */

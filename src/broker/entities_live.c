@@ -488,6 +488,12 @@ static void *run(void *arg)
 
 /* ---- queries ---- */
 
+bool hg_live_store_idle(struct hg_live_store *s)
+{
+    bool idle = pthread_rwlock_tryrdlock(&s->lock) == 0;
+    if (idle) pthread_rwlock_unlock(&s->lock);
+    return idle;
+}
 void hg_live_store_begin(struct hg_live_store *s) { pthread_rwlock_rdlock(&s->lock); }
 void hg_live_store_end(struct hg_live_store *s) { pthread_rwlock_unlock(&s->lock); }
 

@@ -134,6 +134,13 @@ static void let_go(struct hg_sealed_store *s, struct slot *k)
     k->held = NULL;
 }
 
+bool hg_sealed_store_idle(struct hg_sealed_store *s)
+{
+    bool idle = pthread_mutex_trylock(&s->mu) == 0;
+    if (idle) pthread_mutex_unlock(&s->mu);
+    return idle;
+}
+
 struct hg_sealed_held *hg_sealed_store_get(struct hg_sealed_store *s, const char *segid, bool touch)
 {
     int64_t now = hg_clock_mono_ms();

@@ -4,6 +4,7 @@
 #define HG_BROKER_GATHER_PRIVATE_H
 
 #include "broker/broker_private.h"
+#include "broker/prune.h"
 #include "cluster/subquery.h"
 
 struct hg_gather;
@@ -81,10 +82,18 @@ int64_t hg_gather_left_ms(const struct hg_gather *g); /* until the deadline, at 
 
 /* ---- targets.c ---- */
 HG_MUST_USE enum hg_rc hg_know_cluster(struct hg_running *run, struct hg_err *err);
-struct hg_pruning;
 /* What q must ask of the snapshot; counted in *out. p->query is to be asked instead of q. */
 HG_MUST_USE enum hg_rc hg_targets(struct hg_running *run, const struct hg_query *q, struct hg_snapshot *snap, struct hg_target **t, size_t *n, struct hg_pruning *p,
                                   struct hg_scatter_result *out, struct hg_err *err);
+
+/* The same, found out before the query had a thread (early.c). Its counts are in out. */
+struct hg_early {
+    struct hg_snapshot *snap;
+    struct hg_target *t;
+    size_t n;
+    struct hg_pruning p;
+    struct hg_scatter_result out;
+};
 
 /* ---- gather.c ---- */
 /* Gathers g->items into g->merge: all of them are then covered, given up (allowPartial) or to be asked whole. g's query, snapshot, items, merge, out and arena are set. */

@@ -19,6 +19,7 @@ struct scatter {
     struct hg_running *run;
     const struct hg_query *q;
     struct hg_snapshot *snap;
+    const struct hg_early *early; /* snap is from there, and so are its segments; NULL: they are still to be found */
     struct hg_merge *merge;
     struct hg_target *t; /* that may match */
     size_t n;
@@ -37,7 +38,14 @@ struct scatter {
 static enum hg_rc find_targets(struct scatter *s, struct hg_err *err)
 {
     struct hg_pruning p;
-    HG_TRY(hg_targets(s->run, s->q, s->snap, &s->t, &s->n, &p, s->out, err));
+    if (s->early) {
+        s->t = s->early->t;
+        s->n = s->early->n;
+        p = s->early->p;
+        *s->out = s->early->out;
+    } else {
+        HG_TRY(hg_targets(s->run, s->q, s->snap, &s->t, &s->n, &p, s->out, err));
+    }
     if (s->out->not_modified) return s->n = 0, HG_OK;
     s->q = p.query;
     if (!s->n && !p.n_times) return HG_OK;
@@ -186,7 +194,14 @@ static enum hg_rc run_scatter(struct scatter *s, bool may_split, struct hg_err *
 static enum hg_rc scatter_once(struct hg_running *run, const struct hg_query *q, bool may_split, struct hg_scatter_result *out, bool *stale, struct hg_err *err)
 {
     *out = (struct hg_scatter_result){0};
-    struct scatter s = {.run = run, .q = q, .out = out, .snap = hg_view_pin(run->b->view)};
+    struct scatter s = {.run = run, .q = q, .out = out};
+    if (run->early && q == run->q) {
+        s.early = run->early;
+        s.snap = run->early->snap;
+        run->early = NULL; /* once: when that has gone stale, everything is looked at anew */
+    } else {
+        s.snap = hg_view_pin(run->b->view);
+    }
     enum hg_rc rc = run_scatter(&s, may_split, err);
     hg_merge_free(s.merge);
     hg_snapshot_release(s.snap);

@@ -139,6 +139,12 @@ enum hg_rc hg_snapshot_targets(struct hg_snapshot *s, struct hg_arena *a, const 
     return HG_OK;
 }
 
+bool hg_snapshot_few(struct hg_snapshot *s, const char *datasource, const struct hg_interval *ivs, uint32_t n_ivs, size_t most)
+{
+    const struct hg_ds_image *im = image_of(s, datasource);
+    return !im || hg_timeline_few(im->core->timeline, ivs, n_ivs, most);
+}
+
 void hg_snapshot_holders(struct hg_snapshot *s, const struct hg_target *t, const struct hg_holder **out, uint32_t *n, bool *expected)
 {
     const struct hg_ds_image *im = image_of(s, t->id.datasource);

@@ -59,6 +59,8 @@ struct hg_target {
 /* What a query over (datasource, namespaces, intervals) must ask. *known: the datasource has any segment. Results borrow from s and live in a. */
 HG_MUST_USE enum hg_rc hg_snapshot_targets(struct hg_snapshot *s, struct hg_arena *a, const char *datasource, const char *const *ns, uint32_t n_ns,
                                            const struct hg_interval *ivs, uint32_t n_ivs, struct hg_target **out, size_t *n, bool *known, struct hg_err *err);
+/* Whether those are at most `most`; quickly, and it may say no wrongly. */
+bool hg_snapshot_few(struct hg_snapshot *s, const char *datasource, const struct hg_interval *ivs, uint32_t n_ivs, size_t most);
 /* Who holds t, a target of another snapshot, in this one; for retries. *n is 0 when nobody does; *expected tells whether anybody should: it is visible and not parked, or live. *out borrows from s. */
 void hg_snapshot_holders(struct hg_snapshot *s, const struct hg_target *t, const struct hg_holder **out, uint32_t *n, bool *expected);
 /* One segment by its id, hidden by a newer version or not. */

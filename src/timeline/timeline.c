@@ -370,15 +370,22 @@ static enum hg_rc found_add(struct hg_arena *a, struct found *f, struct span s, 
     return HG_OK;
 }
 
+/* The first span from which on something can reach into an interval that starts there. */
+static size_t first_reaching(const struct space *sp, int64_t start)
+{
+    size_t lo = 0, hi = sp->n;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (sp->reach[mid] <= start) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo;
+}
+
 static enum hg_rc ask_space(const struct space *sp, struct hg_arena *a, const struct asked *q, struct found *f, struct hg_err *err)
 {
     for (uint32_t i = 0; i < q->n; i++) {
-        size_t lo = 0, hi = sp->n;
-        while (lo < hi) { /* the first span from which on something can reach into the interval */
-            size_t mid = (lo + hi) / 2;
-            if (sp->reach[mid] <= q->ivs[i].start) lo = mid + 1;
-            else hi = mid;
-        }
+        size_t lo = first_reaching(sp, q->ivs[i].start);
         for (; lo < sp->n && sp->spans[lo].iv.start < q->ivs[i].end; lo++) {
             struct hg_interval cut = hg_interval_cut(sp->spans[lo].iv, q->ivs[i]);
             if (!hg_interval_empty(cut)) HG_TRY(found_add(a, f, (struct span){cut, sp->spans[lo].chunk}, err));
@@ -428,6 +435,20 @@ enum hg_rc hg_timeline_lookup(const struct hg_timeline *t, struct hg_arena *a, c
     *out = v;
     *n = k;
     return HG_OK;
+}
+
+bool hg_timeline_few(const struct hg_timeline *t, const struct hg_interval *ivs, uint32_t n_ivs, size_t most)
+{
+    size_t n = 0;
+    for (uint32_t s = 0; s < t->n_spaces; s++) {
+        const struct space *sp = &t->spaces[s];
+        for (uint32_t i = 0; i < n_ivs; i++) {
+            if (++n > most) return false; /* looking costs, too */
+            for (size_t at = first_reaching(sp, ivs[i].start); at < sp->n && sp->spans[at].iv.start < ivs[i].end; at++)
+                if ((n += t->chunks[sp->spans[at].chunk].n) > most) return false;
+        }
+    }
+    return true;
 }
 
 enum hg_rc hg_timeline_overshadowed(const struct hg_timeline *t, struct hg_arena *a, const struct hg_tl_entry ***out, size_t *n, struct hg_err *err)

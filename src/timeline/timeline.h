@@ -27,6 +27,8 @@ struct hg_tl_hit {
  * its intervals only where it is complete: all core partitions of a chunk present (core_partitions 0: complete as it stands). */
 HG_MUST_USE enum hg_rc hg_timeline_lookup(const struct hg_timeline *t, struct hg_arena *a, const char *const *ns, uint32_t n_ns, const struct hg_interval *ivs, uint32_t n_ivs,
                                           struct hg_tl_hit **out, size_t *n, struct hg_err *err);
+/* Whether a lookup in all namespaces gives at most `most` hits; found without making them, and it may say no wrongly. */
+bool hg_timeline_few(const struct hg_timeline *t, const struct hg_interval *ivs, uint32_t n_ivs, size_t most);
 /* Entries that are nowhere visible (wholly overshadowed), for clean-up. */
 HG_MUST_USE enum hg_rc hg_timeline_overshadowed(const struct hg_timeline *t, struct hg_arena *a, const struct hg_tl_entry ***out, size_t *n, struct hg_err *err);
 struct hg_interval hg_timeline_bounds(const struct hg_timeline *t); /* empty when there is nothing */

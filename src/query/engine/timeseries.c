@@ -67,9 +67,10 @@ enum hg_rc hg_timeseries_scan(const struct hg_query *q, const struct hg_source *
     if (!touched) return hg_arena_fail(a, "timeseries", err);
     HG_TRY(hg_states_init(&st, q->plan, x->budget, err));
     enum hg_rc rc = hg_states_room(&st, b.n, err);
-    if (rc == HG_OK) rc = hg_scan_open(q, src, ivs, n_ivs, x, a, &s, err);
-    if (rc == HG_OK && b.n) rc = scan_rows(&s, &b, &st, touched, err);
-    if (rc == HG_OK) hg_aggs_seen(s.aggs, &st, touched, b.n);
+    bool any = b.n && !(q->plan->filter && q->plan->filter->kind == HG_F_FALSE); /* of rows known only by their times there is nothing to scan: see hg_query_empty */
+    if (rc == HG_OK && any) rc = hg_scan_open(q, src, ivs, n_ivs, x, a, &s, err);
+    if (rc == HG_OK && any) rc = scan_rows(&s, &b, &st, touched, err);
+    if (rc == HG_OK && any) hg_aggs_seen(s.aggs, &st, touched, b.n);
     if (rc == HG_OK) rc = emit(q, &b, &st, touched, x, out, err);
     hg_states_free(&st);
     return rc;
