@@ -2,6 +2,7 @@
 #ifndef HG_BROKER_BROKER_H
 #define HG_BROKER_BROKER_H
 
+#include "cluster/local.h"
 #include "cluster/view.h"
 #include "http/http.h"
 
@@ -19,6 +20,8 @@ struct hg_broker_options {
     int64_t entities_bytes;      /* of the entity store; 0: none */
     int64_t subquery_rows;       /* that a nested query may give; 0: no limit but memory */
     int64_t subquery_ship_bytes; /* of its rows that are sent to data servers, as JSON; 0: no limit */
+    struct hg_local local;       /* the data server of this process; scan NULL: none */
+    int local_most;              /* queries that scan there at once */
     struct hg_budget *process;   /* may be NULL */
     struct hg_loop *loop;        /* the HTTP server's */
 };

@@ -25,6 +25,7 @@ struct hg_broker {
     pthread_cond_t idle;
     struct hg_running *first;
     bool draining;
+    _Atomic int here;          /* queries that scan in this process's data server */
     _Atomic bool cluster_known; /* the view was ready once; from then on what it knows is followed */
 };
 

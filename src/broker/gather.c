@@ -64,11 +64,14 @@ static enum hg_rc ask_pending(struct hg_gather *g, uint32_t *waiting, struct hg_
     }
     hg_candidates_reset(g); /* they borrow from the snapshot */
     hg_snapshot_release(now);
+    struct hg_request *here = NULL; /* after the others are on their way */
     while (fresh && !rc && !g->stale) {
         struct hg_request *r = fresh;
         fresh = r->next;
-        rc = hg_request_send(g, r, err);
+        if (!here && hg_here_wants(g, r)) here = r;
+        else rc = hg_request_send(g, r, err);
     }
+    if (here && !rc) rc = hg_here_ask(g, here, err);
     return rc;
 }
 

@@ -72,6 +72,7 @@ struct hg_gather {
     uint64_t seen_gen;       /* the view's generation then */
     uint64_t turn;           /* of the dice */
     bool stale;              /* a segment is not in the view any more */
+    bool was_long;           /* nothing more of it is scanned here: see here.c */
     struct hg_err last, bad; /* the last failures that were survived: of servers, of their data */
     struct hg_scatter_result *out;
     struct hg_candidate *cand; /* a hash table by server; of this round */
@@ -98,6 +99,11 @@ struct hg_early {
 /* ---- gather.c ---- */
 /* Gathers g->items into g->merge: all of them are then covered, given up (allowPartial) or to be asked whole. g's query, snapshot, items, merge, out and arena are set. */
 HG_MUST_USE enum hg_rc hg_gather_run(struct hg_gather *g, struct hg_err *err);
+
+/* ---- here.c ---- */
+bool hg_here_wants(const struct hg_gather *g, const struct hg_request *r); /* it asks the data server of this process, and is short */
+/* Does what can be done of it at once; the rest is sent. */
+HG_MUST_USE enum hg_rc hg_here_ask(struct hg_gather *g, struct hg_request *r, struct hg_err *err);
 
 /* ---- candidates.c ---- */
 void hg_candidates_reset(struct hg_gather *g); /* a new round: loads are looked at anew */

@@ -311,7 +311,8 @@ static enum hg_rc start_parts(struct node *n, struct hg_err *err)
         struct hg_broker_options o = {.threads = threads ? threads : 8 * cores(), .max_queued = (size_t)cfg_int(n, "broker.queue"), .default_timeout_ms = cfg_int(n, "query.timeout"),
                                       .query_memory_bytes = cfg_int(n, "query.memory"), .missing_wait_ms = cfg_int(n, "broker.missing_wait"), .entities_bytes = cfg_int(n, "broker.entities.bytes"), .subquery_rows = cfg_int(n, "broker.subquery.rows"), .subquery_ship_bytes = cfg_int(n, "broker.subquery.ship"), .hedge = hg_cfg_bool(n->cfg, "broker.hedge"),
                                       .hedge_percentile = (int)cfg_int(n, "broker.hedge.percentile"), .hedge_share = (int)cfg_int(n, "broker.hedge.share"),
-                                      .hedge_floor_ms = cfg_int(n, "broker.hedge.floor"), .entity_batch = cfg_int(n, "broker.batch.entities"), .process = &n->memory, .loop = n->loop};
+                                      .hedge_floor_ms = cfg_int(n, "broker.hedge.floor"), .entity_batch = cfg_int(n, "broker.batch.entities"), .process = &n->memory, .loop = n->loop, .local_most = (int)cores()};
+        if (n->data) o.local = hg_dataserver_local(n->data, n->wire_address);
         HG_TRY(hg_broker_new(n->view, n->client, n->http, &o, &n->broker, err));
     }
     return HG_OK;

@@ -4,6 +4,7 @@
 #define HG_SERVER_DATASERVER_H
 
 #include "cluster/inventory.h"
+#include "cluster/local.h"
 #include "cluster/subquery.h"
 #include "query/query.h"
 #include "wire/wire.h"
@@ -19,6 +20,9 @@ struct hg_dataserver_options {
 HG_MUST_USE enum hg_rc hg_dataserver_new(struct hg_wire_server *wire, struct hg_loop *loop, const struct hg_dataserver_options *o, struct hg_dataserver **out, struct hg_err *err);
 void hg_dataserver_drain(struct hg_dataserver *d, int64_t grace_ms); /* refuses new queries (HG_E_UNAVAILABLE) and waits for those that run */
 void hg_dataserver_free(struct hg_dataserver *d); /* after the wire server is closed; drops what is served */
+
+/* For the broker of the same process. address: that of the wire server; borrowed. */
+struct hg_local hg_dataserver_local(struct hg_dataserver *d, const char *address);
 
 /* Brokers may follow the live entities of f from now on (server/follow.h); f outlives the data server. */
 struct hg_follow;
