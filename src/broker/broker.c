@@ -309,6 +309,7 @@ static void post_query(void *arg, struct hg_http_req *rq)
         return;
     }
     if (at_once) { /* nobody can have cancelled it: that happens on this thread */
+        hg_metric_add(HG_M_query_at_once, NULL, 1);
         if (begin(r)) serve(r);
         delist(r);
         return;

@@ -66,7 +66,9 @@ bool hg_early_look(struct hg_running *run)
     struct hg_broker *b = run->b;
     struct hg_str text = hg_http_body(run->rq);
     struct hg_err ignored;
-    if (!b->entities || !b->cluster_known || text.len > MOST_TEXT || hg_http_header(run->rq, "If-None-Match") || may_be_costly(text)) return false;
+    if (!b->entities || text.len > MOST_TEXT || hg_http_header(run->rq, "If-None-Match") || may_be_costly(text)) return false;
+    if (!b->cluster_known && !hg_view_ready(b->view)) return false;
+    b->cluster_known = true;
     if (!hg_entities_idle(b->entities) || hg_running_prepare(run, &ignored)) return false;
     struct hg_early *e = hg_arena_zalloc(run->arena, sizeof *e);
     if (!e) return false;

@@ -80,6 +80,7 @@ enum hg_rc hg_here_ask(struct hg_gather *g, struct hg_request *r, struct hg_err 
         l->leave(l->arg, x.stats.rows_scanned, covered);
         int64_t took = hg_clock_mono_ns() - from;
         hg_metric_observe_ms(HG_M_subquery_ms, NULL, (double)took / 1e6);
+        hg_metric_add(HG_M_subquery_here, NULL, 1);
         g->out->requests++;
         g->out->servers += covered > 0;
         g->out->rows_scanned += x.stats.rows_scanned;

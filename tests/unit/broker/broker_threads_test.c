@@ -5,10 +5,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/metrics.h"
 #include "http/client.h"
 
 static const char *const two_rows[] = {"[[0,\"us\",1],[5,\"de\",2]]"};
 static const char *const one_row[] = {"[[0,\"us\",1]]"};
+
+/* What the broker of a test has: nothing; the entity store, so that the loop looks at queries first (early.c); the data server in its own process (here.c). */
+enum with { PLAIN, STORE, HERE };
+static enum with with;
 
 struct rig {
     struct fx_cluster y;
@@ -24,7 +29,9 @@ struct rig {
 static void rig_open(struct rig *g, const char *name, unsigned threads, size_t queue, bool serve_both)
 {
     struct hg_err err;
-    fx_cluster_open(&g->y, name);
+    char file[64];
+    snprintf(file, sizeof file, "%s%d", name, with);
+    fx_cluster_open(&g->y, file);
     fx_node_open(&g->a, "a", 4, 1000, 1 << 26);
     g->s[0] = fx_seg_new("ads", 0, 0, HG_SEG_SEALED, two_rows, 1);
     g->s[1] = fx_seg_new("ads", 1, 0, HG_SEG_SEALED, one_row, 1);
@@ -36,6 +43,8 @@ static void rig_open(struct rig *g, const char *name, unsigned threads, size_t q
     assert_ok(hg_loop_new("http", &g->loop, &err), err);
     assert_ok(hg_http_listen(g->loop, "127.0.0.1", 0, 1 << 20, &g->http, &err), err);
     struct hg_broker_options o = {.threads = threads, .max_queued = queue, .default_timeout_ms = 60000, .query_memory_bytes = 1 << 26, .missing_wait_ms = 20, .loop = g->loop};
+    if (with == STORE) o.entities_bytes = 1 << 20;
+    if (with == HERE) o.local = hg_dataserver_local(g->a.data, g->a.address), o.local_most = 4;
     assert_ok(hg_broker_new(g->y.view, g->y.client, g->http, &o, &g->b, &err), err);
     snprintf(g->url, sizeof g->url, "http://127.0.0.1:%d", hg_http_port(g->http));
 }
@@ -89,8 +98,8 @@ static void query_start(struct call *c, struct rig *g, int day_from, int days, c
     char body[2000];
     snprintf(body, sizeof body,
              "{\"queryType\":\"timeseries\",\"dataSource\":\"ads\",\"granularity\":\"all\",\"intervals\":[\"2024-03-%02d/P%dD\"],\"aggregations\":[{\"type\":\"longSum\",\"name\":\"clicks\","
-             "\"fieldName\":\"clicks\"}],\"context\":{%s}}",
-             8 + day_from, days, context);
+             "\"fieldName\":\"clicks\"}],%s\"context\":{%s}}",
+             8 + day_from, days, with == PLAIN ? "" : "\"filter\":{\"type\":\"in\",\"dimension\":\"country\",\"values\":[\"us\",\"de\"]},", context);
     call_start(c, g, "POST", "/druid/v2", body);
 }
 static void call_end(struct call *c, int status, const char *answer)
@@ -282,11 +291,52 @@ static void stopping(void **state)
     rig_close(&g);
 }
 
+/* A sub-query to the broker's own process is a call; what that process does not serve (any more) is asked over the wire, and there it is missing. */
+static void in_one_process(void **state)
+{
+    (void)state;
+    struct rig g;
+    struct call c;
+    rig_open(&g, "here", 2, 10, true);
+    int64_t calls = hg_metric_get(HG_M_subquery_here, NULL);
+    query_start(&c, &g, 0, 2, "\"profile\":true");
+    call_end(&c, 200, "[{\"timestamp\":\"2024-03-08T00:00:00.000Z\",\"result\":{\"clicks\":4}}]");
+    assert_int_equal(hg_metric_get(HG_M_subquery_here, NULL), calls + 1);
+    assert_true(has_head(&c, "\"asked\":2},\"requests\":1,"));
+    assert_true(has_head(&c, "\"rowsScanned\":3,"));
+    call_free(&c);
+    query_start(&c, &g, 0, 2, "\"priority\":-1"); /* less than others: it waits for the data server's threads */
+    call_end(&c, 200, NULL);
+    assert_int_equal(hg_metric_get(HG_M_subquery_here, NULL), calls + 1);
+    call_free(&c);
+    hg_dataserver_drain(g.a.data, 1000);
+    query_start(&c, &g, 0, 1, "");
+    call_end(&c, 503, NULL);
+    call_free(&c);
+    rig_close(&g);
+}
+
+static int with_store(void **state)
+{
+    (void)state;
+    with = STORE;
+    return 0;
+}
+static int with_here(void **state)
+{
+    (void)state;
+    with = HERE;
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers), cmocka_unit_test(cancelled_by_its_id), cmocka_unit_test(full), cmocka_unit_test(late_in_the_queue), cmocka_unit_test(the_client_goes_away),
         cmocka_unit_test(stopping),
     };
-    return cmocka_run_group_tests_name("broker/broker", tests, NULL, NULL);
+    const struct CMUnitTest here[] = {cmocka_unit_test(answers), cmocka_unit_test(in_one_process)};
+    int failed = cmocka_run_group_tests_name("broker/broker", tests, NULL, NULL);
+    failed += cmocka_run_group_tests_name("broker/broker, looked at on the loop", tests, with_store, NULL);
+    return failed + cmocka_run_group_tests_name("broker/broker, with its data server", here, with_here, NULL);
 }
