@@ -307,6 +307,15 @@ static enum hg_rc col_i64(struct hg_colread *r, uint32_t row, uint32_t n, int64_
     return HG_OK;
 }
 
+static enum hg_rc col_sum_i64(struct hg_colread *r, uint32_t row, uint32_t n, __int128 *sum, bool *known, struct hg_err *err)
+{
+    if (!hg_type_is_integer(r->c->type)) return wrong_type(r, "integers", err);
+    HG_TRY(enter(r, &row, err));
+    *known = !r->all_null && !r->nulls;
+    if (*known) hg_stream_sum_i64(&r->stream, row, n, sum);
+    return HG_OK;
+}
+
 static enum hg_rc col_f64(struct hg_colread *r, uint32_t row, uint32_t n, double *out, uint8_t *nulls, struct hg_err *err)
 {
     if (r->c->type != HG_T_DOUBLE && r->c->type != HG_T_FLOAT) return wrong_type(r, "floating numbers", err);
@@ -500,4 +509,4 @@ static uint32_t col_count_of(const struct hg_column *c, uint32_t id)
 }
 
 const struct hg_column_ops hg_segcol_ops = {.open = col_open, .i64 = col_i64, .f64 = col_f64, .ids = col_ids, .multi = col_multi, .blob = col_blob, .stats = col_stats, .rows_of = col_rows_of,
-                                            .count_of = col_count_of, .runs = col_runs, .i64_at = col_i64_at, .f64_at = col_f64_at, .ids_at = col_ids_at};
+                                            .count_of = col_count_of, .runs = col_runs, .i64_at = col_i64_at, .f64_at = col_f64_at, .ids_at = col_ids_at, .sum_i64 = col_sum_i64};

@@ -112,6 +112,8 @@ struct hg_column_ops {
     enum hg_rc (*i64_at)(struct hg_colread *r, uint32_t row, const uint16_t *at, uint32_t m, int64_t *out, uint8_t *nulls, struct hg_err *err);
     enum hg_rc (*f64_at)(struct hg_colread *r, uint32_t row, const uint16_t *at, uint32_t m, double *out, uint8_t *nulls, struct hg_err *err);
     enum hg_rc (*ids_at)(struct hg_colread *r, uint32_t row, const uint16_t *at, uint32_t m, uint32_t *out, struct hg_err *err);
+    /* LONG, DECIMAL: the exact sum of rows [row, row + n), none of which need be written out. *known false: there may be nulls among them, read them. NULL: it never knows. */
+    enum hg_rc (*sum_i64)(struct hg_colread *r, uint32_t row, uint32_t n, __int128 *sum, bool *known, struct hg_err *err);
 };
 
 /* Rows [row, row + n) of which only those at the positions at[0..m) are wanted (NULL: all): picked one by one where they are few, a value alone costs about as much as eight in a row. */

@@ -317,6 +317,24 @@ static enum hg_rc decimal_overflow(const struct hg_agg *a, struct hg_err *err)
     return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: the sum \"%s\" is too large for a decimal (64 bits of micro-units)", a->name);
 }
 
+/* Rows that lie together, into one group: a sum of integers is had from their column without reading the numbers. */
+static enum hg_rc sum_together(struct hg_aggs *g, struct bound *b, struct hg_state_arr *st, const uint16_t *pos, uint32_t one, uint32_t m, bool *done, struct hg_err *err)
+{
+    const struct hg_agg *a = b->agg;
+    const struct input *in = b->in;
+    *done = false;
+    if (a->kind != HG_AGG_SUM || a->state != HG_STATE_I64 || in->loaded || in->as != in->col->type || !in->col->ops->sum_i64) return HG_OK;
+    if (pos && (uint32_t)pos[m - 1] - pos[0] + 1 != m) return HG_OK;
+    __int128 sum;
+    HG_TRY(in->col->ops->sum_i64(in->rd, g->row + (pos ? pos[0] : 0), m, &sum, done, err));
+    if (!*done) return HG_OK;
+    st->seen[one] = 1;
+    sum += st->i[one];
+    if (a->type == HG_T_DECIMAL && (sum < INT64_MIN || sum > INT64_MAX)) return decimal_overflow(a, err);
+    st->i[one] = (int64_t)(uint64_t)sum; /* LONG wraps */
+    return HG_OK;
+}
+
 static enum hg_rc add_one(struct hg_aggs *g, struct bound *b, struct hg_states *s, struct hg_state_arr *st, const uint16_t *pos, const uint32_t *slot, uint32_t one, uint32_t m,
                           struct hg_err *err)
 {
@@ -333,6 +351,11 @@ static enum hg_rc add_one(struct hg_aggs *g, struct bound *b, struct hg_states *
     if (a->kind == HG_AGG_EXPR) return hg_aggs_expr(g, b, s, st, pos, slot, one, m, err);
     if (a->kind == HG_AGG_CARDINALITY) return hg_aggs_cardinality(g, b, s, st, pos, slot, one, m, err);
     struct input *in = b->in;
+    if (!slot) {
+        bool done;
+        HG_TRY(sum_together(g, b, st, pos, one, m, &done, err));
+        if (done) return HG_OK;
+    }
     HG_TRY(hg_aggs_load(g, in, err));
     if (a->state == HG_STATE_SKETCH) return hg_aggs_sketch(g, b, s, st, pos, slot, one, m, err);
     if (a->state == HG_STATE_TIMED || a->state == HG_STATE_TEXT) return hg_aggs_timed(g, b, s, st, pos, slot, one, m, err);
@@ -353,7 +376,7 @@ static enum hg_rc add_one(struct hg_aggs *g, struct bound *b, struct hg_states *
         if (a->kind == HG_AGG_MIN) RUN(min_i64, in->i, st->i);
         if (a->kind == HG_AGG_MAX) RUN(max_i64, in->i, st->i);
         if (a->type == HG_T_LONG) RUN(sum_i64, in->i, st->i);
-        bool ok = slot ? hg_k_sum_dec_many(in->i, nulls, pos, slot, m, st->i, b->sure ? NULL : st->seen) : hg_k_sum_dec_one(in->i, nulls, pos, m, &st->i[one], &st->seen[one]);
+        bool ok = n_runs && b->sure ? hg_k_sum_dec_runs(in->i, pos, run, n_runs, st->i) : slot ? hg_k_sum_dec_many(in->i, nulls, pos, slot, m, st->i, b->sure ? NULL : st->seen) : hg_k_sum_dec_one(in->i, nulls, pos, m, &st->i[one], &st->seen[one]);
         return ok ? HG_OK : decimal_overflow(a, err);
     }
     if (a->kind == HG_AGG_MIN) RUN(min_f64, in->d, st->d);

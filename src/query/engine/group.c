@@ -165,7 +165,7 @@ static void direct_slots(struct group *g)
     for (uint32_t k = from; k < g->n_dims; k++) {
         uint32_t card = g->dims[k].card;
         const uint32_t *id = g->ids[k];
-        for (uint32_t i = 0; i < m; i++) slot[i] = slot[i] * card + id[i];
+        hg_k_slot_step(slot, id, card, m);
     }
     for (uint32_t i = 0; i < m; i++) g->used[slot[i]] = 1;
 }

@@ -27,8 +27,7 @@ static void measure(struct hg_buckets *b)
     int64_t step = b->start[1] - b->start[0];
     for (uint32_t k = 2; k < b->n; k++)
         if (b->start[k] - b->start[k - 1] != step) return;
-    b->step = step;
-    b->inverse = step > 1 ? UINT64_MAX / (uint64_t)step + 1 : 0;
+    b->even = hg_k_steps_init(&b->steps, b->start[0], step, b->n);
 }
 
 enum hg_rc hg_buckets_new(const struct hg_query *q, const struct hg_source *src, const struct hg_interval *ivs, uint32_t n_ivs, uint32_t max, struct hg_arena *a, struct hg_buckets *b,
@@ -74,25 +73,12 @@ uint32_t hg_buckets_find(struct hg_buckets *b, int64_t t)
     return b->at = lo;
 }
 
-/* (t - first) / step: by the inverse it comes out right or one too great. */
-static inline uint32_t nth(const struct hg_buckets *b, int64_t t)
-{
-    uint64_t x = (uint64_t)t - (uint64_t)b->start[0];
-    uint64_t q = (uint64_t)(((unsigned __int128)x * b->inverse) >> 64);
-    return (uint32_t)(q - (q * (uint64_t)b->step > x));
-}
-
 void hg_buckets_find_many(struct hg_buckets *b, const int64_t *times, const uint16_t *at, uint32_t m, uint32_t *out)
 {
-    if (b->all || b->n <= 1) {
-        memset(out, 0, m * sizeof *out);
-    } else if (b->step > 1 && at) {
-        for (uint32_t k = 0; k < m; k++) out[k] = nth(b, times[at[k]]);
-    } else if (b->step > 1) {
-        for (uint32_t k = 0; k < m; k++) out[k] = nth(b, times[k]);
-    } else {
+    if (b->all || b->n <= 1) memset(out, 0, m * sizeof *out);
+    else if (b->even) hg_k_steps(&b->steps, times, at, m, out);
+    else
         for (uint32_t k = 0; k < m; k++) out[k] = hg_buckets_find(b, times[at ? at[k] : k]);
-    }
 }
 
 /* ---- rows of the intervals ---- */

@@ -3,6 +3,7 @@
 #define HG_QUERY_ENGINE_SCAN_H
 
 #include "query/agg/aggs.h"
+#include "query/agg/kernels.h"
 #include "query/filter/sieve.h"
 
 #define HG_MAX_BUCKETS 10000000u
@@ -13,8 +14,8 @@ struct hg_buckets {
     int64_t *start;
     uint32_t n;
     uint32_t at;    /* where the last search ended */
-    int64_t step;   /* all buckets are this long and follow each other; 0: they do not */
-    uint64_t inverse; /* step > 1: 2^64 / step, rounded up */
+    bool even;      /* all buckets but perhaps the last are of one length, and follow each other */
+    struct hg_k_steps steps;
     bool has_first; /* some of the intervals meets the source's time range */
     int64_t first_time;
 };
