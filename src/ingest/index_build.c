@@ -144,7 +144,7 @@ static void part_main(void *arg)
 
 /* ---- slabs ---- */
 
-static enum hg_rc merge_sinks(struct hg_index_run *r, const struct hg_slab *s, int zstd_level, const char *file, struct hg_segment_stats *stats, struct hg_err *err)
+static enum hg_rc merge_sinks(struct hg_index_run *r, const struct hg_slab *s, const struct hg_segment_write_options *o, const char *file, struct hg_segment_stats *stats, struct hg_err *err)
 {
     struct hg_arena *a = hg_arena_new(NULL);
     const struct hg_source *const **srcs = a ? hg_arena_array(a, s->n_sinks + 1, sizeof *srcs) : NULL;
@@ -163,7 +163,7 @@ static enum hg_rc merge_sinks(struct hg_index_run *r, const struct hg_slab *s, i
     for (uint32_t i = 0; i < held && !rc; i++)
         for (size_t k = 0; k < n[i]; k++)
             if (srcs[i][k]->n_rows) all[total++] = srcs[i][k];
-    if (!rc) rc = hg_segment_merge(r->spec->data.schema, all, total, &(struct hg_segment_write_options){.zstd_level = zstd_level}, file, stats, err);
+    if (!rc) rc = hg_segment_merge(r->spec->data.schema, all, total, o, file, stats, err);
     for (uint32_t i = 0; i < held; i++) hg_sink_release(s->sinks[i], handles[i]);
     hg_arena_free(a);
     return rc;
@@ -209,9 +209,10 @@ static enum hg_rc build_slab(struct slab_job *j, struct hg_err *err)
     struct hg_segment_stats stats;
     struct hg_err ignore;
     bool by_rows = r->spec->partitioning == HG_PART_DYNAMIC;
+    static const struct hg_segment_write_options last = {.zstd_level = HG_INDEX_ZSTD_LEVEL}, middle = {.plain = true};
     HG_TRY(hg_index_check(r, err));
     snprintf(j->file, sizeof j->file, "%s/%" PRId64 "-%" PRIu32 ".seg", r->env->dir, c->iv.start, j->nth);
-    HG_TRY(merge_sinks(r, s, by_rows ? HG_INDEX_ZSTD_LEVEL : 0, j->file, &stats, err));
+    HG_TRY(merge_sinks(r, s, by_rows ? &last : &middle, j->file, &stats, err));
     free_sinks(s);
     if (!by_rows) {
         enum hg_rc rc = divide(j, err);

@@ -31,6 +31,9 @@ struct hg_query_context {
     int64_t max_subquery_rows;     /* "maxSubqueryRows": that a nested query may give; 0: not given */
     uint32_t vector_rows;          /* rows a batch; 0: the default (context "vectorSize") */
     const char *client;            /* who asks, for accounting; NULL */
+    bool no_projections;           /* "noProjections": the segments' own rows are scanned */
+    bool force_projections;        /* "forceProjections": a sealed segment without a projection that serves is an error */
+    const char *use_projection;    /* "useProjection": the same, of this name; NULL: any */
 };
 
 struct hg_tree;
@@ -67,6 +70,7 @@ struct hg_exec {
     const char *segment;             /* scans: id of the segment that the source belongs to; NULL: not known */
     struct hg_exec_stats {
         int64_t rows_scanned, rows_selected, blocks_read, blocks_from_stats, bytes_read;
+        int64_t projections, projection_rows, projection_blocks; /* scans that a projection answered; of rows_scanned and blocks_read (or from stats) those that were its */
     } stats;                         /* added to */
 };
 

@@ -10,6 +10,7 @@
 #define HG_SEG_VERSION 1u
 #define HG_SEG_VERSION_ENTITIES 2u /* version 1, and entity summaries; written only where there is one */
 #define HG_SEG_VERSION_ORDER 3u    /* version 2, and a place of __time in the order of rows, and scaled streams; written only where __time is not first */
+#define HG_SEG_VERSION_PROJECTIONS 4u /* version 3, and projections; written only where there is one */
 #define HG_SEG_HEAD 64u  /* magic, version u32, head length u32, zeros */
 #define HG_SEG_TAIL 32u  /* footer offset u64, footer length u64, footer checksum u64, end magic */
 #define HG_SEG_ALIGN 64u

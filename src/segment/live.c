@@ -107,7 +107,7 @@ enum hg_rc hg_live_new(const struct hg_schema *schema, const struct hg_live_opts
     enum hg_rc rc = l->id ? init_cols(l, err) : hg_fail(err, HG_E_NOMEM, "live index");
     if (rc == HG_OK) rc = tell_made_by(l, err);
     if (rc != HG_OK) return hg_live_free(l), rc;
-    l->src = (struct hg_source){.time_sorted = true, .n_cols = l->n_cols, .cols = l->columns, .id = l->id, .made_by = &l->made_by};
+    l->src = (struct hg_source){.time_sorted = true, .unsealed = true, .n_cols = l->n_cols, .cols = l->columns, .id = l->id, .made_by = &l->made_by};
     *out = l;
     return HG_OK;
 }

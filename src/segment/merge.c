@@ -63,18 +63,26 @@ enum hg_rc hg_merge_prepare(struct hg_merge *m, struct hg_err *err)
     return HG_OK;
 }
 
+enum hg_rc hg_merge_file(const struct hg_merge *m, const struct hg_segment_write_options *opt, struct hg_buf *gran, struct hg_segwriter_file *out, struct hg_err *err)
+{
+    const struct hg_schema *sc = m->schema;
+    hg_schema_put_gran(gran, &sc->query_gran);
+    hg_buf_u8(gran, 0);
+    *out = (struct hg_segwriter_file){.n_rows = m->rows_out, .rollup = sc->rollup, .sorted = true, .time_at = sc->time_at, .query_gran = (const char *)gran->p, .timestamp_spec = sc->timestamp_spec,
+                                      .zstd_level = opt->zstd_level, .entities = hg_schema_has_entities(sc), .projections = sc->n_projections && !opt->plain && m->rows_out};
+    return hg_buf_check(gran, "queryGranularity", err);
+}
+
 enum hg_rc hg_merge_write(struct hg_merge *m, const struct hg_segment_write_options *opt, const char *path, struct hg_segment_stats *out, struct hg_err *err)
 {
     struct hg_buf gran;
     hg_buf_init(&gran, 4096);
-    hg_schema_put_gran(&gran, &m->schema->query_gran);
-    hg_buf_u8(&gran, 0);
-    enum hg_rc rc = hg_buf_check(&gran, "queryGranularity", err);
     struct hg_segwriter *w = NULL;
-    struct hg_segwriter_file f = {.n_rows = m->rows_out, .rollup = m->schema->rollup, .sorted = true, .time_at = m->schema->time_at, .query_gran = (const char *)gran.p, .timestamp_spec = m->schema->timestamp_spec,
-                                  .zstd_level = opt->zstd_level, .entities = hg_schema_has_entities(m->schema)};
+    struct hg_segwriter_file f;
+    enum hg_rc rc = hg_merge_file(m, opt, &gran, &f, err);
     if (rc == HG_OK) rc = hg_segwriter_open(path, &f, &w, err);
     if (rc == HG_OK) rc = hg_merge_columns(m, w, err);
+    if (rc == HG_OK && f.projections) rc = hg_merge_projections(m->schema, opt, path, w, err);
     struct hg_segwriter_done done = {0};
     if (rc == HG_OK) {
         rc = hg_segwriter_commit(w, &done, err);

@@ -64,6 +64,10 @@ HG_MUST_USE enum hg_rc hg_merge_columns(struct hg_merge *m, struct hg_segwriter 
 HG_MUST_USE enum hg_rc hg_merge_prepare(struct hg_merge *m, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_merge_write(struct hg_merge *m, const struct hg_segment_write_options *opt, const char *path, struct hg_segment_stats *out, struct hg_err *err);
 void hg_merge_close(struct hg_merge *m); /* what it holds */
+/* project.c: the schema's projections of what w has written, into w. */
+HG_MUST_USE enum hg_rc hg_merge_projections(const struct hg_schema *schema, const struct hg_segment_write_options *opt, const char *path, struct hg_segwriter *w, struct hg_err *err);
+/* What a writer is told of the file. gran must last as long. */
+HG_MUST_USE enum hg_rc hg_merge_file(const struct hg_merge *m, const struct hg_segment_write_options *opt, struct hg_buf *gran, struct hg_segwriter_file *out, struct hg_err *err);
 
 /* Numbers as unsigned in the same order. */
 static inline uint64_t hg_key_i64(int64_t v) { return (uint64_t)v ^ (UINT64_C(1) << 63); }

@@ -91,6 +91,12 @@ enum hg_rc hg_outfile_align(struct hg_outfile *f, unsigned align, struct hg_err 
 
 uint64_t hg_outfile_at(const struct hg_outfile *f) { return f->at; }
 
+enum hg_rc hg_outfile_map(struct hg_outfile *f, struct hg_span *out, struct hg_err *err)
+{
+    HG_TRY(flush(f, err));
+    return hg_file_map(f->tmp, out, err);
+}
+
 enum hg_rc hg_outfile_commit(struct hg_outfile *f, uint64_t *bytes, uint64_t *hash, struct hg_err *err)
 {
     enum hg_rc rc = flush(f, err);

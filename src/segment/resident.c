@@ -144,6 +144,7 @@ static uint64_t image_bytes(const struct hg_segment *seg)
         at = aligned(at) + sc->bmi_data_at.len;
         at = aligned(at) + sc->entities_at.len;
     }
+    for (uint32_t k = 0; k < seg->source.n_projections; k++) at = aligned(at) + image_bytes(seg->projections[k].seg);
     return aligned(at) + seg->footer_bytes + HG_SEG_TAIL;
 }
 
@@ -216,15 +217,29 @@ static enum hg_rc copy_column(struct image *im, const struct hg_segcol *sc, stru
     return rc;
 }
 
+static enum hg_rc make_image(const struct hg_segment *seg, uint8_t *p, size_t n, struct hg_span *out, struct hg_err *err);
+
+/* A projection is an image within the image. */
+static enum hg_rc copy_projection(struct image *im, const struct hg_segproj *sp, size_t n, struct hg_err *err)
+{
+    struct hg_span made;
+    im->at = aligned(im->at);
+    HG_TRY(make_image(sp->seg, im->p + im->at, n - im->at, &made, err));
+    put_u64(im->footer + sp->ref_at, im->at);
+    put_u64(im->footer + sp->ref_at + 8, made.len);
+    im->at += made.len;
+    return HG_OK;
+}
+
 static enum hg_rc fill_image(struct image *im, size_t n, struct hg_err *err)
 {
     const struct hg_segment *seg = im->seg;
     memcpy(im->p, seg->file.p, HG_SEG_HEAD);
     im->at = HG_SEG_HEAD;
     for (uint32_t k = 0; k < seg->source.n_cols; k++) HG_TRY(copy_column(im, &seg->cols[k], err));
+    for (uint32_t k = 0; k < seg->source.n_projections; k++) HG_TRY(copy_projection(im, &seg->projections[k], n, err));
     uint64_t footer = aligned(im->at), len = seg->footer_bytes;
     assert(footer + len + HG_SEG_TAIL <= n);
-    (void)n;
     memcpy(im->p + footer, im->footer, (size_t)len);
     uint8_t *tail = im->p + footer + len;
     put_u64(tail, footer);
@@ -256,6 +271,7 @@ static enum hg_rc check_image(struct hg_segment *seg, const struct hg_segment *f
         enum hg_rc rc = sc->bmi ? hg_bmi_stat(sc->bmi, &st, err) : HG_OK;
         if (rc != HG_OK) return hg_err_context(err, rc, "segment %s: column %s at %llu", seg->name, sc->col->name, (unsigned long long)file->cols[k].bmi_data_at.off);
     }
+    for (uint32_t k = 0; k < seg->source.n_projections; k++) HG_TRY(check_image(seg->projections[k].seg, file->projections[k].seg, err));
     return HG_OK;
 }
 
@@ -274,7 +290,7 @@ enum hg_rc hg_segment_make_resident(struct hg_segment *seg, struct hg_resident_p
         /* In place: whoever holds the segment or its source keeps the pointer. */
         *seg = (struct hg_segment){.uid = file.uid, .file_bytes = file.file_bytes, .pool = pool};
         rc = hg_segment_read(seg, image, file.name, err);
-        if (rc == HG_OK && (rc = check_image(seg, &file, err)) != HG_OK) hg_arena_free(seg->arena);
+        if (rc == HG_OK && (rc = check_image(seg, &file, err)) != HG_OK) hg_segment_unread(seg);
         if (rc != HG_OK) *seg = file;
     }
     if (rc != HG_OK) {
@@ -282,7 +298,8 @@ enum hg_rc hg_segment_make_resident(struct hg_segment *seg, struct hg_resident_p
         return rc;
     }
     if (mprotect(p, n, PROT_READ) != 0) { /* then a stray write is not caught, that is all */ }
+    struct hg_segment old = file;
+    hg_segment_unread(&old);
     if (file.mapped) hg_file_unmap(file.file);
-    hg_arena_free(file.arena);
     return HG_OK;
 }

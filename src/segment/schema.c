@@ -220,7 +220,7 @@ static enum hg_rc unknown_agg(const char *type, const struct hg_jpath *p, struct
     return hg_jfail(err, p, "aggregator \"%s\" cannot be used at ingestion; there are %s", type, known);
 }
 
-static enum hg_rc parse_metric(struct hg_arena *a, const json_t *j, const struct hg_jpath *p, struct hg_schema_metric *m, struct hg_err *err)
+enum hg_rc hg_schema_parse_metric(struct hg_arena *a, const json_t *j, const struct hg_jpath *p, struct hg_schema_metric *m, struct hg_err *err)
 {
     const char *type = NULL, *name = NULL, *field = NULL, *expression = NULL;
     HG_TRY(hg_jneed_obj(j, p, err));
@@ -254,7 +254,7 @@ static enum hg_rc parse_metrics(struct hg_arena *a, const json_t *schema, const 
     s->n_metrics = (uint32_t)n;
     s->metrics = hg_arena_array(a, n ? n : 1, sizeof *s->metrics);
     if (!s->metrics) return hg_arena_fail(a, "schema", err);
-    for (size_t i = 0; i < n; i++) HG_TRY(parse_metric(a, json_array_get(list, i), HG_JAT(HG_JKEY(p, "metricsSpec"), i), &s->metrics[i], err));
+    for (size_t i = 0; i < n; i++) HG_TRY(hg_schema_parse_metric(a, json_array_get(list, i), HG_JAT(HG_JKEY(p, "metricsSpec"), i), &s->metrics[i], err));
     return HG_OK;
 }
 
@@ -322,6 +322,7 @@ enum hg_rc hg_schema_parse(struct hg_arena *a, const json_t *data_schema, const 
         if (q && !json_is_null(q)) HG_TRY(hg_gran_parse_json(a, q, HG_JKEY(at, "queryGranularity"), &s->query_gran, err));
     }
     HG_TRY(put_timestamp_spec(a, data_schema, p, s, err));
+    HG_TRY(hg_schema_parse_projections(a, data_schema, p, s, err));
     *out = s;
     return HG_OK;
 }

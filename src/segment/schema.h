@@ -37,6 +37,15 @@ struct hg_schema {
     bool rollup;
     struct hg_gran query_gran;        /* __time is truncated to it */
     const char *timestamp_spec;       /* Druid's timestampSpec as JSON, for segmentMetadata; NULL: there was none */
+    const struct hg_schema_projection *projections; /* pre-grouped views that every segment gets (segment/projection.h) */
+    uint32_t n_projections;
+};
+/* The rows of a segment grouped by fewer dimensions and coarser time. Its own schema: rollup is set, query_gran is how its time is cut (ALL: no time at all), dims are some of the
+ * base's, and each metric's `field` is the base's column that it is made of (NULL: count, of the base's rows). There is always a count. */
+struct hg_schema_projection {
+    const char *name;
+    const char *time_column;          /* what the spec calls the grouping column of time: "__time", or the virtual column; NULL: there is none */
+    struct hg_schema schema;
 };
 
 static inline bool hg_schema_is_entity(const struct hg_schema *s, uint32_t dim) { return s->entities && s->entities[dim]; }
@@ -51,6 +60,12 @@ static inline bool hg_schema_has_entities(const struct hg_schema *s)
  * ours, dimensionsSpec.entityDimensions (names of declared string and long dimensions), metricsSpec and granularitySpec (queryGranularity, rollup) from a dataSchema object at path p into arena a.
  * Unknown or unsupported aggregator types are HG_E_INVALID naming the path. */
 HG_MUST_USE enum hg_rc hg_schema_parse(struct hg_arena *a, const json_t *data_schema, const struct hg_jpath *p, struct hg_schema **out, struct hg_err *err);
+
+/* dataSchema.projections as Druid declares them, for the schema parsed so far. schema_projection.c */
+#define HG_MAX_PROJECTIONS 100u
+HG_MUST_USE enum hg_rc hg_schema_parse_projections(struct hg_arena *a, const json_t *data_schema, const struct hg_jpath *p, struct hg_schema *s, struct hg_err *err);
+/* One aggregator of metricsSpec, or of a projection. */
+HG_MUST_USE enum hg_rc hg_schema_parse_metric(struct hg_arena *a, const json_t *j, const struct hg_jpath *p, struct hg_schema_metric *m, struct hg_err *err);
 
 /* A granularity as the JSON that hg_gran_parse_json reads: "none", "all" or an object. */
 void hg_schema_put_gran(struct hg_buf *b, const struct hg_gran *g);

@@ -3,11 +3,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/gran_json.h"
 #include "segment/dict.h"
 #include "segment/entity.h"
 #include "segment/segment_private.h"
 
 #define MAX_COLUMNS 16384u
+
+/* Numbers that no other segment of the process has. */
+static uint64_t next_uid(void)
+{
+    static _Atomic uint64_t uids;
+    return atomic_fetch_add_explicit(&uids, 1, memory_order_relaxed);
+}
 
 struct opening { /* what the checks share */
     struct hg_segment *seg;
@@ -159,6 +167,110 @@ static enum hg_rc check_times(struct opening *o)
     return HG_OK;
 }
 
+/* ---- projections ---- */
+
+static enum hg_rc projection_fault(const struct opening *o, const char *name, const char *what)
+{
+    return hg_fail(o->err, HG_E_CORRUPT, "footer: projection %s %s", name, what);
+}
+
+/* Its columns against the base's. */
+static enum hg_rc check_projection(struct opening *o, const struct hg_projection *p, const char *const *fields, uint32_t n_fields)
+{
+    const struct hg_source *base = &o->seg->source, *s = p->src;
+    uint32_t first = 1;
+    if (s->n_rows == 0 || s->n_rows > base->n_rows) return projection_fault(o, p->name, "has another number of rows than it can have");
+    if (s->times.start != base->times.start || s->times.end > base->times.end) return projection_fault(o, p->name, "has times that the segment lacks");
+    while (first < s->n_cols && !s->cols[first].is_metric) {
+        const struct hg_column *c = &s->cols[first++], *b = hg_source_column(base, c->name);
+        if (!b || b->is_metric || b->type != c->type) return projection_fault(o, p->name, "is grouped by what is no dimension of the segment");
+    }
+    if (s->n_cols - first != n_fields) return projection_fault(o, p->name, "has another number of metrics than it says");
+    for (uint32_t k = 0; k < n_fields; k++) {
+        bool count = strcmp(s->cols[first + k].agg, "count") == 0;
+        if (count != !fields[k] || (count && s->cols[first + k].type != HG_T_LONG)) return projection_fault(o, p->name, "has a metric that is made of nothing, or a count that is made of something");
+    }
+    return HG_OK;
+}
+
+static enum hg_rc open_projection(struct opening *o, struct hg_projection *p, struct hg_segproj *sp)
+{
+    struct hg_segment *seg = o->seg;
+    char name[512];
+    snprintf(name, sizeof name, "%s (projection %s)", seg->name, p->name);
+    sp->seg = calloc(1, sizeof *sp->seg);
+    if (!sp->seg) return hg_fail(o->err, HG_E_NOMEM, "projection %s", p->name);
+    sp->seg->uid = next_uid();
+    sp->seg->within = true;
+    sp->seg->file_bytes = sp->at.len;
+    enum hg_rc rc = hg_segment_read(sp->seg, section_bytes(o, &sp->at), name, o->err);
+    if (rc == HG_OK) {
+        p->src = &sp->seg->source;
+        return HG_OK;
+    }
+    free(sp->seg);
+    sp->seg = NULL;
+    return rc;
+}
+
+static enum hg_rc parse_gran(const struct opening *o, struct hg_projection *p, const char *text)
+{
+    json_t *j = json_loads(text, JSON_DECODE_ANY, NULL);
+    struct hg_err ignored;
+    bool ok = j && hg_gran_parse_json(NULL, j, &hg_jroot, &p->gran, &ignored) == HG_OK;
+    json_decref(j);
+    return ok ? HG_OK : projection_fault(o, p->name, "has no granularity");
+}
+
+static enum hg_rc read_projection(struct opening *o, struct hg_rd *r, struct hg_projection *p, struct hg_segproj *sp)
+{
+    struct hg_segment *seg = o->seg;
+    struct hg_str name = hg_rd_str(r), time = hg_rd_str(r);
+    if (r->bad || !name.p || memchr(name.p, 0, name.len)) return hg_fail(o->err, HG_E_CORRUPT, "footer: entry of a projection is malformed");
+    p->name = hg_arena_strndup(seg->arena, name.p, name.len);
+    p->time_column = time.p ? hg_arena_strndup(seg->arena, time.p, time.len) : NULL;
+    if (!p->name || (time.p && !p->time_column)) return hg_arena_fail(seg->arena, "segment", o->err);
+    sp->ref_at = (size_t)(r->p - o->footer);
+    HG_TRY(read_section(o, r, p->name, "projection", false, &sp->at));
+    uint32_t n = hg_rd_count(r, 1);
+    if (r->bad || n > MAX_COLUMNS) return hg_fail(o->err, HG_E_CORRUPT, "footer: entry of projection %s is malformed", p->name);
+    HG_TRY(open_projection(o, p, sp));
+    const char **fields = hg_arena_array(seg->arena, (size_t)n + 1, sizeof *fields);
+    const char **by_column = hg_arena_array(seg->arena, p->src->n_cols, sizeof *by_column);
+    if (!fields || !by_column) return hg_arena_fail(seg->arena, "segment", o->err);
+    for (uint32_t k = 0; k < n; k++) {
+        struct hg_str f = hg_rd_str(r);
+        if (r->bad) return hg_fail(o->err, HG_E_CORRUPT, "footer: entry of projection %s is malformed", p->name);
+        if (f.p && !(fields[k] = hg_arena_strndup(seg->arena, f.p, f.len))) return hg_arena_fail(seg->arena, "segment", o->err);
+    }
+    HG_TRY(check_projection(o, p, fields, n));
+    for (uint32_t k = 0; k < n; k++) by_column[p->src->n_cols - n + k] = fields[k];
+    p->fields = by_column;
+    sp->seg->source.times = seg->source.times; /* as queries shall see it */
+    return parse_gran(o, p, sp->seg->query_gran);
+}
+
+static enum hg_rc read_projections(struct opening *o, struct hg_rd *r)
+{
+    struct hg_segment *seg = o->seg;
+    if (seg->version != HG_SEG_VERSION_PROJECTIONS) return HG_OK;
+    uint32_t n = hg_rd_count(r, 27);
+    if (r->bad || n > HG_MAX_PROJECTIONS || (n && seg->within)) return hg_fail(o->err, HG_E_CORRUPT, "footer: its list of projections is malformed");
+    struct hg_projection *v = hg_arena_array(seg->arena, (size_t)n + 1, sizeof *v);
+    seg->projections = hg_arena_array(seg->arena, (size_t)n + 1, sizeof *seg->projections);
+    if (!v || !seg->projections) return hg_arena_fail(seg->arena, "segment", o->err);
+    seg->source.projections = v;
+    for (uint32_t k = 0; k < n; k++) {
+        seg->source.n_projections = k + 1; /* so that a failure frees what is open */
+        HG_TRY(read_projection(o, r, &v[k], &seg->projections[k]));
+        for (uint32_t i = 0; i < k; i++)
+            if (strcmp(v[i].name, v[k].name) == 0) return projection_fault(o, v[k].name, "stands there twice");
+    }
+    return HG_OK;
+}
+
+/* ---- the whole ---- */
+
 static enum hg_rc read_footer(struct opening *o, struct hg_span footer)
 {
     struct hg_segment *seg = o->seg;
@@ -175,7 +287,7 @@ static enum hg_rc read_footer(struct opening *o, struct hg_span footer)
     s->n_cols = hg_rd_count(&r, 30);
     if (r.bad || rows > UINT32_MAX - HG_BLOCK_ROWS || block_rows != HG_BLOCK_ROWS || seg->flags > (HG_SEG_ROLLUP | HG_SEG_SORTED | HG_SEG_TIMESTAMP_SPEC) || !gran.p || s->n_cols == 0 || s->n_cols > MAX_COLUMNS)
         return hg_fail(o->err, HG_E_CORRUPT, "footer is malformed");
-    if (seg->version >= HG_SEG_VERSION_ORDER && (time_at == 0 || time_at >= s->n_cols || !(seg->flags & HG_SEG_SORTED))) return hg_fail(o->err, HG_E_CORRUPT, "footer: __time cannot be key number %llu of this file", (unsigned long long)time_at);
+    if ((seg->version == HG_SEG_VERSION_ORDER && time_at == 0) || time_at >= s->n_cols || (time_at && !(seg->flags & HG_SEG_SORTED))) return hg_fail(o->err, HG_E_CORRUPT, "footer: __time cannot be key number %llu of this file", (unsigned long long)time_at);
     s->n_rows = (uint32_t)rows;
     seg->time_at = (uint32_t)time_at;
     s->time_sorted = time_at == 0;
@@ -188,10 +300,19 @@ static enum hg_rc read_footer(struct opening *o, struct hg_span footer)
     s->made_by = &seg->made_by;
     s->cols = cols;
     for (uint32_t k = 0; k < s->n_cols; k++) HG_TRY(read_column(o, &r, k, &cols[k], &seg->cols[k]));
-    if (hg_rd_left(&r)) return hg_fail(o->err, HG_E_CORRUPT, "footer has %zu bytes after its last column", hg_rd_left(&r));
     if (seg->time_at > seg->n_dims) return hg_fail(o->err, HG_E_CORRUPT, "footer: rows are sorted by %u dimensions before __time, of %u", seg->time_at, seg->n_dims);
     HG_TRY(check_names(o));
-    return check_times(o);
+    HG_TRY(check_times(o));
+    HG_TRY(read_projections(o, &r));
+    return hg_rd_left(&r) ? hg_fail(o->err, HG_E_CORRUPT, "footer has %zu bytes after its last entry", hg_rd_left(&r)) : HG_OK;
+}
+
+static enum hg_rc open_unfinished(struct hg_segment *seg, struct hg_span footer, struct hg_err *err)
+{
+    seg->version = hg_le32(seg->file.p + 8);
+    seg->footer_bytes = footer.len;
+    struct opening o = {seg, seg->file.len, footer.p, err};
+    return read_footer(&o, footer);
 }
 
 static enum hg_rc open_checked(struct hg_segment *seg, struct hg_err *err)
@@ -200,8 +321,8 @@ static enum hg_rc open_checked(struct hg_segment *seg, struct hg_err *err)
     struct hg_span f = seg->file;
     if (f.len < HG_SEG_HEAD + HG_SEG_TAIL || memcmp(f.p, HG_SEG_MAGIC, 8) != 0) return hg_fail(err, HG_E_CORRUPT, "not a segment file (%zu bytes)", f.len);
     uint32_t version = hg_le32(f.p + 8);
-    if (version < HG_SEG_VERSION || version > HG_SEG_VERSION_ORDER)
-        return hg_fail(err, HG_E_CORRUPT, "segment format version %u; this program reads versions %u to %u", version, HG_SEG_VERSION, HG_SEG_VERSION_ORDER);
+    if (version < HG_SEG_VERSION || version > HG_SEG_VERSION_PROJECTIONS)
+        return hg_fail(err, HG_E_CORRUPT, "segment format version %u; this program reads versions %u to %u", version, HG_SEG_VERSION, HG_SEG_VERSION_PROJECTIONS);
     seg->version = version;
     if (hg_le32(f.p + 12) != HG_SEG_HEAD || memcmp(f.p + 16, zeros, HG_SEG_HEAD - 16) != 0) return hg_fail(err, HG_E_CORRUPT, "file head is malformed");
     const uint8_t *t = f.p + f.len - HG_SEG_TAIL;
@@ -215,31 +336,55 @@ static enum hg_rc open_checked(struct hg_segment *seg, struct hg_err *err)
     return read_footer(&o, (struct hg_span){f.p + off, (size_t)len});
 }
 
-enum hg_rc hg_segment_read(struct hg_segment *seg, struct hg_span bytes, const char *name, struct hg_err *err)
+void hg_segment_unread(struct hg_segment *seg)
+{
+    for (uint32_t k = 0; k < seg->source.n_projections; k++) {
+        struct hg_segment *p = seg->projections[k].seg;
+        if (p) hg_segment_unread(p);
+        free(p);
+    }
+    hg_arena_free(seg->arena);
+}
+
+/* Body and footer stand apart while the file is being written. */
+static enum hg_rc read_as(struct hg_segment *seg, struct hg_span bytes, const struct hg_span *footer, const char *name, struct hg_err *err)
 {
     seg->arena = hg_arena_new(NULL);
     seg->name = seg->arena ? hg_arena_strdup(seg->arena, name) : NULL;
     seg->file = bytes;
     seg->source.id = seg->name;
-    enum hg_rc rc = seg->name ? open_checked(seg, err) : hg_fail(err, HG_E_NOMEM, "out of memory");
+    enum hg_rc rc = HG_OK;
+    if (!seg->name) rc = hg_fail(err, HG_E_NOMEM, "out of memory");
+    else rc = footer ? open_unfinished(seg, *footer, err) : open_checked(seg, err);
     if (rc == HG_OK) return rc;
-    hg_arena_free(seg->arena);
-    return hg_err_context(err, rc, "segment %s", name);
+    rc = hg_err_context(err, rc, "segment %s", name);
+    hg_segment_unread(seg);
+    return rc;
 }
 
-enum hg_rc hg_segment_open_bytes(struct hg_span bytes, const char *name, struct hg_segment **out, struct hg_err *err)
+enum hg_rc hg_segment_read(struct hg_segment *seg, struct hg_span bytes, const char *name, struct hg_err *err) { return read_as(seg, bytes, NULL, name, err); }
+
+static enum hg_rc open_as(struct hg_span bytes, const struct hg_span *footer, const char *name, struct hg_segment **out, struct hg_err *err)
 {
-    static _Atomic uint64_t uids;
     struct hg_segment *seg = calloc(1, sizeof *seg);
     if (!seg) return hg_fail(err, HG_E_NOMEM, "segment %s", name);
-    seg->uid = atomic_fetch_add_explicit(&uids, 1, memory_order_relaxed);
+    seg->uid = next_uid();
     seg->file_bytes = bytes.len;
-    enum hg_rc rc = hg_segment_read(seg, bytes, name, err);
+    enum hg_rc rc = read_as(seg, bytes, footer, name, err);
     if (rc != HG_OK) {
         free(seg);
         return rc;
     }
     *out = seg;
+    return HG_OK;
+}
+
+enum hg_rc hg_segment_open_bytes(struct hg_span bytes, const char *name, struct hg_segment **out, struct hg_err *err) { return open_as(bytes, NULL, name, out, err); }
+
+enum hg_rc hg_segment_open_unfinished(struct hg_span body, struct hg_span footer, const char *name, struct hg_segment **out, struct hg_err *err)
+{
+    HG_TRY(open_as(body, &footer, name, out, err));
+    (*out)->mapped = true;
     return HG_OK;
 }
 
@@ -253,7 +398,13 @@ enum hg_rc hg_segment_open(const char *path, struct hg_segment **out, struct hg_
     return rc;
 }
 
-void hg_segment_use_cache(struct hg_segment *seg, struct hg_block_cache *cache) { seg->cache = cache; }
+void hg_segment_use_cache(struct hg_segment *seg, struct hg_block_cache *cache)
+{
+    seg->cache = cache;
+    for (uint32_t k = 0; k < seg->source.n_projections; k++) hg_segment_use_cache(seg->projections[k].seg, cache);
+}
+
+void hg_segment_set_unsealed(struct hg_segment *seg) { seg->source.unsealed = true; }
 
 /* What readers of this segment left in the cache. Without it the blocks would only go when others need the room. */
 static void forget_blocks(struct hg_segment *seg)
@@ -261,6 +412,7 @@ static void forget_blocks(struct hg_segment *seg)
     for (uint32_t k = 0; k < seg->source.n_cols; k++)
         for (uint32_t b = 0, n = hg_source_blocks(&seg->source); b < n; b++)
             if (atomic_load_explicit(&seg->cols[k].state[b], memory_order_relaxed) & HG_SEGBLK_SUMMED) hg_block_cache_forget(seg->cache, (struct hg_block_key){seg->uid, k, b});
+    for (uint32_t k = 0; k < seg->source.n_projections; k++) forget_blocks(seg->projections[k].seg);
 }
 
 void hg_segment_close(struct hg_segment *seg)
@@ -268,8 +420,9 @@ void hg_segment_close(struct hg_segment *seg)
     if (!seg) return;
     if (seg->cache) forget_blocks(seg);
     if (seg->pool) hg_segment_unlock(seg);
-    if (seg->mapped) hg_file_unmap(seg->file);
-    hg_arena_free(seg->arena);
+    struct hg_span map = seg->mapped ? seg->file : (struct hg_span){0, 0};
+    hg_segment_unread(seg);
+    if (map.p) hg_file_unmap(map);
     free(seg);
 }
 

@@ -39,10 +39,14 @@ HG_MUST_USE enum hg_rc hg_segment_make_resident(struct hg_segment *seg, struct h
 uint64_t hg_segment_resident_bytes(const struct hg_segment *seg); /* what that takes of a pool, in whole pages */
 bool hg_segment_resident(const struct hg_segment *seg);
 
+/* The file is a part of a segment that is still being made: queries that insist on projections do not here. */
+void hg_segment_set_unsealed(struct hg_segment *seg);
+
 /* ---- merging: sealing a live part (n = 1), or many sources into one ---- */
 
 struct hg_segment_write_options {
     int zstd_level; /* 0: blocks as they are; else 1..19 */
+    bool plain;     /* without the schema's projections: the file is a step on the way */
 };
 struct hg_segment_stats {
     uint32_t rows;
@@ -53,6 +57,7 @@ struct hg_segment_stats {
  * item, an empty list being equal to null), rows of equal keys rolled up when the schema says so. Columns are matched by name; one that a source lacks is null there, and one that the
  * schema lacks is left out. __time is taken as it stands. Holds the dictionaries, eight bytes a row, the keys of sources that are not sorted
  * already, and one column's ids at a time. HG_E_INVALID: a column's type does not suit the schema's. HG_E_LIMIT: more rows than a segment may have.
+ * The schema's projections are made of the rows written, one after the other, each at the cost of merging them once more.
  * On failure nothing is left at path. */
 HG_MUST_USE enum hg_rc hg_segment_merge(const struct hg_schema *schema, const struct hg_source *const *srcs, size_t n, const struct hg_segment_write_options *opt, const char *path,
                                         struct hg_segment_stats *out, struct hg_err *err);

@@ -24,6 +24,13 @@ struct hg_segcol {
     struct hg_seg_section dir_at, dict_at, bmi_dir_at, bmi_data_at, entities_at;
 };
 
+/* A projection: a segment of its own in a section of this one's file. source.projections[k] is how queries see it. */
+struct hg_segproj {
+    struct hg_segment *seg;
+    size_t ref_at;              /* where in the footer its section is listed */
+    struct hg_seg_section at;
+};
+
 struct hg_segment {
     struct hg_source source;
     struct hg_arena *arena;
@@ -41,7 +48,14 @@ struct hg_segment {
     const char *query_gran;
     struct hg_made_by made_by;
     struct hg_segcol *cols;
+    struct hg_segproj *projections; /* source.n_projections */
+    bool within;                /* it is a projection of another */
 };
+
+/* A segment whose file is still being written: its sections so far, and the footer that they would have. Takes body, which is mapped, on success; footer is not kept. */
+HG_MUST_USE enum hg_rc hg_segment_open_unfinished(struct hg_span body, struct hg_span footer, const char *name, struct hg_segment **out, struct hg_err *err);
+/* Lets go of what reading made: the projections and the arena. */
+void hg_segment_unread(struct hg_segment *seg);
 
 /* Fills the zeroed *seg from bytes, for segment.c and resident.c; name is copied. On failure nothing is left to free. */
 HG_MUST_USE enum hg_rc hg_segment_read(struct hg_segment *seg, struct hg_span bytes, const char *name, struct hg_err *err);

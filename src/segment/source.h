@@ -141,6 +141,16 @@ struct hg_made_by {
     const char *timestamp_spec; /* JSON: Druid's timestampSpec; NULL: not known */
 };
 
+/* The rows of a source grouped by some of its dimensions and by time cut to `gran`: a source of its own, with fewer rows. A row's __time is the least time that its part of time
+ * (gran's bucket, cut to the base's times) can have. Column k of src, where it is a metric, is the base's column fields[k] aggregated, or (NULL) counts the base's rows. */
+struct hg_projection {
+    const char *name;
+    const char *time_column; /* what its spec calls the grouping column of time; NULL: there is none */
+    struct hg_gran gran;     /* ALL: no time */
+    const struct hg_source *src; /* its `times` are the base's */
+    const char *const *fields;   /* by column of src */
+};
+
 struct hg_source {
     uint32_t n_rows;
     bool time_sorted;             /* rows ascend by __time */
@@ -150,6 +160,9 @@ struct hg_source {
     const struct hg_column *cols; /* [0] is __time (LONG, no nulls); then dimensions in declared order, then metrics */
     const char *id;               /* for messages */
     const struct hg_made_by *made_by; /* NULL: not known */
+    const struct hg_projection *projections;
+    uint32_t n_projections;
+    bool unsealed;                /* a part of a segment that is still being made, which never has projections */
 };
 
 /* NULL: the source has no such column. */

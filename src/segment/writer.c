@@ -4,12 +4,13 @@
 #include <math.h>
 #include <stdlib.h>
 #include <zstd.h>
+#include "base/file.h"
 #include "base/hash.h"
 #include "segment/bmi.h"
 #include "segment/dict.h"
 #include "segment/entity.h"
-#include "segment/format.h"
 #include "segment/outfile.h"
+#include "segment/segment_private.h"
 #include "segment/stream.h"
 
 #define BIG ((size_t)1 << 40) /* for buffers that are bounded by the rows that a segment may have */
@@ -19,6 +20,11 @@ struct hg_segwriter {
     struct hg_segwriter_file file;
     ZSTD_CCtx *zstd;
     struct hg_buf columns; /* the footer's column entries so far */
+    struct hg_buf projections; /* the same of projections */
+    uint32_t n_projections;
+    struct hg_segwriter *parent;  /* this is a projection of its: the file is the parent's, and the image begins at */
+    uint64_t base;
+    const struct hg_segwriter_projection *as;
     uint32_t n_cols;
     struct hg_interval times;
     /* the column at hand */
@@ -34,18 +40,33 @@ struct hg_segwriter {
     struct hg_buf by_id, sets; /* of put_bitmaps, kept from column to column: fresh memory costs as much as the work in it */
 };
 
-enum hg_rc hg_segwriter_open(const char *path, const struct hg_segwriter_file *f, struct hg_segwriter **out, struct hg_err *err)
+/* Where the next byte goes, in this segment's own image. */
+static uint64_t place(const struct hg_segwriter *w) { return hg_outfile_at(w->out) - w->base; }
+
+static uint32_t version_of(const struct hg_segwriter_file *f)
+{
+    return f->projections ? HG_SEG_VERSION_PROJECTIONS : f->time_at ? HG_SEG_VERSION_ORDER : f->entities ? HG_SEG_VERSION_ENTITIES : HG_SEG_VERSION;
+}
+
+static enum hg_rc writer_new(const char *path, struct hg_segwriter *parent, const struct hg_segwriter_file *f, struct hg_segwriter **out, struct hg_err *err)
 {
     struct hg_segwriter *w = calloc(1, sizeof *w);
     if (!w) return hg_fail(err, HG_E_NOMEM, "segment writer");
     w->file = *f;
-    struct hg_buf *bufs[] = {&w->columns, &w->dir, &w->payload, &w->packed, &w->ids, &w->ends, &w->hashes, &w->by_id, &w->sets};
+    w->parent = parent;
+    struct hg_buf *bufs[] = {&w->columns, &w->projections, &w->dir, &w->payload, &w->packed, &w->ids, &w->ends, &w->hashes, &w->by_id, &w->sets};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) hg_buf_init(bufs[i], BIG);
     enum hg_rc rc = HG_OK;
     if (f->zstd_level && !(w->zstd = ZSTD_createCCtx())) rc = hg_fail(err, HG_E_NOMEM, "zstd context");
-    if (rc == HG_OK) rc = hg_outfile_open(path, &w->out, err);
+    if (rc == HG_OK && parent) {
+        w->out = parent->out;
+        rc = hg_outfile_align(w->out, HG_SEG_ALIGN, err);
+        w->base = hg_outfile_at(w->out);
+    } else if (rc == HG_OK) {
+        rc = hg_outfile_open(path, &w->out, err);
+    }
     uint8_t head[HG_SEG_HEAD] = HG_SEG_MAGIC;
-    uint32_t version = f->time_at ? HG_SEG_VERSION_ORDER : f->entities ? HG_SEG_VERSION_ENTITIES : HG_SEG_VERSION, len = HG_SEG_HEAD;
+    uint32_t version = version_of(f), len = HG_SEG_HEAD;
     memcpy(head + 8, &version, 4);
     memcpy(head + 12, &len, 4);
     if (rc == HG_OK) rc = hg_outfile_put(w->out, head, sizeof head, err);
@@ -57,9 +78,11 @@ enum hg_rc hg_segwriter_open(const char *path, const struct hg_segwriter_file *f
     return HG_OK;
 }
 
+enum hg_rc hg_segwriter_open(const char *path, const struct hg_segwriter_file *f, struct hg_segwriter **out, struct hg_err *err) { return writer_new(path, NULL, f, out, err); }
+
 static void writer_free(struct hg_segwriter *w)
 {
-    struct hg_buf *bufs[] = {&w->columns, &w->dir, &w->payload, &w->packed, &w->ids, &w->ends, &w->hashes, &w->by_id, &w->sets};
+    struct hg_buf *bufs[] = {&w->columns, &w->projections, &w->dir, &w->payload, &w->packed, &w->ids, &w->ends, &w->hashes, &w->by_id, &w->sets};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) hg_buf_free(bufs[i]);
     ZSTD_freeCCtx(w->zstd);
     free(w);
@@ -68,14 +91,14 @@ static void writer_free(struct hg_segwriter *w)
 void hg_segwriter_abort(struct hg_segwriter *w)
 {
     if (!w) return;
-    hg_outfile_abort(w->out);
+    if (!w->parent) hg_outfile_abort(w->out);
     writer_free(w);
 }
 
 static enum hg_rc put_section(struct hg_segwriter *w, struct hg_span s, struct hg_seg_section *out, struct hg_err *err)
 {
     HG_TRY(hg_outfile_align(w->out, HG_SEG_ALIGN, err));
-    *out = (struct hg_seg_section){hg_outfile_at(w->out), s.len, hg_xxh3(s.p, s.len)};
+    *out = (struct hg_seg_section){place(w), s.len, hg_xxh3(s.p, s.len)};
     return hg_outfile_put(w->out, s.p, s.len, err);
 }
 
@@ -135,7 +158,7 @@ static enum hg_rc put_block(struct hg_segwriter *w, struct hg_seg_block *e, stru
         }
     }
     HG_TRY(hg_outfile_align(w->out, HG_SEG_ALIGN, err));
-    e->off = hg_outfile_at(w->out);
+    e->off = place(w);
     e->stored = (uint32_t)bytes.len;
     e->hash = hg_xxh3(bytes.p, bytes.len);
     HG_TRY(hg_outfile_put(w->out, bytes.p, bytes.len, err));
@@ -196,7 +219,7 @@ enum hg_rc hg_segwriter_i64(struct hg_segwriter *w, int64_t *v, const uint8_t *n
         }
         e.flags = HG_SEGBLK_RANGE;
         if (some) FILL_NULLS(v, nulls, n);
-        if (w->file.time_at) hg_stream_put_scaled(&w->payload, v, n);
+        if (version_of(&w->file) >= HG_SEG_VERSION_ORDER) hg_stream_put_scaled(&w->payload, v, n);
         else hg_stream_put_i64(&w->payload, v, n); /* an older version, which has no scaled streams */
     }
     if (sum_ok) e.flags |= HG_SEGBLK_SUM;
@@ -413,9 +436,8 @@ enum hg_rc hg_segwriter_end(struct hg_segwriter *w, struct hg_err *err)
     return hg_buf_check(b, "footer", err);
 }
 
-static enum hg_rc put_footer(struct hg_segwriter *w, struct hg_err *err)
+static enum hg_rc make_footer(const struct hg_segwriter *w, struct hg_buf *b, struct hg_err *err)
 {
-    struct hg_buf *b = &w->payload;
     hg_buf_clear(b);
     hg_buf_u64(b, w->file.n_rows);
     hg_buf_i64(b, w->times.start);
@@ -424,12 +446,21 @@ static enum hg_rc put_footer(struct hg_segwriter *w, struct hg_err *err)
     hg_buf_u32(b, (w->file.rollup ? HG_SEG_ROLLUP : 0u) | (w->file.sorted ? HG_SEG_SORTED : 0u) | (w->file.timestamp_spec ? HG_SEG_TIMESTAMP_SPEC : 0u));
     hg_buf_str(b, hg_str_of(w->file.query_gran));
     if (w->file.timestamp_spec) hg_buf_str(b, hg_str_of(w->file.timestamp_spec));
-    if (w->file.time_at) hg_buf_varint(b, w->file.time_at);
+    if (version_of(&w->file) >= HG_SEG_VERSION_ORDER) hg_buf_varint(b, w->file.time_at);
     hg_buf_varint(b, w->n_cols);
     hg_buf_put(b, w->columns.p, w->columns.len);
-    HG_TRY(hg_buf_check(b, "footer", err));
+    if (w->file.projections) {
+        hg_buf_varint(b, w->n_projections);
+        hg_buf_put(b, w->projections.p, w->projections.len);
+    }
+    return hg_buf_check(b, "footer", err);
+}
+
+static enum hg_rc put_footer(struct hg_segwriter *w, struct hg_err *err)
+{
+    HG_TRY(make_footer(w, &w->payload, err));
     struct hg_seg_section at;
-    HG_TRY(put_section(w, hg_buf_span(b), &at, err));
+    HG_TRY(put_section(w, hg_buf_span(&w->payload), &at, err));
     uint8_t tail[HG_SEG_TAIL];
     memcpy(tail, &at.off, 8);
     memcpy(tail + 8, &at.len, 8);
@@ -438,12 +469,50 @@ static enum hg_rc put_footer(struct hg_segwriter *w, struct hg_err *err)
     return hg_outfile_put(w->out, tail, sizeof tail, err);
 }
 
+/* ---- projections ---- */
+
+enum hg_rc hg_segwriter_peek(struct hg_segwriter *w, const char *name, struct hg_segment **out, struct hg_err *err)
+{
+    assert(!w->open && !w->parent);
+    struct hg_span body;
+    HG_TRY(make_footer(w, &w->payload, err));
+    HG_TRY(hg_outfile_map(w->out, &body, err));
+    enum hg_rc rc = hg_segment_open_unfinished(body, hg_buf_span(&w->payload), name, out, err);
+    if (rc != HG_OK) hg_file_unmap(body);
+    return rc;
+}
+
+enum hg_rc hg_segwriter_project(struct hg_segwriter *w, const struct hg_segwriter_projection *p, const struct hg_segwriter_file *f, struct hg_segwriter **out, struct hg_err *err)
+{
+    assert(w->file.projections && !f->projections);
+    HG_TRY(writer_new(NULL, w, f, out, err));
+    (*out)->as = p;
+    return HG_OK;
+}
+
+/* The image is whole: the parent lists it. */
+static enum hg_rc list_projection(struct hg_segwriter *w, struct hg_err *err)
+{
+    const struct hg_segwriter_projection *p = w->as;
+    struct hg_buf *b = &w->parent->projections;
+    hg_buf_str(b, hg_str_of(p->name));
+    hg_buf_str(b, hg_str_of(p->time_column));
+    put_section_ref(b, &(struct hg_seg_section){w->base, place(w), 0});
+    hg_buf_varint(b, p->n_fields);
+    for (uint32_t k = 0; k < p->n_fields; k++) hg_buf_str(b, hg_str_of(p->fields[k]));
+    w->parent->n_projections++;
+    return hg_buf_check(b, "footer", err);
+}
+
 enum hg_rc hg_segwriter_commit(struct hg_segwriter *w, struct hg_segwriter_done *out, struct hg_err *err)
 {
     assert(!w->open);
     enum hg_rc rc = put_footer(w, err);
     struct hg_segwriter_done done = {.times = w->times};
-    if (rc == HG_OK) {
+    if (rc == HG_OK && w->parent) {
+        done.bytes = place(w);
+        rc = list_projection(w, err);
+    } else if (rc == HG_OK) {
         rc = hg_outfile_commit(w->out, &done.bytes, &done.hash, err);
         w->out = NULL;
     }

@@ -70,7 +70,7 @@ static void merge(const struct hg_schema *schema, const struct hg_source *const 
     struct hg_segment_stats stats;
     for (int i = 0; i < ROUNDS; i++) {
         double begin = bench_cpu_s();
-        bench_need(hg_segment_merge(schema, srcs, n, &(struct hg_segment_write_options){zstd_level}, in_dir("merged.seg", path, sizeof path), &stats, &err), &err);
+        bench_need(hg_segment_merge(schema, srcs, n, &(struct hg_segment_write_options){.zstd_level = zstd_level}, in_dir("merged.seg", path, sizeof path), &stats, &err), &err);
         double took = bench_cpu_s() - begin;
         if (took < best) best = took;
     }

@@ -1,4 +1,5 @@
 /* One query over one source: the query type's own way. */
+#include "query/engine/project.h"
 #include "query/expr/derived.h"
 #include "query/source/over.h"
 #include "query/types.h"
@@ -23,15 +24,36 @@ enum hg_rc hg_scan_prepare(struct hg_scan_args *s, struct hg_err *err)
     return plan->n_virtuals ? hg_derived_new(plan->virtuals, plan->n_virtuals, s->src, s->ivs, s->n_ivs, s->x, s->a, &s->src, err) : HG_OK;
 }
 
+/* How much of what was done was done on a projection. */
+static void note_projection(struct hg_exec_stats *now, const struct hg_exec_stats *before)
+{
+    now->projections++;
+    now->projection_rows += now->rows_scanned - before->rows_scanned;
+    now->projection_blocks += now->blocks_read - before->blocks_read + now->blocks_from_stats - before->blocks_from_stats;
+}
+
+static enum hg_rc scan_source(struct hg_scan_args *s, struct hg_partial **out, struct hg_err *err)
+{
+    const struct hg_source *src = s->src;
+    HG_TRY(hg_scan_prepare(s, err));
+    if (src->n_rows && !s->src->n_rows && hg_query_ops(s->q)->finish == hg_finish_groups) return nothing_left(s->q, src, s->ivs, s->n_ivs, s->x, s->a, out, err); /* but its time buckets are there */
+    return hg_query_ops(s->q)->scan(s, out, err);
+}
+
 enum hg_rc hg_query_scan(const struct hg_query *q, const struct hg_source *src, struct hg_interval seg_interval, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_exec *x,
                          struct hg_partial **out, struct hg_err *err)
 {
     struct hg_arena *a = hg_arena_new(x->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "scan");
-    struct hg_scan_args s = {q, src, seg_interval, ivs, n_ivs, x, a};
-    enum hg_rc rc = hg_scan_prepare(&s, err);
-    if (rc == HG_OK && src->n_rows && !s.src->n_rows && hg_query_ops(q)->finish == hg_finish_groups) rc = nothing_left(q, src, ivs, n_ivs, x, a, out, err); /* but its time buckets are there */
-    else if (rc == HG_OK) rc = hg_query_ops(q)->scan(&s, out, err);
+    struct hg_projected p;
+    struct hg_exec_stats before = x->stats;
+    enum hg_rc rc = hg_project(q, src, ivs, n_ivs, a, &p, err);
+    struct hg_scan_args s = {rc == HG_OK && p.use ? p.q : q, rc == HG_OK && p.use ? p.use->src : src, seg_interval, ivs, n_ivs, x, a};
+    if (rc == HG_OK) rc = scan_source(&s, out, err);
+    if (rc == HG_OK && p.use) {
+        hg_project_restore(q, *out);
+        note_projection(&x->stats, &before);
+    }
     hg_arena_free(a);
     if (rc == HG_E_IO || rc == HG_E_CORRUPT) return hg_err_context(err, rc, "%s", src->id ? src->id : "source");
     return rc;

@@ -190,6 +190,11 @@ static enum hg_rc parse_context(struct hg_parse *ps, const json_t *q, struct hg_
     HG_TRY(hg_jget_bool(o, "hedge", p, false, &hedge, err));
     c->no_hedge = !hedge;
     HG_TRY(hg_jget_bool(o, "profile", p, false, &c->profile, err));
+    HG_TRY(hg_jget_bool(o, "noProjections", p, false, &c->no_projections, err));
+    HG_TRY(hg_jget_bool(o, "forceProjections", p, false, &c->force_projections, err));
+    HG_TRY(hg_jget_str(o, "useProjection", p, false, &s, err));
+    HG_TRY(hg_parse_dup(ps, s, &c->use_projection, err));
+    s = NULL;
     HG_TRY(hg_jget_i64(o, "entityBatch", p, false, &c->entity_batch, err));
     if (c->entity_batch < -1) return hg_jfail(err, HG_JKEY(p, "entityBatch"), "expected at least 0, got %" PRId64, c->entity_batch);
     HG_TRY(hg_jget_i64(o, "maxSubqueryRows", p, false, &c->max_subquery_rows, err));

@@ -23,7 +23,7 @@ static void make_sample(struct sample *s, uint64_t seed, uint32_t n, int level)
     struct world w;
     struct hg_err err;
     struct hg_segment_stats st;
-    struct hg_segment_write_options opt = {level};
+    struct hg_segment_write_options opt = {.zstd_level = level};
     world_make(&w, &r);
     struct hg_value *rows = world_rows(&w, &r, n);
     const struct hg_source *src = hg_mem_source_new(w.defs, w.n_cols, rows, n, 0);
@@ -194,7 +194,7 @@ static void message(void **state)
     close(mkstemp(path));
     struct hg_err err;
     struct hg_segment_stats st;
-    struct hg_segment_write_options opt = {0};
+    struct hg_segment_write_options opt = {.zstd_level = 0};
     struct hg_buf b;
     hg_buf_init(&b, 1u << 26);
     assert_int_equal(hg_segment_merge(&sc, &src, 1, &opt, path, &st, &err), HG_OK);

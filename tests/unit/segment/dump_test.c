@@ -36,7 +36,7 @@ static int make(void **state)
     close(mkstemp(path));
     struct hg_err err;
     struct hg_segment_stats st;
-    struct hg_segment_write_options opt = {3};
+    struct hg_segment_write_options opt = {.zstd_level = 3};
     int rc = hg_segment_merge(&sc, &one, 1, &opt, path, &st, &err) || hg_segment_open(path, &seg, &err);
     if (rc) fprintf(stderr, "%s\n", err.msg);
     unlink(path);

@@ -29,7 +29,7 @@ static struct hg_segment *merged(const struct world *w, const struct hg_source *
     struct hg_err err;
     struct hg_segment_stats st;
     struct hg_segment *seg;
-    struct hg_segment_write_options opt = {level};
+    struct hg_segment_write_options opt = {.zstd_level = level};
     snprintf(path, sizeof path, "%s/%s", dir, name);
     if (hg_segment_merge(&w->schema, srcs, n, &opt, path, &st, &err)) fail_msg("seed %llu: %s", (unsigned long long)seed, err.msg);
     if (hg_segment_open(path, &seg, &err)) fail_msg("seed %llu: %s", (unsigned long long)seed, err.msg);
@@ -154,7 +154,7 @@ static void types_that_do_not_suit(void **state)
     struct world w = fixed_world();
     struct hg_err err;
     struct hg_segment_stats st;
-    struct hg_segment_write_options opt = {0};
+    struct hg_segment_write_options opt = {.zstd_level = 0};
     char path[128];
     snprintf(path, sizeof path, "%s/bad", dir);
     const struct hg_source *one[] = {p};
@@ -181,7 +181,7 @@ static void disk_full(void **state)
     const struct hg_source *src = hg_mem_source_new(w.defs, w.n_cols, rows, 300, 0);
     struct hg_err err;
     struct hg_segment_stats st;
-    struct hg_segment_write_options opt = {0};
+    struct hg_segment_write_options opt = {.zstd_level = 0};
     char sub[100], path[128];
     snprintf(sub, sizeof sub, "%s/full", dir);
     snprintf(path, sizeof path, "%s/seg", sub);

@@ -47,7 +47,7 @@ static void make_file(uint64_t seed, uint32_t n, int level, const char *path)
     struct world w;
     struct hg_err err;
     struct hg_segment_stats st;
-    struct hg_segment_write_options opt = {level};
+    struct hg_segment_write_options opt = {.zstd_level = level};
     world_make(&w, &r);
     struct hg_value *rows = world_rows(&w, &r, n);
     const struct hg_source *src = hg_mem_source_new(w.defs, w.n_cols, rows, n, 0);
