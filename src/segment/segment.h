@@ -70,7 +70,7 @@ HG_MUST_USE enum hg_rc hg_segment_pick(const struct hg_schema *schema, const str
 /* ---- for operators ---- */
 
 /* Reads everything: all checksums, ids below the dictionary's size, directory figures equal to the values, bitmap index equal to the column, rows in the
- * declared order. HG_E_CORRUPT names the first fault. */
+ * declared order, projections equal to the rows that they stand for. HG_E_CORRUPT names the first fault. */
 HG_MUST_USE enum hg_rc hg_segment_verify(const struct hg_segment *seg, struct hg_err *err);
 /* Rows [from, from + n) as JSON objects, one a line, columns in order; n is cut to what there is. */
 HG_MUST_USE enum hg_rc hg_segment_dump(const struct hg_segment *seg, uint32_t from, uint32_t n, FILE *out, struct hg_err *err);

@@ -54,6 +54,8 @@ struct hg_segment {
 
 /* A segment whose file is still being written: its sections so far, and the footer that they would have. Takes body, which is mapped, on success; footer is not kept. */
 HG_MUST_USE enum hg_rc hg_segment_open_unfinished(struct hg_span body, struct hg_span footer, const char *name, struct hg_segment **out, struct hg_err *err);
+/* verify_projection.c */
+HG_MUST_USE enum hg_rc hg_segment_verify_projections(const struct hg_segment *seg, struct hg_err *err);
 /* Lets go of what reading made: the projections and the arena. */
 void hg_segment_unread(struct hg_segment *seg);
 

@@ -132,6 +132,53 @@ static void put_column_json(const struct hg_segcol *sc, const struct colstat *st
     hg_buf_putc(b, '}');
 }
 
+static void put_projection_json(const struct hg_projection *p, const struct hg_segment *seg, struct hg_buf *b)
+{
+    const struct hg_source *s = p->src;
+    bool first = true;
+    hg_buf_puts(b, "{\"name\":");
+    hg_buf_json_str(b, hg_str_of(p->name));
+    hg_buf_printf(b, ",\"rows\":%" PRIu32 ",\"bytes\":%" PRIu64 ",\"granularity\":%s,\"timeColumn\":", s->n_rows, seg->file_bytes, seg->query_gran);
+    hg_buf_json_str(b, hg_str_of(p->time_column));
+    hg_buf_puts(b, ",\"order\":[");
+    put_order(seg, true, b);
+    hg_buf_puts(b, "],\"aggregators\":[");
+    for (uint32_t k = 0; k < s->n_cols; k++) {
+        if (!s->cols[k].is_metric) continue;
+        hg_buf_puts(b, first ? "{\"type\":" : ",{\"type\":");
+        hg_buf_json_str(b, hg_str_of(s->cols[k].agg));
+        hg_buf_puts(b, ",\"name\":");
+        hg_buf_json_str(b, hg_str_of(s->cols[k].name));
+        if (p->fields[k]) hg_buf_puts(b, ",\"fieldName\":"), hg_buf_json_str(b, hg_str_of(p->fields[k]));
+        hg_buf_putc(b, '}');
+        first = false;
+    }
+    hg_buf_puts(b, "]}");
+}
+
+static void put_projections_json(const struct hg_segment *seg, struct hg_buf *b)
+{
+    hg_buf_puts(b, ",\"projections\":[");
+    for (uint32_t k = 0; k < seg->source.n_projections; k++) {
+        if (k) hg_buf_putc(b, ',');
+        put_projection_json(&seg->source.projections[k], seg->projections[k].seg, b);
+    }
+    hg_buf_putc(b, ']');
+}
+
+/* For people: name, rows, bytes, how time is cut, and the keys. */
+static void put_projections_table(const struct hg_segment *seg, struct hg_buf *b)
+{
+    if (!seg->source.n_projections) return;
+    hg_buf_printf(b, "\n%-24s %11s %11s %s\n", "projection", "rows", "bytes", "granularity; order");
+    for (uint32_t k = 0; k < seg->source.n_projections; k++) {
+        const struct hg_segment *p = seg->projections[k].seg;
+        hg_buf_printf(b, "%-24s %11" PRIu32 " %11" PRIu64 " %s; ", seg->source.projections[k].name, p->source.n_rows, p->file_bytes, p->query_gran);
+        put_order(p, false, b);
+        hg_buf_putc(b, '\n');
+    }
+}
+
 enum hg_rc hg_segment_stat_json(const struct hg_segment *seg, struct hg_buf *b, struct hg_err *err)
 {
     char text[2 * HG_TIME_TEXT];
@@ -149,7 +196,9 @@ enum hg_rc hg_segment_stat_json(const struct hg_segment *seg, struct hg_buf *b, 
         if (k) hg_buf_putc(b, ',');
         put_column_json(&seg->cols[k], &st, b);
     }
-    hg_buf_puts(b, "]}");
+    hg_buf_putc(b, ']');
+    if (s->n_projections) put_projections_json(seg, b);
+    hg_buf_putc(b, '}');
     return hg_buf_check(b, "segment stat", err);
 }
 
@@ -210,5 +259,6 @@ enum hg_rc hg_segment_stat_table(const struct hg_segment *seg, struct hg_buf *b,
         HG_TRY(column_stat(&seg->cols[k], &st, err));
         put_column_row(&seg->cols[k], &st, s->n_rows, b);
     }
+    put_projections_table(seg, b);
     return hg_buf_check(b, "segment stat", err);
 }

@@ -300,5 +300,5 @@ enum hg_rc hg_segment_verify(const struct hg_segment *seg, struct hg_err *err)
     }
     if (rc == HG_OK) rc = verify_order(&v);
     hg_arena_free(v.a);
-    return rc;
+    return rc == HG_OK ? hg_segment_verify_projections(seg, err) : rc;
 }
