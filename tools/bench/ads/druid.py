@@ -19,7 +19,10 @@ class Druid:
     def __init__(self, url, source_rows):
         self.url, self.rows = url.rstrip("/"), source_rows
         self.client = Client(self.url)
-        self.version = f"Druid {self.call(self.url, '/status').get('version', '?')}"
+        try:
+            self.version = f"Druid {self.call(self.url, '/status').get('version', '?')}"
+        except (urllib.error.URLError, ConnectionError) as e:
+            sys.exit(f"druid: {self.url} does not answer: {e}")
 
     def call(self, base, path, body=None):
         rq = urllib.request.Request(base + path, None if body is None else json.dumps(body).encode(), {"Content-Type": "application/json"})

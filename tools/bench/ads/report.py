@@ -53,10 +53,14 @@ class Svg:
 
 
 class LogScale:
-    """Values to places, by powers of ten; whole decades at both ends."""
+    """Values to places, by powers of ten; whole decades at both ends, unless the ends are to be the values'."""
 
-    def __init__(self, values, start, end):
-        self.low, self.high = math.floor(math.log10(min(values))), max(math.ceil(math.log10(max(values))), math.floor(math.log10(min(values))) + 1)
+    def __init__(self, values, start, end, whole=True):
+        self.low, self.high = math.log10(min(values)), math.log10(max(values))
+        if whole:
+            self.low, self.high = math.floor(self.low), max(math.ceil(self.high), math.floor(self.low) + 1)
+        elif self.high == self.low:
+            self.high = self.low + 1
         self.start, self.end = start, end
 
     def at(self, v):
@@ -118,7 +122,7 @@ def growth_chart(runs, path):
     for k, q in enumerate(queries):
         x0, y0 = 16 + (k % across) * cell_w, top + (k // across) * cell_h
         values = [median(r, q, s) for r in runs for s in systems if q in r["times"] and median(r, q, s)]
-        xs, ys = LogScale([r["rows"] for r in runs], x0 + 46, x0 + cell_w - 26), LogScale(values, y0 + cell_h - 40, y0 + 24)
+        xs, ys = LogScale([r["rows"] for r in runs], x0 + 60, x0 + cell_w - 40, whole=False), LogScale(values, y0 + cell_h - 40, y0 + 24)
         svg.text(x0, y0 + 12, SAID.get(q, q), weight="bold", size=11)
         for v in ys.decades():
             svg.line(x0 + 46, ys.at(v), x0 + cell_w - 26, ys.at(v))
@@ -164,7 +168,8 @@ def memory(figures):
     first, last = figures["loads"].get("henge", {}).get("memory"), figures["memory"]
     if not first or not last:
         return ""
-    return (f"Henge's memory: {first['resident']:,} bytes resident once all segments are served, at most {first['peak']:,} until then ({first['locked']:,} of it locked); "
+    hot = f", {first['peak'] / first['locked']:.3f} times the hot form's {first['locked']:,}" if first["locked"] else ""
+    return (f"Memory of Henge's process, everything included: {first['resident']:,} bytes resident once all segments are served, at most {first['peak']:,} until then{hot}; "
             f"after the queries {last['resident']:,} resident, at most {last['peak']:,}.")
 
 
