@@ -53,6 +53,7 @@ class Druid:
             dims["dimensions"] = [d for d in dims["dimensions"] if d != "__time" and not (isinstance(d, dict) and d.get("name") == "__time")]
             for only_ours in ("entityDimensions", "forceSegmentSortByTime"):
                 dims.pop(only_ours, None)
+            spec["spec"]["dataSchema"].pop("projections", None)
             spec["spec"]["tuningConfig"]["maxNumConcurrentSubTasks"] = 2
             base = self.overlord()
             task = self.call(base, "/druid/indexer/v1/task", spec)["task"]
