@@ -171,9 +171,8 @@ static enum hg_rc read_grouping_column(struct declared *d, const json_t *j, cons
     static const struct hg_gran none = {.kind = HG_GRAN_NONE};
     struct hg_schema *s = &d->out->schema;
     const char *name = json_string_value(j), *type = NULL;
-    const struct hg_jpath *at = p;
+    const struct hg_jpath *named = HG_JKEY(p, "name"), *at = name ? p : named;
     if (!name) {
-        at = HG_JKEY(p, "name");
         HG_TRY(hg_jneed_obj(j, p, err));
         HG_TRY(hg_jget_str(j, "name", p, true, &name, err));
         HG_TRY(hg_jget_str(j, "type", p, false, &type, err));
