@@ -21,12 +21,13 @@ struct hg_colread {
     const struct viewcol *v;
     struct hg_colread *base;
     struct hg_interval bucket;    /* __time: the last one met */
-    /* sketches: of a row's values */
-    uint32_t *ids;
-    int64_t *i;
+    /* sketches: the whole column, for rows are visited in the projection's order, which is not the base's */
+    bool loaded;
+    uint32_t *ids, *ends;         /* STRING; multi: where each row's end */
+    int64_t *i;                   /* numbers */
     uint8_t *nulls;
-    uint32_t block;               /* whose values are at hand */
-    struct hg_buf bytes, text;
+    uint64_t *blob_ends;          /* stored sketches, in `all`; none: null */
+    struct hg_buf all, bytes, text;
 };
 
 /* ---- time, cut; ones ---- */
@@ -64,11 +65,12 @@ static enum hg_rc one_i64(struct hg_colread *r, uint32_t row, uint32_t n, int64_
 static const struct hg_column_ops time_ops = {.open = view_open, .i64 = time_i64};
 static const struct hg_column_ops one_ops = {.open = view_open, .i64 = one_i64};
 
-/* ---- a row's values as a sketch ---- */
+/* ---- sketches ---- */
 
 static void free_bytes(void *arg)
 {
     struct hg_colread *r = arg;
+    hg_buf_free(&r->all);
     hg_buf_free(&r->bytes);
     hg_buf_free(&r->text);
 }
@@ -77,36 +79,66 @@ static enum hg_rc sketch_open(const struct hg_column *c, struct hg_arena *a, str
 {
     HG_TRY(view_open(c, a, out, err));
     struct hg_colread *r = *out;
-    r->block = UINT32_MAX;
-    r->ids = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *r->ids);
-    r->i = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *r->i);
-    r->nulls = hg_arena_array(a, HG_BLOCK_ROWS, 1);
-    if (!r->ids || !r->i || !r->nulls) return hg_arena_fail(a, "projection", err);
+    const struct hg_column *b = r->v->base;
+    size_t rows = b->src->n_rows;
+    bool string = b->type == HG_T_STRING, stored = hg_type_is_complex(b->type);
+    hg_buf_init(&r->all, (size_t)1 << 40);
     hg_buf_init(&r->bytes, MAX_SKETCH_BYTES);
     hg_buf_init(&r->text, HG_SEG_MAX_BLOCK);
-    return hg_arena_on_free(a, free_bytes, r, err);
+    HG_TRY(hg_arena_on_free(a, free_bytes, r, err));
+    if (stored) r->blob_ends = hg_arena_array(a, rows, sizeof *r->blob_ends);
+    else if (string) r->ids = b->multi ? NULL : hg_arena_array(a, rows, sizeof *r->ids);
+    else r->i = hg_arena_array(a, rows, sizeof *r->i);
+    r->ends = string && b->multi ? hg_arena_array(a, rows, sizeof *r->ends) : NULL;
+    r->nulls = hg_arena_array(a, rows, 1);
+    return r->nulls && (r->blob_ends || r->ids || r->i || r->ends) ? HG_OK : hg_arena_fail(a, "projection", err);
 }
 
-static enum hg_rc load_values(struct hg_colread *r, uint32_t block, struct hg_err *err)
+static enum hg_rc load_lists(struct hg_colread *r, uint32_t row, uint32_t n, struct hg_err *err)
 {
-    const struct hg_column *b = r->v->base;
-    uint32_t row = block * HG_BLOCK_ROWS, n = hg_block_rows(b->src, block);
-    if (block == r->block || b->multi) return HG_OK;
-    r->block = UINT32_MAX;
-    if (b->type == HG_T_STRING) HG_TRY(b->ops->ids(r->base, row, n, r->ids, err));
-    else if (hg_type_is_integer(b->type)) HG_TRY(b->ops->i64(r->base, row, n, r->i, r->nulls, err));
-    else HG_TRY(b->ops->f64(r->base, row, n, (double *)(void *)r->i, r->nulls, err));
-    r->block = block;
+    const uint32_t *ends, *ids;
+    uint32_t before = (uint32_t)(r->all.len / 4);
+    HG_TRY(r->v->base->ops->multi(r->base, row, n, &ends, &ids, err));
+    if (ends[n - 1] > UINT32_MAX - before) return hg_fail(err, HG_E_LIMIT, "too many values to make sketches of");
+    for (uint32_t i = 0; i < n; i++) r->ends[row + i] = before + ends[i];
+    hg_buf_put(&r->all, ids, (size_t)ends[n - 1] * 4);
+    return hg_buf_check(&r->all, "values to make sketches of", err);
+}
+
+static enum hg_rc load_stored(struct hg_colread *r, uint32_t row, uint32_t n, struct hg_err *err)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct hg_span s;
+        HG_TRY(r->v->base->ops->blob(r->base, row + i, &s, err));
+        r->nulls[row + i] = !s.p;
+        hg_buf_put(&r->all, s.p, s.len);
+        r->blob_ends[row + i] = r->all.len;
+    }
+    return hg_buf_check(&r->all, "sketches of a column", err);
+}
+
+static enum hg_rc load_all(struct hg_colread *r, struct hg_err *err)
+{
+    const struct hg_column *c = r->v->base;
+    for (uint32_t b = 0, blocks = hg_source_blocks(c->src); b < blocks; b++) {
+        uint32_t row = b * HG_BLOCK_ROWS, n = hg_block_rows(c->src, b);
+        if (r->blob_ends) HG_TRY(load_stored(r, row, n, err));
+        else if (r->ends) HG_TRY(load_lists(r, row, n, err));
+        else if (r->ids) HG_TRY(c->ops->ids(r->base, row, n, r->ids + row, err));
+        else if (hg_type_is_integer(c->type)) HG_TRY(c->ops->i64(r->base, row, n, r->i + row, r->nulls + row, err));
+        else HG_TRY(c->ops->f64(r->base, row, n, (double *)(void *)(r->i + row), r->nulls + row, err));
+    }
+    r->loaded = true;
     return HG_OK;
 }
 
-static uint64_t number_item(const struct hg_colread *r, uint32_t k)
+static uint64_t number_item(const struct hg_colread *r, uint32_t row)
 {
     const struct hg_sketch_def *d = &r->v->sketch;
-    if (r->nulls[k]) return HG_SKETCH_NO_ITEM;
-    if (r->v->base->type == HG_T_LONG) return hg_sketch_item_i64(d, r->i[k]);
-    if (r->v->base->type == HG_T_DECIMAL) return hg_sketch_item_f64(d, (double)r->i[k] / 1e6);
-    return hg_sketch_item_f64(d, hg_seg_f64(r->i[k]));
+    if (r->nulls[row]) return HG_SKETCH_NO_ITEM;
+    if (r->v->base->type == HG_T_LONG) return hg_sketch_item_i64(d, r->i[row]);
+    if (r->v->base->type == HG_T_DECIMAL) return hg_sketch_item_f64(d, (double)r->i[row] / 1e6);
+    return hg_sketch_item_f64(d, hg_seg_f64(r->i[row]));
 }
 
 static enum hg_rc add_ids(struct hg_colread *r, struct hg_sketch *s, const uint32_t *ids, uint32_t n, struct hg_err *err)
@@ -121,22 +153,20 @@ static enum hg_rc add_ids(struct hg_colread *r, struct hg_sketch *s, const uint3
 
 static enum hg_rc add_row(struct hg_colread *r, struct hg_sketch *s, uint32_t row, struct hg_err *err)
 {
-    const struct hg_column *b = r->v->base;
-    HG_TRY(load_values(r, row / HG_BLOCK_ROWS, err));
-    if (b->multi) {
-        const uint32_t *ends, *ids;
-        HG_TRY(b->ops->multi(r->base, row, 1, &ends, &ids, err));
-        return add_ids(r, s, ids, ends[0], err);
+    if (r->ids) return add_ids(r, s, &r->ids[row], 1, err);
+    if (r->ends) {
+        uint32_t from = row ? r->ends[row - 1] : 0;
+        return add_ids(r, s, (const uint32_t *)(const void *)r->all.p + from, r->ends[row] - from, err);
     }
-    uint32_t k = row % HG_BLOCK_ROWS;
-    if (b->type == HG_T_STRING) return add_ids(r, s, &r->ids[k], 1, err);
-    uint64_t item = number_item(r, k);
+    uint64_t item = number_item(r, row);
     return item == HG_SKETCH_NO_ITEM ? HG_OK : hg_sketch_add(&r->v->sketch, s, item, err);
 }
 
-static enum hg_rc sketch_blob(struct hg_colread *r, uint32_t row, struct hg_span *out, struct hg_err *err)
+/* A row's values as a sketch. */
+static enum hg_rc built_blob(struct hg_colread *r, uint32_t row, struct hg_span *out, struct hg_err *err)
 {
     struct hg_sketch *s;
+    if (!r->loaded) HG_TRY(load_all(r, err));
     HG_TRY(hg_sketch_new(&r->v->sketch, &s, err));
     hg_buf_clear(&r->bytes);
     enum hg_rc rc = add_row(r, s, row, err);
@@ -147,7 +177,16 @@ static enum hg_rc sketch_blob(struct hg_colread *r, uint32_t row, struct hg_span
     return rc;
 }
 
-static const struct hg_column_ops sketch_ops = {.open = sketch_open, .blob = sketch_blob};
+static enum hg_rc stored_blob(struct hg_colread *r, uint32_t row, struct hg_span *out, struct hg_err *err)
+{
+    if (!r->loaded) HG_TRY(load_all(r, err));
+    uint64_t from = row ? r->blob_ends[row - 1] : 0;
+    *out = r->nulls[row] ? (struct hg_span){0, 0} : (struct hg_span){r->all.p + from, (size_t)(r->blob_ends[row] - from)};
+    return HG_OK;
+}
+
+static const struct hg_column_ops built_ops = {.open = sketch_open, .blob = built_blob};
+static const struct hg_column_ops stored_ops = {.open = sketch_open, .blob = stored_blob};
 
 /* ---- the view ---- */
 
@@ -157,8 +196,11 @@ static enum hg_rc view_metric(const struct hg_source *base, const struct hg_sche
     if (m->field && !v->base) return hg_fail(err, HG_E_INVALID, "a projection aggregates %s, which the segment lacks", m->field);
     if (v->base) *c = *v->base;
     c->name = m->name;
-    if (v->base && m->roll != HG_ROLL_SKETCH_BUILD) return HG_OK; /* the base's own column, by another name */
-    *c = (struct hg_column){.name = m->name, .type = m->type, .is_metric = true, .has_nulls = false, .agg = m->agg, .ops = v->base ? &sketch_ops : &one_ops, .src = base, .impl = v};
+    if (v->base && m->roll != HG_ROLL_SKETCH_BUILD) { /* the base's own column, by another name */
+        if (hg_type_is_complex(c->type)) c->ops = &stored_ops, c->impl = v;
+        return HG_OK;
+    }
+    *c = (struct hg_column){.name = m->name, .type = m->type, .is_metric = true, .has_nulls = false, .agg = m->agg, .ops = v->base ? &built_ops : &one_ops, .src = base, .impl = v};
     return HG_OK;
 }
 

@@ -47,6 +47,26 @@ def by_entity(spec, before_time="ad_id"):
     return spec
 
 
+def projected(spec):
+    """With projections of what describes the audience by day, and of campaigns by hour: each metric again, and the numbers and users that are dimensions."""
+    spec = copy.deepcopy(spec)
+    schema = spec["spec"]["dataSchema"]
+    merge = {"HLLSketchBuild": "HLLSketchMerge"}
+    kept = [{**m, "type": merge.get(m["type"], m["type"]), "fieldName": m["name"]} for m in schema["metricsSpec"] if m["type"] not in ("count", "thetaSketch")]
+    kept += [{"type": "longSum", "name": "count_sum", "fieldName": m["name"]} for m in schema["metricsSpec"] if m["type"] == "count"]
+    for d in schema["dimensionsSpec"]["dimensions"]:
+        if d == "user_id":
+            kept.append({"type": "HLLSketchBuild", "name": "users_of", "fieldName": d})
+        elif isinstance(d, dict) and d["type"] in ("long", "double", "float"):
+            kept += [{"type": d["type"] + op, "name": d["name"] + op, "fieldName": d["name"]} for op in ("Sum", "Min", "Max")]
+
+    def one(name, period, columns):
+        return {"type": "aggregate", "name": name, "virtualColumns": [{"type": "expression", "name": "__gran", "expression": f"timestamp_floor(__time, '{period}')"}],
+                "groupingColumns": [{"type": "long", "name": "__gran"}] + columns, "aggregators": kept}
+    schema["projections"] = [one("audience", "P1D", ["country", "device", "placement", "objective", "age_bucket", "gender"]), one("campaigns", "PT1H", ["advertiser_id", "campaign_id"])]
+    return spec
+
+
 def events_file(spec):
     source = spec["spec"]["ioConfig"]["inputSource"]
     return os.path.join(source["baseDir"], source["filter"])

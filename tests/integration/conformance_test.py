@@ -161,6 +161,12 @@ def test_entity_order(env):
     shape(env, "entity_order", [c.by_entity(c.partitioned(c.read_spec(n), one)) for n in c.DATASETS], kinds=("entity_order", "layout"), cases=sample(c.cases()))
 
 
+def test_projections(env):
+    """One segment a day, with projections that many of the cases can be answered from."""
+    one = {"type": "dynamic", "maxRowsPerSegment": 5000000}
+    shape(env, "projections", [c.projected(c.partitioned(c.read_spec(n), one)) for n in c.DATASETS], kinds=("projections", "layout"), cases=sample(c.cases()))
+
+
 def test_many(env):
     """Many small segments, cut by a hash of time and all dimensions, or as rows come; no block is kept decompressed."""
     if wanted("many"):

@@ -14,7 +14,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TIME = {"type": "long", "name": "__time"}
 DIMENSIONS = {1: {"dimensions": ["advertiser", "ad", "tags", {"type": "long", "name": "age"}]},
               2: {"dimensions": ["advertiser", "ad", "tags", {"type": "long", "name": "age"}], "entityDimensions": ["ad", "age"]},
-              3: {"dimensions": ["advertiser", "ad", TIME, "tags", {"type": "long", "name": "age"}], "entityDimensions": ["ad"], "forceSegmentSortByTime": False}}
+              3: {"dimensions": ["advertiser", "ad", TIME, "tags", {"type": "long", "name": "age"}], "entityDimensions": ["ad"], "forceSegmentSortByTime": False},
+              4: {"dimensions": ["advertiser", "ad", TIME, "tags", {"type": "long", "name": "age"}], "entityDimensions": ["ad"], "forceSegmentSortByTime": False}}
+PROJECTIONS = {4: [
+    {"name": "by_hour", "virtualColumns": [{"type": "expression", "name": "h", "expression": "timestamp_floor(__time, 'PT6H')"}], "groupingColumns": ["advertiser", {"type": "long", "name": "h"}],
+     "aggregators": [{"type": "longSum", "name": "clicks", "fieldName": "clicks"}, {"type": "decimalSum", "name": "spend", "fieldName": "spend"}, {"type": "HLLSketchMerge", "name": "u", "fieldName": "users", "lgK": 6}]},
+    {"name": "all", "groupingColumns": ["tags", "age"], "aggregators": [{"type": "doubleMax", "name": "most", "fieldName": "ratio"}, {"type": "count", "name": "n"}]}]}
 
 
 def events():
@@ -31,7 +36,7 @@ def make(henge, version):
             "dataSchema": {"dataSource": "golden", "timestampSpec": {"column": "ts", "format": "iso"}, "dimensionsSpec": DIMENSIONS[version],
                            "metricsSpec": [{"type": "count", "name": "events"}, {"type": "longSum", "name": "clicks", "fieldName": "clicks"}, {"type": "decimalSum", "name": "spend", "fieldName": "spend"},
                                            {"type": "doubleMax", "name": "ratio", "fieldName": "ratio"}, {"type": "HLLSketchBuild", "name": "users", "fieldName": "user", "lgK": 6}],
-                           "granularitySpec": {"segmentGranularity": "DAY", "queryGranularity": "HOUR", "rollup": True}},
+                           "granularitySpec": {"segmentGranularity": "DAY", "queryGranularity": "HOUR", "rollup": True}, "projections": PROJECTIONS.get(version, [])},
             "ioConfig": {"type": "index_parallel", "inputFormat": {"type": "json"}, "inputSource": {"type": "inline", "data": "".join(json.dumps(e) + "\n" for e in events())}},
             "tuningConfig": {"type": "index_parallel"}}}
         path = os.path.join(work, "spec.json")

@@ -23,7 +23,8 @@ static struct hg_buf file(const char *name)
     return b;
 }
 
-static const struct { uint32_t version, time_at; const char *order; } versions[] = {{1, 0, "__time advertiser ad tags age"}, {2, 0, "__time advertiser ad tags age"}, {3, 2, "advertiser ad __time tags age"}};
+static const struct { uint32_t version, time_at; const char *order; } versions[] = {{1, 0, "__time advertiser ad tags age"}, {2, 0, "__time advertiser ad tags age"}, {3, 2, "advertiser ad __time tags age"},
+                                                                                      {4, 2, "advertiser ad __time tags age"}};
 
 static void every_version(void **state)
 {
@@ -48,6 +49,7 @@ static void every_version(void **state)
         const struct hg_column *c;
         for (uint32_t k = 0; (c = hg_segment_key(seg, k)) != NULL; k++) snprintf(order + strlen(order), sizeof order - strlen(order), "%s%s", k ? " " : "", c->name);
         assert_string_equal(order, versions[i].order);
+        assert_int_equal(hg_segment_source(seg)->n_projections, versions[i].version >= 4 ? 2 : 0);
         hg_segment_close(seg);
         hg_buf_free(&bytes);
         hg_buf_free(&rows);
@@ -73,7 +75,8 @@ static void wrong_orders(void **state)
         {3, 10, false, "footer: __time cannot be key number 10"},
         {3, 1, true, "is out of order"},
         {3, 3, true, "is out of order"},
-        {4, 2, false, "segment format version 4; this program reads versions 1 to 3"},
+        {4, 2, false, "footer: its list of projections is malformed"},
+        {5, 2, false, "segment format version 5; this program reads versions 1 to 4"},
         {2, 2, false, "footer"}, /* what version 3 added is not there to be read */
     };
     hg_seg_skip_sums = true; /* so that what stands behind them is reached */

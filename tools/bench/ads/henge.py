@@ -16,9 +16,15 @@ from http_client import Client, totals
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def spec_text(rows):
+def spec_text(rows, projections):
     with open(os.path.join(HERE, "spec.json"), encoding="utf-8") as f:
-        return f.read().replace("@ROWS@", rows)
+        text = f.read().replace("@ROWS@", rows)
+    if not projections:
+        return text
+    spec = json.loads(text)
+    with open(os.path.join(HERE, "projections.json"), encoding="utf-8") as f:
+        spec["spec"]["dataSchema"]["projections"] = json.load(f)
+    return json.dumps(spec)
 
 
 def folder_bytes(folder, pattern="**/*"):
@@ -28,15 +34,15 @@ def folder_bytes(folder, pattern="**/*"):
 class Henge:
     name = "henge"
 
-    def __init__(self, build, data, settings):
-        self.build, self.data, self.settings = build, data, settings
+    def __init__(self, build, data, settings, projections=False):
+        self.build, self.data, self.settings, self.projections = build, data, settings, projections
         self.process = self.client = None
         self.loaded = os.path.join(data, "loaded.json")
         self.version = "Henge " + subprocess.run([os.path.join(build, "henge"), "--version"], stdout=subprocess.PIPE, text=True, check=False).stdout.strip().removeprefix("henge ")
 
     def load(self, rows, again):
         """Loads the CSV files of the folder `rows`, unless that has been done with the same spec. -> what is known of the load"""
-        text = spec_text(rows)
+        text = spec_text(rows, self.projections)
         print_of = hashlib.sha256(text.encode()).hexdigest()
         if not again and os.path.exists(self.loaded):
             with open(self.loaded, encoding="utf-8") as f:

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Projections on every way that rows take: declared in a stream's spec and in tasks', made when rows are sealed, replaced, cut into ranges and appended to, used by queries where they serve, and
+never changing an answer. Rows that are not sealed have none."""
+import json
+import os
+import random
+
+from cluster import Server
+from harness import check, check_equal, main, wait_until
+from order_test import BOTH, DAYS, Model, figures, make
+
+DIMENSIONS = ["advertiser", "ad", "country", {"type": "long", "name": "placement"}]
+SUMS = [{"type": "longSum", "name": n, "fieldName": n} for n in ("events", "clicks")]
+PROJECTIONS = [
+    {"type": "aggregate", "name": "places", "virtualColumns": [{"type": "expression", "name": "__gran", "expression": "timestamp_floor(__time, 'P1D')"}],
+     "groupingColumns": [{"type": "long", "name": "__gran"}, "country", {"type": "long", "name": "placement"}], "aggregators": SUMS},
+    {"type": "aggregate", "name": "advertisers", "virtualColumns": [{"type": "expression", "name": "h", "expression": "timestamp_floor(__time, 'PT1H')"}],
+     "groupingColumns": ["advertiser", {"type": "long", "name": "h"}], "aggregators": SUMS}]
+
+
+def schema(projections=PROJECTIONS):
+    return {"dataSource": "ads", "timestampSpec": {"column": "ts", "format": "auto"}, "dimensionsSpec": {"dimensions": DIMENSIONS},
+            "metricsSpec": [{"type": "count", "name": "events"}, {"type": "longSum", "name": "clicks", "fieldName": "clicks"}],
+            "granularitySpec": {"segmentGranularity": "DAY", "queryGranularity": "HOUR", "rollup": True}, "projections": projections}
+
+
+def task(events, projections=PROJECTIONS, partitions=None, **io):
+    return {"type": "index_parallel", "spec": {
+        "dataSchema": schema(projections), "tuningConfig": {"type": "index_parallel", "maxRowsInMemory": 500, **({"partitionsSpec": partitions} if partitions else {})},
+        "ioConfig": {"type": "index_parallel", "inputFormat": {"type": "json"}, "inputSource": {"type": "inline", "data": "".join(json.dumps(e) + "\n" for e in events)}, **io}}}
+
+
+def run_task(server, spec):
+    t = server.post("/druid/indexer/v1/task", spec)["task"]
+
+    def done():
+        s = server.get(f"/druid/indexer/v1/task/{t}/status")["status"]
+        return s if s["statusCode"] != "RUNNING" else None
+    s = wait_until(f"task {t} to end", done, 60)
+    check_equal(s["statusCode"], "SUCCESS", f"{t}: {s['errorMsg']}")
+
+
+def ask(server, kind, context, interval=BOTH, **more):
+    return server.query({"queryType": kind, "dataSource": "ads", "intervals": [interval], "aggregations": SUMS + [{"type": "count", "name": "rows"}], "granularity": "all", "context": context, **more})
+
+
+def agree(server, model, context):
+    """Each kind of query, answered as the context says; all of them can be answered from projections."""
+    check_equal({r["timestamp"][:10]: figures(r["result"]) for r in ask(server, "timeseries", context, granularity="day")}, model.by(lambda k: k[0][:10]), "all by day")
+    got = ask(server, "groupBy", context, granularity="day", dimensions=["country"], filter={"type": "bound", "dimension": "placement", "lower": "0", "ordering": "numeric"})
+    check_equal({(r["timestamp"][:10], r["event"]["country"]): figures(r["event"]) for r in got}, model.by(lambda k: (k[0][:10], k[3]), lambda k: k[4] == 7), "countries of a placement by day")
+    got = ask(server, "topN", context, interval=f"{DAYS[0]}T05/{DAYS[1]}T20", dimension="advertiser", metric="clicks", threshold=1000)
+    inside = lambda k: f"{DAYS[0]}T05" <= k[0] < f"{DAYS[1]}T20"  # noqa: E731
+    check_equal({r["advertiser"]: figures(r) for r in got[0]["result"]}, model.by(lambda k: k[1], inside), "advertisers of some hours")
+    base = ask(server, "topN", {"noProjections": True}, interval=f"{DAYS[0]}T05/{DAYS[1]}T20", dimension="advertiser", metric="clicks", threshold=1000)
+    check_equal(got, base, "rows of advertisers")
+
+
+def projections_of(env, server):
+    """Whether each segment in deep storage has them; each file is verified."""
+    found = []
+    for path in (os.path.join(d, f) for d, _, names in os.walk(os.path.join(server.data, "deep")) for f in names):
+        env.run([env.program("henge"), "ctl", "segment", "verify", path], 60)
+        stat = json.loads(env.run([env.program("henge"), "ctl", "segment", "stat", "--format", "json", path], 60).stdout)
+        found.append((stat["formatVersion"], *(p["name"] for p in stat.get("projections", []))))
+    return sorted(set(found))
+
+
+def refused(server):
+    """What cannot be is told before anything is read, and a query that insists on what is not there is the caller's mistake."""
+    for field, says in (("nope", "$.spec.dataSchema.projections[0].aggregators[0].fieldName"), ("ad", "longSum over")):
+        wrong = [{"name": "x", "groupingColumns": ["country"], "aggregators": [{"type": "longSum", "name": "y", "fieldName": field}]}]
+        answer = json.dumps(server.expect(400, "POST", "/druid/indexer/v1/task", task([], wrong)))
+        check(says in answer, f"{answer} does not say {says}")
+    for context, dimension, says in (({"useProjection": "places"}, "ad", "Projection[places] specified, but does not satisfy query"), ({"forceProjections": True}, "ad", "Force projections specified, but none satisfy query")):
+        answer = json.dumps(server.expect(400, "POST", "/druid/v2", {"queryType": "groupBy", "dataSource": "ads", "intervals": [BOTH], "granularity": "all", "dimensions": [dimension], "aggregations": SUMS, "context": context}))
+        check(says in answer, f"{answer} does not say {says}")
+
+
+def test_projections(env):
+    seed = int(os.environ.get("HENGE_SEED", "1"))
+    env.say(f"seed {seed}")
+    rng = random.Random(seed)
+    model = Model()
+    server = Server(env, "standalone", {"kafka.mock": "true", "ingest.live.max_rows": 700})
+    with open(os.path.join(server.data, "kafka-bootstrap"), encoding="utf-8") as f:
+        bootstrap = f.read().strip()
+
+    def produce(events):
+        path = env.path("events.json")
+        with open(path, "w", encoding="utf-8") as f:
+            f.writelines(json.dumps(e) + "\n" for e in events)
+        env.run([env.program("henge-produce"), "--brokers", bootstrap, "--topic", "ads", "--partition", "0", path], 60)
+        model.add(events)
+
+    def all_there():
+        got = ask(server, "timeseries", {"noProjections": True})
+        return bool(got) and got[0]["result"]["events"] == sum(model.rows.values())
+
+    produce(make(rng, DAYS, 4000))
+    server.post("/druid/indexer/v1/supervisor", {"type": "kafka", "spec": {"dataSchema": schema(), "tuningConfig": {"type": "kafka"}, "ioConfig": {
+        "topic": "ads", "inputFormat": {"type": "json"}, "useEarliestOffset": True, "consumerProperties": {"bootstrap.servers": bootstrap}}}})
+    wait_until("the events, live", all_there, 60)
+    agree(server, model, {"forceProjections": True})  # rows that are not sealed are scanned
+    env.say("live and persisted rows agree")
+
+    server.post("/druid/indexer/v1/supervisor/ads/suspend", None)
+    wait_until("the supervisor to be suspended", lambda: server.get("/druid/indexer/v1/supervisor/ads/status")["payload"]["state"] == "SUSPENDED", 60)
+    wait_until("hand-off", lambda: server.metric("henge_ingest_handoff_waiting", 'datasource="ads"') == 0, 60)
+    for context in ({}, {"forceProjections": True}, {"noProjections": True}):
+        agree(server, model, context)
+    check_equal(projections_of(env, server), [(4, "places", "advertisers")], "what the stream sealed")
+    refused(server)
+    env.say("sealed rows agree")
+
+    events = make(rng, DAYS[:1], 3000)
+    run_task(server, task(events, partitions={"type": "range", "partitionDimensions": ["advertiser", "ad"], "targetRowsPerSegment": 600}))
+    model.drop(DAYS[0])
+    model.add(events)
+    wait_until("the new day", all_there, 60)
+    agree(server, model, {"forceProjections": True})
+    check_equal(projections_of(env, server), [(4, "places", "advertisers")], "every file")
+    env.say("a day replaced by ranges agrees")
+
+    for projections in (PROJECTIONS[:1], []):
+        events = make(rng, DAYS, 500)
+        run_task(server, task(events, projections, appendToExisting=True))
+        model.add(events)
+        wait_until("what was appended", all_there, 60)
+        agree(server, model, {})
+    check_equal(projections_of(env, server), [(1,), (4, "places"), (4, "places", "advertisers")], "every file")
+    env.say("segments with and without beside each other agree")
+    check(server.terminate() == 0, "exit status after SIGTERM")
+
+
+if __name__ == "__main__":
+    main(globals())
