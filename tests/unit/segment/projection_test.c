@@ -110,7 +110,7 @@ static struct hg_segment *merged(const struct hg_schema *s, const struct hg_sour
     char path[200];
     struct hg_err err;
     struct hg_segment_stats st;
-    struct hg_segment *seg;
+    struct hg_segment *seg = NULL;
     snprintf(path, sizeof path, "%s/%s", dir, name);
     if (hg_segment_merge(s, srcs, n, &(struct hg_segment_write_options){.plain = plain}, path, &st, &err) || hg_segment_open(path, &seg, &err) || hg_segment_verify(seg, &err)) fail_msg("%s", err.msg);
     assert_int_equal(st.bytes, hg_segment_bytes(seg));
@@ -214,7 +214,7 @@ static enum hg_rc claimed(const struct made *m, struct hg_err *err)
     char path[200];
     struct hg_segwriter *w, *p;
     struct hg_segwriter_done done;
-    struct hg_segment *seg;
+    struct hg_segment *seg = NULL;
     snprintf(path, sizeof path, "%s/claimed", dir);
     struct hg_segwriter_file f = {.n_rows = 3, .sorted = true, .query_gran = "\"none\"", .projections = true}, g = {.n_rows = m->n, .sorted = true, .rollup = true, .query_gran = "\"hour\""};
     struct hg_segwriter_projection as = {"x", "__gran", fields, 2};
