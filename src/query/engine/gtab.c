@@ -44,10 +44,10 @@ static enum hg_rc grow(struct hg_gtab *t, struct hg_err *err)
     return HG_OK;
 }
 
-enum hg_rc hg_gtab_add(struct hg_gtab *t, const uint64_t *key, uint32_t *group, struct hg_err *err)
+static inline enum hg_rc add_hashed(struct hg_gtab *t, const uint64_t *key, uint32_t hash, uint32_t *group, struct hg_err *err)
 {
     if (t->n == t->cap) HG_TRY(grow(t, err));
-    uint32_t at = (uint32_t)hash_key(key, t->words) & t->mask;
+    uint32_t at = hash & t->mask;
     for (; t->slots[at]; at = (at + 1) & t->mask) {
         const uint64_t *have = hg_gtab_key(t, t->slots[at] - 1);
         bool same = have[0] == key[0];
@@ -57,5 +57,23 @@ enum hg_rc hg_gtab_add(struct hg_gtab *t, const uint64_t *key, uint32_t *group, 
     memcpy(t->keys + (size_t)t->n * t->words, key, t->words * sizeof *key);
     t->slots[at] = ++t->n;
     *group = t->n - 1;
+    return HG_OK;
+}
+
+enum hg_rc hg_gtab_add(struct hg_gtab *t, const uint64_t *key, uint32_t *group, struct hg_err *err) { return add_hashed(t, key, (uint32_t)hash_key(key, t->words), group, err); }
+
+/* All slots are asked for at once, then all keys that they name, and then nothing is waited for. */
+enum hg_rc hg_gtab_add_many(struct hg_gtab *t, const uint64_t *keys, uint32_t n, uint32_t *groups, struct hg_err *err)
+{
+    uint32_t hash[HG_GTAB_MANY];
+    for (uint32_t k = 0; k < n; k++) {
+        hash[k] = (uint32_t)hash_key(keys + (size_t)k * t->words, t->words);
+        if (t->slots) __builtin_prefetch(&t->slots[hash[k] & t->mask]);
+    }
+    for (uint32_t k = 0; k < n && t->slots; k++) {
+        uint32_t have = t->slots[hash[k] & t->mask];
+        if (have) __builtin_prefetch(hg_gtab_key(t, have - 1));
+    }
+    for (uint32_t k = 0; k < n; k++) HG_TRY(add_hashed(t, keys + (size_t)k * t->words, hash[k], &groups[k], err));
     return HG_OK;
 }

@@ -31,12 +31,11 @@ static enum hg_rc grow(struct hg_strtab *t, struct hg_err *err)
     return HG_OK;
 }
 
-enum hg_rc hg_strtab_add(struct hg_strtab *t, struct hg_str s, bool copy, uint32_t *out, struct hg_err *err)
+static enum hg_rc add_hashed(struct hg_strtab *t, struct hg_str s, uint32_t hash, bool copy, uint32_t *out, struct hg_err *err)
 {
     struct hg_partial *p = t->p;
-    if (!s.p) return *out = 0, HG_OK;
     if (p->n_strings == t->cap || !t->slots) HG_TRY(grow(t, err));
-    uint32_t at = (uint32_t)hg_xxh3(s.p, s.len) & t->mask;
+    uint32_t at = hash & t->mask;
     for (; t->slots[at]; at = (at + 1) & t->mask)
         if (hg_str_eq(p->strings[t->slots[at]], s)) return *out = t->slots[at], HG_OK;
     if (copy) {
@@ -49,5 +48,38 @@ enum hg_rc hg_strtab_add(struct hg_strtab *t, struct hg_str s, bool copy, uint32
     p->strings[p->n_strings] = s;
     t->slots[at] = p->n_strings++;
     *out = t->slots[at];
+    return HG_OK;
+}
+
+enum hg_rc hg_strtab_add(struct hg_strtab *t, struct hg_str s, bool copy, uint32_t *out, struct hg_err *err)
+{
+    if (!s.p) return *out = 0, HG_OK;
+    return add_hashed(t, s, (uint32_t)hg_xxh3(s.p, s.len), copy, out, err);
+}
+
+/* A text is found by its slot, then its place, then its bytes: each is asked for some texts ahead, when the one before it has come. */
+enum { RING = 32, SLOT_AHEAD = 24, PLACE_AHEAD = 16, BYTES_AHEAD = 8 };
+
+static void fetch(const struct hg_strtab *t, const struct hg_str *s, uint32_t n, uint32_t k, uint32_t *hash)
+{
+    uint32_t slot = k + SLOT_AHEAD, place = k + PLACE_AHEAD, bytes = k + BYTES_AHEAD;
+    if (slot < n) {
+        hash[slot % RING] = s[slot].p ? (uint32_t)hg_xxh3(s[slot].p, s[slot].len) : 0;
+        if (t->slots) __builtin_prefetch(&t->slots[hash[slot % RING] & t->mask]);
+    }
+    if (!t->slots) return;
+    if (place < n) __builtin_prefetch(&t->p->strings[t->slots[hash[place % RING] & t->mask]]);
+    if (bytes < n) __builtin_prefetch(t->p->strings[t->slots[hash[bytes % RING] & t->mask]].p);
+}
+
+enum hg_rc hg_strtab_add_all(struct hg_strtab *t, const struct hg_str *s, uint32_t n, bool copy, uint32_t *out, struct hg_err *err)
+{
+    uint32_t hash[RING];
+    for (uint32_t k = 0; k < n && k < SLOT_AHEAD; k++) hash[k] = s[k].p ? (uint32_t)hg_xxh3(s[k].p, s[k].len) : 0;
+    for (uint32_t k = 0; k < n; k++) {
+        fetch(t, s, n, k, hash);
+        if (!s[k].p) out[k] = 0;
+        else HG_TRY(add_hashed(t, s[k], hash[k % RING], copy, &out[k], err));
+    }
     return HG_OK;
 }

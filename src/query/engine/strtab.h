@@ -14,5 +14,7 @@ struct hg_strtab {
 void hg_strtab_init(struct hg_strtab *t, struct hg_partial *p);
 /* The number of s in p->strings, added when new; null is 0. copy: false when s outlives p. */
 HG_MUST_USE enum hg_rc hg_strtab_add(struct hg_strtab *t, struct hg_str s, bool copy, uint32_t *out, struct hg_err *err);
+/* The same for each of s[0..n): much faster when the table is larger than the caches, for what one needs of it is fetched while those before it are looked up. */
+HG_MUST_USE enum hg_rc hg_strtab_add_all(struct hg_strtab *t, const struct hg_str *s, uint32_t n, bool copy, uint32_t *out, struct hg_err *err);
 
 #endif

@@ -132,28 +132,31 @@ static uint64_t bits_of(double v)
     return b;
 }
 
-static enum hg_rc add_rows(struct groups *m, struct hg_partial *p, uint32_t *map, uint64_t *key, struct hg_err *err)
+/* The key of a row; map: this partial's texts to the united ones. */
+static void key_of(const struct groups *m, const struct hg_partial *p, const uint32_t *map, uint64_t r, uint64_t *key)
 {
-    for (uint64_t r = 0; r < p->n_rows; r++) {
+    memset(key, 0, m->tab.words * sizeof *key);
+    key[0] = (uint64_t)p->bucket[r];
+    for (uint32_t k = 0; k < m->n_keys; k++) {
+        const struct hg_key_col *c = &p->keys[k];
+        if (c->type == HG_T_STRING) key[1 + k] = map[c->ids[r]];
+        else if (c->nulls[r]) key[m->null_word + k / 64] |= 1ull << (k % 64);
+        else key[1 + k] = c->type == HG_T_LONG ? (uint64_t)c->i[r] : bits_of(c->d[r]);
+    }
+}
+
+/* keys: HG_GTAB_MANY of them. Rows come a few at a time, so that the memory which one needs is on its way while others are at work. */
+static enum hg_rc add_rows(struct groups *m, struct hg_partial *p, const uint32_t *map, uint64_t *keys, struct hg_err *err)
+{
+    uint32_t slot[HG_GTAB_MANY];
+    for (uint64_t r = 0; r < p->n_rows; r += HG_GTAB_MANY) {
+        uint32_t n = p->n_rows - r < HG_GTAB_MANY ? (uint32_t)(p->n_rows - r) : HG_GTAB_MANY;
         if ((r & 4095) == 0) HG_TRY(hg_exec_check(m->x, err));
-        memset(key, 0, m->tab.words * sizeof *key);
-        key[0] = (uint64_t)p->bucket[r];
-        for (uint32_t k = 0; k < m->n_keys; k++) {
-            const struct hg_key_col *c = &p->keys[k];
-            if (c->type == HG_T_STRING) {
-                uint32_t id = c->ids[r];
-                if (map[id] == UINT32_MAX) HG_TRY(hg_strtab_add(&m->strings, p->strings[id], true, &map[id], err));
-                key[1 + k] = map[id];
-            } else if (c->nulls[r]) {
-                key[m->null_word + k / 64] |= 1ull << (k % 64);
-            } else {
-                key[1 + k] = c->type == HG_T_LONG ? (uint64_t)c->i[r] : bits_of(c->d[r]);
-            }
-        }
-        uint32_t slot;
-        HG_TRY(hg_gtab_add(&m->tab, key, &slot, err));
+        for (uint32_t i = 0; i < n; i++) key_of(m, p, map, r + i, keys + (size_t)i * m->tab.words);
+        HG_TRY(hg_gtab_add_many(&m->tab, keys, n, slot, err));
         HG_TRY(hg_states_room(&m->st, m->tab.n, err));
-        for (uint32_t k = 0; k < m->st.n_aggs; k++) HG_TRY(combine(m, k, p, r, slot, err));
+        for (uint32_t k = 0; k < m->st.n_aggs; k++)
+            for (uint32_t i = 0; i < n; i++) HG_TRY(combine(m, k, p, r + i, slot[i], err));
     }
     return HG_OK;
 }
@@ -192,12 +195,10 @@ static enum hg_rc absorb(struct groups *m, struct hg_partial *p, struct hg_err *
     struct hg_arena *a = hg_arena_new(m->x->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "merge");
     uint32_t *map = hg_arena_array(a, p->n_strings, sizeof *map);
-    uint64_t *key = hg_arena_array(a, m->tab.words, sizeof *key);
-    enum hg_rc rc = map && key ? HG_OK : hg_arena_fail(a, "merge", err);
-    if (rc == HG_OK) {
-        memset(map, 0xFF, p->n_strings * sizeof *map);
-        rc = add_rows(m, p, map, key, err);
-    }
+    uint64_t *keys = hg_arena_array(a, (size_t)m->tab.words * HG_GTAB_MANY, sizeof *keys);
+    enum hg_rc rc = map && keys ? HG_OK : hg_arena_fail(a, "merge", err);
+    if (rc == HG_OK) rc = hg_strtab_add_all(&m->strings, p->strings, p->n_strings, true, map, err);
+    if (rc == HG_OK) rc = add_rows(m, p, map, keys, err);
     if (rc == HG_OK) rc = add_buckets(m, p, err);
     hg_arena_free(a);
     return rc;
