@@ -259,6 +259,44 @@ static void wrong_claims(void **state)
     }
 }
 
+/* Any byte of a file may be wrong: then it is refused, or what it says is read, in its own memory. */
+static void flipped(void **state)
+{
+    (void)state;
+    struct hg_arena *a = hg_arena_new(NULL);
+    struct hg_schema *s;
+    struct hg_err err;
+    struct hg_buf b;
+    char path[200];
+    if (parse(a, "[{\"name\":\"x\",\"virtualColumns\":[" HOUR "],\"groupingColumns\":[\"c\",\"h\"],\"aggregators\":[{\"type\":\"longSum\",\"name\":\"k\",\"fieldName\":\"clicks\"}]}]", &s, &err)) fail_msg("%s", err.msg);
+    s->n_metrics = 1;
+    s->n_dims = 1;
+    struct hg_source *rows = hg_mem_source_json(cols, 6, "[[600000, \"x\", \"p\", 1, 3, 1], [700000, \"y\", \"q\", 1, 4, 1], [3600000, \"x\", \"p\", null, 5, 1]]", 0);
+    hg_segment_close(merged(s, (const struct hg_source *const *)&rows, 1, "flip", false));
+    snprintf(path, sizeof path, "%s/flip", dir);
+    hg_buf_init(&b, 1u << 20);
+    assert_int_equal(hg_file_read(path, 1u << 20, &b, &err), HG_OK);
+    for (int summed = 0; summed < 2; summed++) {
+        hg_seg_skip_sums = !summed;
+        for (size_t i = 0; i < b.len; i++) {
+            struct hg_segment *seg;
+            uint8_t was = b.p[i];
+            b.p[i] = (uint8_t)(was ^ 1u << (i % 8));
+            enum hg_rc rc = hg_segment_open_bytes(hg_buf_span(&b), "flip", &seg, &err);
+            if (rc == HG_OK) {
+                rc = hg_segment_verify(seg, &err);
+                hg_segment_close(seg);
+            }
+            if (rc != HG_OK && rc != HG_E_CORRUPT) fail_msg("byte %zu: %s", i, err.msg);
+            b.p[i] = was;
+        }
+    }
+    hg_seg_skip_sums = false;
+    hg_buf_free(&b);
+    hg_mem_source_free(rows);
+    hg_arena_free(a);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -272,6 +310,6 @@ static int drop_dir(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(declared), cmocka_unit_test(refused), cmocka_unit_test(rebuilt_by_merging), cmocka_unit_test(sums_that_might_pass), cmocka_unit_test(wrong_claims)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(declared), cmocka_unit_test(refused), cmocka_unit_test(rebuilt_by_merging), cmocka_unit_test(sums_that_might_pass), cmocka_unit_test(wrong_claims), cmocka_unit_test(flipped)};
     return cmocka_run_group_tests(tests, make_dir, drop_dir);
 }
