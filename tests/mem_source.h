@@ -355,7 +355,9 @@ static inline struct hg_source *hg_mem_source_new(const struct hg_mem_coldef *de
     s->base.n_cols = n_cols;
     s->base.cols = s->cols;
     s->base.id = "mem";
+    static const struct hg_made_by segment = {.query_gran = "\"none\""};
     s->base.time_sorted = true;
+    s->base.made_by = &segment; /* its columns count as indexed ones */
     for (uint32_t k = 0; k < n_cols; k++) {
         struct hg_column *c = &s->cols[k];
         struct hg_mem_col *m = &s->data[k];

@@ -172,6 +172,7 @@ bool hg_worth_another(enum hg_rc rc, bool *bad)
 static enum hg_rc merge_message(struct hg_gather *g, struct hg_message *m, struct hg_err *err)
 {
     struct hg_partial *p;
+    if (m->len == 1) return HG_OK; /* a scan's segment without rows */
     HG_TRY(hg_partial_decode(g->q, (struct hg_span){m->bytes + 1, m->len - 1}, &g->run->exec, &p, err));
     return hg_merge_add(g->merge, p, err);
 }

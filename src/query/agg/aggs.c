@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "query/agg/kernels.h"
 #include "query/engine/check.h"
+#include "query/expr/derived.h"
 
 #define RUNS_SHARE 3 /* slots are added run by run where runs are longer than this on average */
 
@@ -217,6 +218,7 @@ static enum hg_rc bind_column(struct hg_aggs *g, struct bound *b, const char *na
     const struct hg_column *c = hg_source_column(g->src, name);
     *out = NULL;
     if (!c) return HG_OK;
+    if ((agg->state == HG_STATE_I64 || agg->state == HG_STATE_F64) && hg_derived_is(c) && hg_xtype_is_array(hg_derived_type(c))) return HG_OK; /* arrays are no numbers */
     if (!fits(agg, c)) return hg_fail(err, HG_E_INVALID, "aggregator \"%s\": column \"%s\" is of type %s", agg->name, c->name, hg_type_name(c->type));
     return get_input(g, &(struct input){.col = c, .as = agg->type, .op = agg->kind, .zeros = g->topn && is_pick(agg->kind), .sketch = agg->sketch}, out, err);
 }

@@ -155,6 +155,7 @@ static int descending(const void *x, const void *y) { return ascending(y, x); }
 /* Of the rows so far only the first r->left in order can matter. */
 static void trim(struct hg_rowscan *r)
 {
+    if (!r->n_spots) return;
     qsort(r->spots, r->n_spots, sizeof *r->spots, r->spec->order == HG_ROWS_DESCENDING ? descending : ascending);
     if (r->n_spots > (uint64_t)r->left) r->n_spots = (uint64_t)r->left;
 }

@@ -282,7 +282,7 @@ static int digits_of(double v, char *digits, int *exp)
     return n;
 }
 
-static double round_double(double v, int32_t scale)
+double hg_x_round(double v, int32_t scale)
 {
     char d[HG_NUM_TEXT], text[HG_NUM_TEXT + 32];
     int exp, n;
@@ -315,6 +315,6 @@ FN(hg_xf_round)
         if (args[1].type != HG_X_LONG) return hg_x_bad_arg(n, err, "the second argument must be a long, not %s", hg_xtype_name(args[1].type));
         scale = hg_x_as_int(&args[1]);
     }
-    *out = args[0].type == HG_X_LONG ? hg_x_long(round_long(args[0].i, scale)) : hg_x_double(round_double(args[0].d, scale));
+    *out = args[0].type == HG_X_LONG ? hg_x_long(round_long(args[0].i, scale)) : hg_x_double(hg_x_round(args[0].d, scale));
     return HG_OK;
 }

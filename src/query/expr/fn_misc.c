@@ -39,6 +39,7 @@ static enum hg_rc human(struct hg_xctx *c, const struct hg_xnode *n, const struc
     }
     int k = 0;
     for (d /= unit; d >= unit && k < 5; k++) d /= unit;
+    d = hg_x_round(d, (int32_t)digits); /* Java rounds the digits that are shown */
     snprintf(text, sizeof text, "%.*f %c%s", (int)digits, v < 0 ? -d : d, letters[k], suffix);
     return give(c, out, text, err);
 }

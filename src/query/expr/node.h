@@ -122,6 +122,7 @@ HG_MUST_USE enum hg_rc hg_x_arg_text(struct hg_xctx *c, const struct hg_xval *v,
 /* Bytes of the evaluation's arena for a text; HG_E_LIMIT past HG_X_MAX_TEXT. */
 #define HG_X_MAX_TEXT (16u << 20)
 HG_MUST_USE enum hg_rc hg_x_room(struct hg_xctx *c, size_t n, char **out, struct hg_err *err);
+double hg_x_round(double v, int32_t digits); /* half up on the decimal digits, as Java's BigDecimal.valueOf(v).setScale; NaN is 0 */
 enum hg_rc hg_x_bad_arg(const struct hg_xnode *n, struct hg_err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 enum hg_xtype hg_x_type(const struct hg_xnode *n, const enum hg_xtype *inputs, enum hg_xtype *locals);
 enum hg_xtype hg_xtype_function(enum hg_xtype a, enum hg_xtype b);

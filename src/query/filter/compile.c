@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/num.h"
 #include "query/engine/check.h"
+#include "query/expr/derived.h"
 #include "query/filter/regex.h"
 #include "query/filter/search.h"
 #include "query/filter/sieve_private.h"
@@ -166,10 +167,20 @@ static enum hg_rc list_ids(struct build *b, const struct hg_str *s, uint32_t n, 
     return HG_OK;
 }
 
-/* The ids for which the leaf is true (or unknown, where unk). */
-static enum hg_rc leaf_ids(struct build *b, const struct hg_filter *f, const struct hg_dict *d, bool unk, uint64_t *bits, struct hg_err *err)
+/* A lower bound of texts is false of null where Druid tests values, and unknown where it takes them from an index: that is, in the order of texts, of a segment's own columns. One that
+ * the segment does not have (c NULL) is like them: whether a segment has a column must not show. */
+static enum hg_tri null_in(const struct hg_filter *f, const struct hg_column *c)
 {
-    enum hg_tri on_null = hg_leaf_null(f, HG_T_STRING);
+    bool indexed = !c || (c->src && c->src->made_by && !hg_derived_is(c));
+    if (f->kind == HG_F_BOUND && f->u.bound.lo.there && f->u.bound.order == HG_ORD_LEXICOGRAPHIC && indexed) return HG_UNKNOWN;
+    return hg_leaf_null(f, HG_T_STRING);
+}
+
+/* The ids for which the leaf is true (or unknown, where unk). */
+static enum hg_rc leaf_ids(struct build *b, const struct hg_filter *f, const struct hg_column *c, bool unk, uint64_t *bits, struct hg_err *err)
+{
+    enum hg_tri on_null = null_in(f, c);
+    const struct hg_dict *d = c->dict;
     if (on_null == HG_TRUE || (on_null == HG_UNKNOWN && unk)) set_id(bits, 0);
     uint32_t id;
     switch (f->kind) {
@@ -227,7 +238,7 @@ static enum hg_rc string_leaf(struct build *b, const struct hg_filter *f, const 
     uint32_t words = (n->card + 63) / 64, some = 0;
     n->bits = hg_arena_array(b->a, words, sizeof *n->bits);
     if (!n->bits) return hg_arena_fail(b->a, "filter", err);
-    HG_TRY(leaf_ids(b, f, c->dict, unk, n->bits, err));
+    HG_TRY(leaf_ids(b, f, c, unk, n->bits, err));
     if (neg && !c->multi) { /* one id a row: the others */
         for (uint32_t w = 0; w < words; w++) n->bits[w] = ~n->bits[w];
         if (n->card & 63) n->bits[words - 1] &= (1ull << (n->card & 63)) - 1;
@@ -494,7 +505,7 @@ static enum hg_rc compile(struct build *b, const struct hg_filter *f, bool neg, 
     }
     if (f->extract) return compile_extracted(b, f, neg, unk, out, err);
     const struct hg_column *c = hg_source_column(b->src, f->column);
-    if (!c) return constant(b, passes(hg_leaf_null(f, HG_T_STRING), neg, unk), out, err); /* null in every row */
+    if (!c) return constant(b, passes(null_in(f, NULL), neg, unk), out, err); /* null in every row */
     if (c->type == HG_T_STRING) return string_leaf(b, f, c, neg, unk, out, err);
     if (hg_type_is_number(c->type)) return number_leaf(b, f, c, neg, unk, out, err);
     return hg_fail(err, HG_E_INVALID, "filter on column \"%s\": it holds sketches (%s)", c->name, hg_type_name(c->type));

@@ -163,7 +163,8 @@ enum hg_tri hg_leaf_null(const struct hg_filter *f, enum hg_type column)
         if (f->u.in.null) return HG_TRUE;
         return f->u.in.n_s ? HG_UNKNOWN : HG_FALSE; /* in [] is false of everything */
     case HG_F_BOUND: /* null stands below all text; of numbers it is unknown */
-        return column == HG_T_STRING && !f->u.bound.lo.there ? HG_TRUE : HG_UNKNOWN;
+        if (column != HG_T_STRING) return HG_UNKNOWN;
+        return f->u.bound.lo.there ? HG_FALSE : HG_TRUE;
     default: return HG_UNKNOWN;
     }
 }

@@ -110,6 +110,19 @@ static enum hg_rc match_type(const json_t *j, const struct hg_jpath *p, enum hg_
     return hg_jfail(err, HG_JKEY(p, "matchValueType"), "unknown type \"%s\"; known: STRING, LONG, FLOAT, DOUBLE", name);
 }
 
+/* A number that a filter of type LONG names is cut to one, as Java casts it. */
+static enum hg_rc cut(struct hg_parse *ps, struct hg_edge *e, struct hg_err *err)
+{
+    char text[HG_NUM_TEXT];
+    if (!e->there || e->is_int) return HG_OK;
+    e->i = e->d >= 9223372036854775808.0 ? INT64_MAX : e->d <= -9223372036854775808.0 ? INT64_MIN : (int64_t)e->d;
+    int n = hg_fmt_i64(e->i, text);
+    e->s = (struct hg_str){hg_arena_strndup(ps->a, text, (size_t)n), (size_t)n};
+    e->d = (double)e->i;
+    e->is_int = true;
+    return e->s.p ? HG_OK : hg_arena_fail(ps->a, "filter", err);
+}
+
 /* in, inType: values; equals: matchValue */
 static enum hg_rc parse_in(struct hg_parse *ps, const json_t *j, const struct hg_jpath *p, const char *type, struct hg_filter *f, struct hg_err *err)
 {
@@ -136,6 +149,8 @@ static enum hg_rc parse_in(struct hg_parse *ps, const json_t *j, const struct hg
         struct hg_edge e = {.there = true, .s = texts[k]};
         hg_edge_numbers(&e);
         if (!e.is_num) return hg_jfail(err, vp, "\"%.*s\" is no number", (int)(texts[k].len > 100 ? 100 : texts[k].len), texts[k].p);
+        if (vt == HG_T_LONG && (equals || !json_is_string(json_array_get(list, k)))) HG_TRY(cut(ps, &e, err)); /* of a list Druid does not cast texts */
+        texts[k] = e.s;
     }
     f->u.in.typed = vt != HG_T_STRING;
     f->u.in.list = !equals;
@@ -186,9 +201,11 @@ static enum hg_rc parse_range(struct hg_parse *ps, const json_t *j, const struct
     HG_TRY(parse_edge(ps, j, "upper", "upperOpen", p, &f->u.range.hi, err));
     if (!f->u.range.lo.there && !f->u.range.hi.there) return hg_jfail(err, p, "a range needs lower, upper or both");
     if (f->u.range.type == HG_T_STRING) return HG_OK;
-    const struct hg_edge *e[] = {&f->u.range.lo, &f->u.range.hi};
-    for (int k = 0; k < 2; k++)
+    struct hg_edge *e[] = {&f->u.range.lo, &f->u.range.hi};
+    for (int k = 0; k < 2; k++) {
         if (e[k]->there && !e[k]->is_num) return hg_jfail(err, HG_JKEY(p, k ? "upper" : "lower"), "\"%.*s\" is no number", (int)(e[k]->s.len > 100 ? 100 : e[k]->s.len), e[k]->s.p);
+        if (f->u.range.type == HG_T_LONG) HG_TRY(cut(ps, e[k], err));
+    }
     return HG_OK;
 }
 

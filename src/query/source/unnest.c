@@ -28,12 +28,13 @@ static enum hg_rc put_list(struct unnest *u, uint32_t row, const uint32_t *ids, 
     return HG_OK;
 }
 
-static enum hg_rc unnest_ids(struct unnest *u, const struct hg_column *c, struct hg_err *err)
+/* as_array: the rows are said to be arrays, and an array that is not there has no elements. */
+static enum hg_rc unnest_ids(struct unnest *u, const struct hg_column *c, bool as_array, struct hg_err *err)
 {
     const struct hg_step_run *r = u->r;
     struct hg_colread *rd;
     uint32_t *one = hg_arena_array(r->a, HG_BLOCK_ROWS, sizeof *one);
-    bool loose = hg_mapped_loose(c);
+    bool loose = as_array || hg_mapped_loose(c);
     if (!one) return hg_arena_fail(r->a, "unnest", err);
     HG_TRY(c->ops->open(c, r->a, &rd, err));
     for (uint32_t at = 0, n; at < r->n; at += n) {
@@ -122,7 +123,7 @@ enum hg_rc hg_step_unnest(const struct hg_step_run *r, const struct hg_source **
     const struct hg_column *c = input == UINT32_MAX ? NULL : hg_source_column(r->base, v->expr->inputs[input].name);
     struct hg_table *t = NULL;
     bool ids = c && c->type == HG_T_STRING && !hg_derived_is(c);
-    if (ids) HG_TRY(unnest_ids(&u, c, err));
+    if (ids) HG_TRY(unnest_ids(&u, c, v->has_type && hg_xtype_is_array(v->xtype), err));
     else HG_TRY(unnest_values(&u, v, &t, err));
     struct hg_mapped *m;
     HG_TRY(hg_mapped_new(r->base, u.rows.v, u.rows.n, 1, r->a, &m, err));

@@ -229,7 +229,8 @@ static enum tri leaf(const struct f *f, bool null, struct hg_str s, bool is_num,
         return null && f->n_vals ? MAYBE : NO;
     case F_BOUND:
     case F_RANGE: {
-        if (null) return f->kind == F_BOUND && !is_num && !f->has_lo ? YES : MAYBE;
+        if (null && f->kind == F_BOUND && !is_num) return !f->has_lo ? YES : f->order == HG_ORD_LEXICOGRAPHIC ? MAYBE : NO;
+        if (null) return MAYBE;
         bool by_number = f->numeric || (f->kind == F_BOUND && f->order == HG_ORD_NUMERIC && is_num);
         double v = num;
         if (f->numeric && !is_num && !number(s, &v)) return MAYBE;
