@@ -48,12 +48,11 @@ class Druid:
     def load(self, rows, again):
         """Waits for as many rows as the run has; Henge's spec is one of Druid's, less what only Henge knows, which Druid ignores or refuses."""
         if not self.count():
-            spec = json.loads(spec_text(rows))
+            spec = json.loads(spec_text(rows, False))
             dims = spec["spec"]["dataSchema"]["dimensionsSpec"]
             dims["dimensions"] = [d for d in dims["dimensions"] if d != "__time" and not (isinstance(d, dict) and d.get("name") == "__time")]
             for only_ours in ("entityDimensions", "forceSegmentSortByTime"):
                 dims.pop(only_ours, None)
-            spec["spec"]["dataSchema"].pop("projections", None)
             spec["spec"]["tuningConfig"]["maxNumConcurrentSubTasks"] = 2
             base = self.overlord()
             task = self.call(base, "/druid/indexer/v1/task", spec)["task"]

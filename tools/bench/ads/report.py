@@ -175,19 +175,20 @@ def memory(figures):
 
 def write(folder, figures):
     os.makedirs(folder, exist_ok=True)
-    chart(figures, os.path.join(folder, "ads.svg"))
+    stem = "ads-projections" if figures.get("projections") else "ads"
+    chart(figures, os.path.join(folder, f"{stem}.svg"))
     load = figures["loads"].get("henge", {})
     built = (f"\nHenge's rows were loaded by `henge index` from CSV in {load['seconds']:.0f} s, {load['cpu_seconds']:.0f} s of CPU: {figures['rows'] / load['cpu_seconds'] / 1e6:.2f} M rows/s/core."
              if "cpu_seconds" in load else "")
-    with open(os.path.join(folder, "ads.md"), "w", encoding="utf-8") as f:
-        f.write(f"""# Ads queries: the figures
+    with open(os.path.join(folder, f"{stem}.md"), "w", encoding="utf-8") as f:
+        f.write(f"""# Ads queries: the figures{", with projections" if figures.get("projections") else ""}
 
-Written by `tools/bench/ads/run --write docs/benchmarks`; [README](README.md) says what is measured and how.
+Written by `tools/bench/ads/run{" --projections" if figures.get("projections") else ""} --write docs/benchmarks`; [README](README.md) says what is measured and how.
 
 {machine.sentence(figures['machine'])}. {', '.join(v for s, v in figures['versions'].items())}. {figures['rows']:,} rows, medians of {figures['repeat']} interleaved rounds; all
-systems gave the same rows and sums.{' Henge serves compressed, mapped segments.' if figures['cold'] else ''}
+systems gave the same rows and sums.{' Henge has pre-grouped views of its rows, the peers have none.' if figures.get('projections') else ''}{' Henge serves compressed, mapped segments.' if figures['cold'] else ''}
 
-![Milliseconds by query and system](ads.svg)
+![Milliseconds by query and system]({stem}.svg)
 
 {table(figures)}
 
@@ -196,7 +197,7 @@ systems gave the same rows and sums.{' Henge serves compressed, mapped segments.
 {memory(figures)}
 {built}
 """)
-    with open(os.path.join(folder, "ads.json"), "w", encoding="utf-8") as f:
+    with open(os.path.join(folder, f"{stem}.json"), "w", encoding="utf-8") as f:
         json.dump(figures, f, indent=1)
 
 
