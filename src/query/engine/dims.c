@@ -157,6 +157,9 @@ enum hg_rc hg_dimread_text(struct hg_dimread *d, uint32_t id, struct hg_arena *a
     return HG_OK;
 }
 
+/* A sorted dictionary's values ascend, so that they differ. */
+bool hg_dimread_distinct(const struct hg_dimread *d) { return !d->numeric && d->col && d->col->dict && d->col->dict->sorted; }
+
 enum hg_rc hg_dimread_emit(struct hg_dimread *d, uint32_t id, struct hg_key_col *col, uint64_t to, struct hg_strtab *t, struct hg_arena *a, struct hg_err *err)
 {
     if (col->type != HG_T_STRING) {

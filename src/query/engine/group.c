@@ -353,6 +353,7 @@ static enum hg_rc emit(struct group *g, struct hg_partial **out, struct hg_err *
     struct hg_strtab t;
     HG_TRY(hg_partial_new(g->q, g->x, n, 0, &p, err));
     hg_strtab_init(&t, p);
+    t.distinct = g->n_dims == 1 && hg_dimread_distinct(&g->dims[0]);
     enum hg_rc rc = emit_groups(g, at, n, ids, p, &t, err);
     if (rc == HG_OK && g->q->type == HG_Q_TOPN) rc = emit_buckets(g, p, err);
     if (rc == HG_OK) *out = p;

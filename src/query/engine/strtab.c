@@ -16,13 +16,14 @@ static enum hg_rc grow(struct hg_strtab *t, struct hg_err *err)
     if (t->cap >= 1u << 30) return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: more than %u values in a result", t->cap);
     uint32_t cap = t->cap < 64 ? 64 : t->cap * 2;
     struct hg_str *v = hg_arena_array(p->arena, cap, sizeof *v);
-    uint32_t *slots = hg_arena_array(p->arena, (size_t)cap * 2, sizeof *slots);
-    if (!v || !slots) return hg_err_context(err, hg_arena_fail(p->arena, "result values", err), "Resource limit exceeded");
+    uint32_t *slots = t->distinct ? NULL : hg_arena_array(p->arena, (size_t)cap * 2, sizeof *slots);
+    if (!v || (!slots && !t->distinct)) return hg_err_context(err, hg_arena_fail(p->arena, "result values", err), "Resource limit exceeded");
     memcpy(v, p->strings, p->n_strings * sizeof *v);
     p->strings = v;
+    t->cap = cap;
+    if (t->distinct) return HG_OK;
     t->slots = slots;
     t->mask = cap * 2 - 1;
-    t->cap = cap;
     for (uint32_t k = 1; k < p->n_strings; k++) {
         uint32_t at = (uint32_t)hg_xxh3(v[k].p, v[k].len) & t->mask;
         while (slots[at]) at = (at + 1) & t->mask;
@@ -34,9 +35,9 @@ static enum hg_rc grow(struct hg_strtab *t, struct hg_err *err)
 static enum hg_rc add_hashed(struct hg_strtab *t, struct hg_str s, uint32_t hash, bool copy, uint32_t *out, struct hg_err *err)
 {
     struct hg_partial *p = t->p;
-    if (p->n_strings == t->cap || !t->slots) HG_TRY(grow(t, err));
+    if (p->n_strings == t->cap || (!t->slots && !t->distinct)) HG_TRY(grow(t, err));
     uint32_t at = hash & t->mask;
-    for (; t->slots[at]; at = (at + 1) & t->mask)
+    for (; !t->distinct && t->slots[at]; at = (at + 1) & t->mask)
         if (hg_str_eq(p->strings[t->slots[at]], s)) return *out = t->slots[at], HG_OK;
     if (copy) {
         char *z = hg_arena_alloc(p->arena, s.len + 1);
@@ -45,16 +46,16 @@ static enum hg_rc add_hashed(struct hg_strtab *t, struct hg_str s, uint32_t hash
         z[s.len] = 0;
         s.p = z;
     }
-    p->strings[p->n_strings] = s;
-    t->slots[at] = p->n_strings++;
-    *out = t->slots[at];
+    *out = p->n_strings++;
+    p->strings[*out] = s;
+    if (!t->distinct) t->slots[at] = *out;
     return HG_OK;
 }
 
 enum hg_rc hg_strtab_add(struct hg_strtab *t, struct hg_str s, bool copy, uint32_t *out, struct hg_err *err)
 {
     if (!s.p) return *out = 0, HG_OK;
-    return add_hashed(t, s, (uint32_t)hg_xxh3(s.p, s.len), copy, out, err);
+    return add_hashed(t, s, t->distinct ? 0 : (uint32_t)hg_xxh3(s.p, s.len), copy, out, err);
 }
 
 /* A text is found by its slot, then its place, then its bytes: each is asked for some texts ahead, when the one before it has come. */

@@ -9,6 +9,7 @@ struct hg_strtab {
     uint32_t cap;     /* room in p->strings */
     uint32_t *slots;  /* string number, 0: empty; in p's arena */
     uint32_t mask;
+    bool distinct;    /* set it before the first add where no text comes twice: none is looked for then */
 };
 /* p->strings holds only the null. */
 void hg_strtab_init(struct hg_strtab *t, struct hg_partial *p);
