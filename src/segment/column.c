@@ -5,6 +5,7 @@
 #include <string.h>
 #include <zstd.h>
 #include "segment/bitpack.h"
+#include "segment/decode.h"
 #include "segment/segment_private.h"
 #include "segment/stream.h"
 
@@ -299,11 +300,7 @@ static enum hg_rc col_i64(struct hg_colread *r, uint32_t row, uint32_t n, int64_
         if (nulls) memset(nulls, 0, n);
         return HG_OK;
     }
-    for (uint32_t i = 0; i < n; i++) {
-        uint8_t z = null_at(r->nulls, row + i);
-        out[i] &= (int64_t)z - 1;
-        if (nulls) nulls[i] = z;
-    }
+    hg_decode_nulls(r->nulls, row, n, nulls, out);
     return HG_OK;
 }
 
@@ -330,11 +327,7 @@ static enum hg_rc col_f64(struct hg_colread *r, uint32_t row, uint32_t n, double
         if (nulls) memset(nulls, 0, n);
         return HG_OK;
     }
-    for (uint32_t i = 0; i < n; i++) {
-        uint8_t z = null_at(r->nulls, row + i);
-        out[i] = z ? 0 : out[i];
-        if (nulls) nulls[i] = z;
-    }
+    hg_decode_nulls(r->nulls, row, n, nulls, out);
     return HG_OK;
 }
 

@@ -1,5 +1,6 @@
 #include "segment/decode.h"
 
+#include <string.h>
 #include "base/cpu.h"
 
 #ifdef HG_X86
@@ -25,6 +26,15 @@ static uint64_t plain_prefix(int64_t *v, uint32_t n, uint64_t from)
 {
     for (uint32_t i = 0; i < n; i++) v[i] = (int64_t)(from += (uint64_t)v[i]);
     return from;
+}
+
+static void plain_nulls(const uint8_t *bits, uint32_t from, uint32_t n, uint8_t *nulls, int64_t *v)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t z = bits[(from + i) / 8] >> ((from + i) % 8) & 1;
+        v[i] &= (int64_t)z - 1;
+        if (nulls) nulls[i] = z;
+    }
 }
 
 #ifdef HG_X86
@@ -83,6 +93,18 @@ HG_FOR_AVX512 static void scaled_avx512(int64_t *v, uint32_t n, uint64_t factor,
     }
 }
 
+/* Whole bytes of the bitmap: from is a multiple of eight, as is what is done of n, which is returned. */
+HG_FOR_AVX512 static uint32_t nulls_avx512(const uint8_t *bits, uint32_t from, uint32_t n, uint8_t *nulls, int64_t *v)
+{
+    uint32_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __mmask8 z = bits[(from + i) / 8];
+        if (z) _mm512_mask_storeu_epi64(v + i, z, _mm512_setzero_si512());
+        if (nulls) _mm_storel_epi64((void *)(nulls + i), _mm_maskz_set1_epi8(z, 1));
+    }
+    return i;
+}
+
 /* Within eight lanes three steps of shifting and adding; what came before is added to all of them, and is the only thing that one group waits for from the one before. */
 HG_FOR_AVX512 static uint64_t prefix_avx512(int64_t *v, uint32_t n, uint64_t from)
 {
@@ -127,6 +149,41 @@ void hg_decode_scaled(int64_t *v, uint32_t n, uint64_t factor, uint64_t base)
     }
 #endif
     plain_scaled(v, n, factor, base);
+}
+
+/* A bit of each byte: byte k of the product keeps bit k of b, and becomes 1 if it is set. */
+static inline uint64_t spread(uint8_t b)
+{
+    uint64_t x = b * UINT64_C(0x0101010101010101) & UINT64_C(0x8040201008040201);
+    return (x + UINT64_C(0x7f7f7f7f7f7f7f7f)) >> 7 & UINT64_C(0x0101010101010101);
+}
+
+static uint32_t bytes_of_nulls(const uint8_t *bits, uint32_t from, uint32_t n, uint8_t *nulls, int64_t *v)
+{
+    uint32_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint8_t b = bits[(from + i) / 8];
+        uint64_t z = spread(b);
+        if (nulls) memcpy(nulls + i, &z, 8);
+        if (!b) continue; /* most often */
+        for (uint32_t k = 0; k < 8; k++) v[i + k] &= (int64_t)(b >> k & 1) - 1;
+    }
+    return i;
+}
+
+void hg_decode_nulls(const uint8_t *bits, uint32_t from, uint32_t n, uint8_t *nulls, void *v)
+{
+    uint32_t head = (8 - from % 8) % 8, done;
+    if (head > n) head = n;
+    int64_t *p = v;
+    plain_nulls(bits, from, head, nulls, p);
+    from += head, n -= head, p += head, nulls = nulls ? nulls + head : NULL;
+#ifdef HG_X86
+    if (hg_cpu() == HG_CPU_AVX512) done = nulls_avx512(bits, from, n, nulls, p);
+    else
+#endif
+        done = bytes_of_nulls(bits, from, n, nulls, p);
+    plain_nulls(bits, from + done, n - done, nulls ? nulls + done : NULL, p + done);
 }
 
 uint64_t hg_decode_prefix(int64_t *v, uint32_t n, uint64_t from)

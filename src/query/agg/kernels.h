@@ -1,9 +1,10 @@
 /* The inner loops of aggregation and grouping. `pos` are positions of selected rows in the batch (NULL: 0..n-1; a position may repeat where a multi-value was taken apart); `slot` the group of each
- * (_many) or one group for all (_one). nulls may be NULL: none. Where nulls is NULL, `seen` may be too: then it is known otherwise that the groups have a row.
+ * (_many) or one group for all (_one: then positions ascend and none repeats). nulls may be NULL: none. Where nulls is NULL, `seen` may be too: then it is known otherwise that the groups have a row.
  *
  * _runs: rows of equal slots stand together, as sorted rows do; a group's value stays in a register over its run.
  *
- * There are variants for wider registers (base/cpu.h), with the same answers to the last bit. Sums of doubles over a batch as it lies are added eight side by side, all others in the order of rows: by _many and _runs alike. */
+ * There are variants for wider registers (base/cpu.h), with the same answers to the last bit. Sums of doubles
+ * over rows that lie together (_one) are added eight side by side, all others in the order of rows: by _many and _runs alike. */
 #ifndef HG_QUERY_AGG_KERNELS_H
 #define HG_QUERY_AGG_KERNELS_H
 

@@ -75,9 +75,28 @@ static void prefix(struct rng *r, const int64_t *v, uint32_t n, const struct fen
     assert_int_equal(last, sum);
 }
 
+static void null_bits(struct rng *r, const int64_t *v, uint32_t n, const struct fence *a, const struct fence *b)
+{
+    static uint8_t flags[MOST], bitmap[MOST / 4 + 16];
+    uint32_t from = below(r, 70), len = (from + n + 7) / 8, share = below(r, 3);
+    for (uint32_t k = 0; k < len; k++) bitmap[k] = share == 0 ? 0 : share == 1 && below(r, 3) ? 0 : (uint8_t)rnd(r);
+    uint8_t *bits = fence_last(b, len);
+    memcpy(bits, bitmap, len);
+    int64_t *in = fence_last(a, n * 8);
+    memcpy(in, v, n * 8);
+    bool wanted = below(r, 2);
+    hg_decode_nulls(bits, from, n, wanted ? flags : NULL, in);
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t z = bits[(from + i) / 8] >> (from + i) % 8 & 1;
+        assert_int_equal(in[i], z ? 0 : v[i]);
+        if (wanted) assert_int_equal(flags[i], z);
+    }
+}
+
 static void decimals_are_exact(void **state) { (void)state, each_variant(decimals); }
 static void scaled_numbers(void **state) { (void)state, each_variant(scaled); }
 static void prefix_sums(void **state) { (void)state, each_variant(prefix); }
+static void nulls_are_spread(void **state) { (void)state, each_variant(null_bits); }
 
 int main(void)
 {
@@ -85,6 +104,7 @@ int main(void)
         cmocka_unit_test(decimals_are_exact),
         cmocka_unit_test(scaled_numbers),
         cmocka_unit_test(prefix_sums),
+        cmocka_unit_test(nulls_are_spread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
