@@ -209,5 +209,5 @@ def write_growth(folder, runs):
     for q in runs[0]["times"]:
         lines.append(f"| `{q}` | " + " | ".join(short(median(r, q, s)) for s in systems for r in runs) + " |")
     with open(os.path.join(folder, "growth.md"), "w", encoding="utf-8") as f:
-        f.write("# Growth: the same queries over more rows\n\nWritten by `tools/bench/ads/run --growth --write docs/benchmarks`. Milliseconds, medians.\n\n"
+        f.write(f"# Growth: the same queries over more rows\n\nWritten by `tools/bench/ads/run --growth {','.join(str(r['rows']) for r in runs)} --write docs/benchmarks`. Milliseconds, medians.\n\n"
                 f"{machine.sentence(runs[0]['machine'])}.\n\n![Growth](growth.svg)\n\n" + "\n".join(lines) + "\n")
