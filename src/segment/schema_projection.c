@@ -13,6 +13,7 @@
 
 #include "base/gran_json.h"
 #include "segment/schema.h"
+#include "segment/time_floor.h"
 
 /* ---- timestamp_floor(__time, 'PT1H'[, origin[, 'zone']]) ---- */
 
@@ -79,11 +80,11 @@ static bool read_floor(const char *expression, json_t *gran)
     return !*c.p;
 }
 
-static bool floor_of(const char *expression, const struct hg_jpath *p, struct hg_gran *g)
+bool hg_time_floor_parse(const char *expression, struct hg_gran *out)
 {
     struct hg_err ignored;
     json_t *gran = json_pack("{s:s}", "type", "period");
-    bool ok = gran && read_floor(expression, gran) && hg_gran_parse_json(NULL, gran, p, g, &ignored) == HG_OK;
+    bool ok = gran && read_floor(expression, gran) && hg_gran_parse_json(NULL, gran, &hg_jroot, out, &ignored) == HG_OK;
     json_decref(gran);
     return ok;
 }
@@ -120,7 +121,7 @@ static enum hg_rc read_virtuals(struct declared *d, const json_t *j, const struc
         HG_TRY(hg_jget_str(v, "name", at, true, &name, err));
         HG_TRY(hg_jget_str(v, "expression", at, true, &expression, err));
         if (!*name || strcmp(name, "__time") == 0) return hg_jfail(err, HG_JKEY(at, "name"), "a virtual column cannot be called \"%s\"", name);
-        if (!floor_of(expression, at, &d->grans[i]))
+        if (!hg_time_floor_parse(expression, &d->grans[i]))
             return hg_jfail(err, HG_JKEY(at, "expression"), "\"%s\" is not supported in projections; there is timestamp_floor(__time, 'PERIOD'[, origin[, 'TIME ZONE']])", expression);
         d->virtuals[i] = hg_arena_strdup(d->a, name);
         if (!d->virtuals[i]) return hg_arena_fail(d->a, "projection", err);

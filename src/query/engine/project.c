@@ -4,6 +4,7 @@
 
 #include "query/expr/vcol.h"
 #include "query/source/tree.h"
+#include "segment/time_floor.h"
 
 #define MAX_EDGES 100000u /* bucket edges inside a segment that are looked at */
 
@@ -13,7 +14,50 @@ struct match { /* one query against one projection */
     const struct hg_projection *p;
 };
 
+/* ---- time ---- */
+
+static bool same_gran(const struct hg_gran *a, const struct hg_gran *b)
+{
+    if (a->kind != b->kind || a->has_origin != b->has_origin || (a->has_origin && a->origin != b->origin)) return false;
+    if (a->kind == HG_GRAN_DURATION) return a->duration_ms == b->duration_ms;
+    return a->kind != HG_GRAN_PERIOD || (a->tz == b->tz && memcmp(&a->period, &b->period, sizeof a->period) == 0);
+}
+
+/* Does no part of the projection's time lie on both sides of t? */
+static bool parted(const struct match *m, int64_t t)
+{
+    const struct hg_interval *times = &m->base->times;
+    return t <= times->start || t >= times->end || hg_gran_floor(&m->p->gran, t) == t;
+}
+
+/* Does each part of the projection's time lie in one bucket of g? Looked at for the times that the segment has, so that zones and odd periods need no theory. */
+static bool gran_fits(const struct match *m, const struct hg_gran *g)
+{
+    if (g->kind == HG_GRAN_ALL || m->p->gran.kind == HG_GRAN_NONE || same_gran(g, &m->p->gran)) return true;
+    struct hg_interval bucket = hg_gran_bucket(g, m->base->times.start);
+    for (uint32_t n = 0; bucket.end < m->base->times.end; n++) {
+        if (n == MAX_EDGES || bucket.end <= bucket.start || !parted(m, bucket.end)) return false;
+        bucket = (struct hg_interval){bucket.end, hg_gran_next(g, bucket.end)};
+    }
+    return true;
+}
+
+/* A row of the projection stands for a part of time: each must lie in one of the query's buckets, and in or out of each interval. */
+static bool times_fit(const struct match *m, const struct hg_interval *ivs, uint32_t n_ivs)
+{
+    for (uint32_t k = 0; k < n_ivs; k++)
+        if (!parted(m, ivs[k].start) || !parted(m, ivs[k].end)) return false;
+    return gran_fits(m, &m->q->gran);
+}
+
 /* ---- columns ---- */
+
+static bool is_virtual(const struct match *m, const char *name)
+{
+    for (uint32_t k = 0; k < m->q->plan->n_virtuals; k++)
+        if (strcmp(m->q->plan->virtuals[k]->name, name) == 0) return true;
+    return false;
+}
 
 static bool reads_filter(const struct match *m, const struct hg_filter *f, uint32_t virtuals);
 
@@ -22,7 +66,9 @@ static bool reads(const struct match *m, const char *name, uint32_t virtuals);
 static bool reads_virtual(const struct match *m, uint32_t k)
 {
     const struct hg_vcol *v = m->q->plan->virtuals[k];
+    struct hg_gran cut;
     if (!v->expr) return reads(m, v->column, k);
+    if (v->kind == HG_VC_EXPR && !is_virtual(m, "__time") && hg_time_floor_parse(v->expr->text, &cut)) return gran_fits(m, &cut); /* of any time in a part it is the same */
     for (uint32_t i = 0; i < v->expr->n_inputs; i++)
         if (!reads(m, v->expr->inputs[i].name, k)) return false;
     return true;
@@ -56,13 +102,6 @@ static bool reads_filter(const struct match *m, const struct hg_filter *f, uint3
 }
 
 /* ---- aggregators ---- */
-
-static bool is_virtual(const struct match *m, const char *name)
-{
-    for (uint32_t k = 0; k < m->q->plan->n_virtuals; k++)
-        if (strcmp(m->q->plan->virtuals[k]->name, name) == 0) return true;
-    return false;
-}
 
 /* What the aggregator is called at ingestion: "longSum"; NULL: nothing there does the same. */
 static const char *stored_name(const struct hg_agg *a)
@@ -126,38 +165,6 @@ static bool aggregates(const struct match *m, const struct hg_agg *a, struct hg_
     as->column = c->name;
     if (a->kind == HG_AGG_COUNT) as->kind = HG_AGG_SUM, as->state = HG_STATE_I64;
     if (a->kind == HG_AGG_SKETCH_BUILD) as->kind = HG_AGG_SKETCH_MERGE;
-    return true;
-}
-
-/* ---- time ---- */
-
-static bool same_gran(const struct hg_gran *a, const struct hg_gran *b)
-{
-    if (a->kind != b->kind || a->has_origin != b->has_origin || (a->has_origin && a->origin != b->origin)) return false;
-    if (a->kind == HG_GRAN_DURATION) return a->duration_ms == b->duration_ms;
-    return a->kind != HG_GRAN_PERIOD || (a->tz == b->tz && memcmp(&a->period, &b->period, sizeof a->period) == 0);
-}
-
-/* Does no part of the projection's time lie on both sides of t? */
-static bool parted(const struct match *m, int64_t t)
-{
-    const struct hg_interval *times = &m->base->times;
-    return t <= times->start || t >= times->end || hg_gran_floor(&m->p->gran, t) == t;
-}
-
-/* A row of the projection stands for a part of time: each must lie in one of the query's buckets, and in or out of each interval. Looked at for the times that the segment has, so
- * that zones and odd periods need no theory. */
-static bool times_fit(const struct match *m, const struct hg_interval *ivs, uint32_t n_ivs)
-{
-    const struct hg_gran *g = &m->q->gran;
-    for (uint32_t k = 0; k < n_ivs; k++)
-        if (!parted(m, ivs[k].start) || !parted(m, ivs[k].end)) return false;
-    if (g->kind == HG_GRAN_ALL || m->p->gran.kind == HG_GRAN_NONE || same_gran(g, &m->p->gran)) return true;
-    struct hg_interval bucket = hg_gran_bucket(g, m->base->times.start);
-    for (uint32_t n = 0; bucket.end < m->base->times.end; n++) {
-        if (n == MAX_EDGES || bucket.end <= bucket.start || !parted(m, bucket.end)) return false;
-        bucket = (struct hg_interval){bucket.end, hg_gran_next(g, bucket.end)};
-    }
     return true;
 }
 

@@ -117,7 +117,7 @@ static const char *const filters[] = {
     "{\"type\":\"range\",\"column\":\"clicks\",\"matchValueType\":\"LONG\",\"lower\":5}",
     "{\"type\":\"interval\",\"dimension\":\"__time\",\"intervals\":[\"2024-03-10T05/2024-03-11\"]}",
 };
-static const char *const dims[] = {"\"c\"", "\"p\"", "\"l\"", "\"v\"", "\"absent\"", "\"u\"", "\"mv\"", "{\"type\":\"default\",\"dimension\":\"__time\",\"outputName\":\"t\",\"outputType\":\"LONG\"}",
+static const char *const dims[] = {"\"c\"", "\"p\"", "\"l\"", "\"v\"", "{\"type\":\"default\",\"dimension\":\"vt\",\"outputName\":\"vt\",\"outputType\":\"LONG\"}", "\"absent\"", "\"u\"", "\"mv\"", "{\"type\":\"default\",\"dimension\":\"__time\",\"outputName\":\"t\",\"outputType\":\"LONG\"}",
                                    "{\"type\":\"extraction\",\"dimension\":\"p\",\"outputName\":\"px\",\"extractionFn\":{\"type\":\"substring\",\"index\":1,\"length\":1}}"};
 static const char *const wanted[] = {
     "{\"type\":\"count\",\"name\":\"%s\"}",
@@ -156,13 +156,14 @@ static void put_query(struct hg_buf *b)
     uint32_t type = rnd(3), n_dims = type == 0 ? 0 : type == 1 ? 1 : rnd(4);
     hg_buf_printf(b, "{\"queryType\":\"%s\",\"dataSource\":\"x\",\"granularity\":%s,", types[type], grans[rnd(4) ? rnd(3) : rnd(8)]);
     put_interval(b);
-    hg_buf_puts(b, ",\"virtualColumns\":[{\"type\":\"expression\",\"name\":\"v\",\"expression\":\"concat(c, p)\"}]");
+    hg_buf_puts(b, ",\"virtualColumns\":[{\"type\":\"expression\",\"name\":\"v\",\"expression\":\"concat(c, p)\"},");
+    hg_buf_printf(b, "{\"type\":\"expression\",\"name\":\"vt\",\"expression\":\"timestamp_floor(__time, '%s)\"}]", floors[rnd(7)]);
     if (rnd(2)) hg_buf_printf(b, ",\"filter\":%s", filters[rnd(3) ? rnd(5) : rnd(10)]);
-    if (type == 1) hg_buf_printf(b, ",\"dimension\":%s,\"metric\":{\"type\":\"dimension\"},\"threshold\":1000", dims[rnd(3) ? rnd(5) : rnd(9)]);
+    if (type == 1) hg_buf_printf(b, ",\"dimension\":%s,\"metric\":{\"type\":\"dimension\"},\"threshold\":1000", dims[rnd(3) ? rnd(6) : rnd(10)]);
     if (type == 2) {
         uint32_t from = rnd(9);
         hg_buf_puts(b, ",\"dimensions\":[");
-        for (uint32_t k = 0; k < n_dims; k++) hg_buf_printf(b, "%s%s", k ? "," : "", dims[(from + k * 3) % (rnd(3) ? 4 : 9)]);
+        for (uint32_t k = 0; k < n_dims; k++) hg_buf_printf(b, "%s%s", k ? "," : "", dims[(from + k * 3) % (rnd(3) ? 5 : 10)]);
         hg_buf_puts(b, "]");
     }
     hg_buf_puts(b, ",\"aggregations\":[");
