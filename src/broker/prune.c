@@ -12,13 +12,17 @@ static bool prunable(const struct hg_query *q) { return !q->ctx.by_segment && (q
 struct times {
     struct hg_interval *v;
     size_t n, cap;
+    struct hg_interval bucket; /* the last one that was worked out: partitions of a day have the same */
 };
 
 /* The pieces of the dropped rows' times that the query asks for. The last row's bucket counts as a whole, as in a scan. */
 static enum hg_rc note_times(struct times *w, const struct hg_query *q, const struct hg_target *t, struct hg_interval rows, struct hg_arena *a, struct hg_err *err)
 {
     if (hg_interval_empty(rows)) return HG_OK;
-    if (q->gran.kind != HG_GRAN_ALL) rows.end = hg_gran_bucket(&q->gran, rows.end - 1).end;
+    if (q->gran.kind != HG_GRAN_ALL) {
+        if (hg_interval_empty(w->bucket) || rows.end <= w->bucket.start || rows.end > w->bucket.end) w->bucket = hg_gran_bucket(&q->gran, rows.end - 1);
+        rows.end = w->bucket.end;
+    }
     for (uint32_t k = 0; k < t->n_ivs; k++) {
         struct hg_interval iv = hg_interval_cut(t->ivs[k], rows);
         if (hg_interval_empty(iv)) continue;
@@ -44,7 +48,9 @@ static int by_start(const void *a, const void *b)
 static uint32_t join(struct times *w)
 {
     uint32_t m = 0;
-    if (w->n) qsort(w->v, w->n, sizeof *w->v, by_start);
+    size_t sorted = w->n ? 1 : 0; /* as segments come, they mostly are */
+    while (sorted < w->n && w->v[sorted - 1].start <= w->v[sorted].start) sorted++;
+    if (sorted < w->n) qsort(w->v, w->n, sizeof *w->v, by_start);
     for (size_t i = 0; i < w->n; i++) {
         if (m && w->v[i].start <= w->v[m - 1].end) {
             if (w->v[i].end > w->v[m - 1].end) w->v[m - 1].end = w->v[i].end;

@@ -119,7 +119,7 @@ static bool wants_empty_row(const struct hg_query *q)
 struct parts {
     struct hg_partial **v;
     uint32_t n;
-    struct hg_partial *mine[HG_PLAN_MAX_DIMS];
+    struct hg_partial **mine;
     uint32_t n_mine;
 };
 
@@ -190,10 +190,10 @@ static enum hg_rc finish(const struct hg_query *q, struct hg_partial *merged, st
 {
     struct hg_arena *a = hg_arena_new(x->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "answer");
-    struct parts *ps = hg_arena_zalloc(a, sizeof *ps);
-    enum hg_rc rc = ps ? collect(q, x, a, merged, ps, err) : hg_arena_fail(a, "answer", err);
-    if (rc == HG_OK) rc = write_answer(q, x, a, ps, pretty, out, rows, err);
-    for (uint32_t k = 0; ps && k < ps->n_mine; k++) hg_partial_free(ps->mine[k]);
+    struct parts ps = {.mine = hg_arena_array(a, (size_t)q->plan->n_subtotals + 1, sizeof *ps.mine)};
+    enum hg_rc rc = ps.mine ? collect(q, x, a, merged, &ps, err) : hg_arena_fail(a, "answer", err);
+    if (rc == HG_OK) rc = write_answer(q, x, a, &ps, pretty, out, rows, err);
+    for (uint32_t k = 0; k < ps.n_mine; k++) hg_partial_free(ps.mine[k]);
     hg_arena_free(a);
     return rc;
 }

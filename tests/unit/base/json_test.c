@@ -1,7 +1,7 @@
 /* JSON from outside: every refusal names line and column, or the path. */
 #include "unit/support.h"
 
-#include "base/json.h"
+#include "base/json_private.h"
 
 static void parses(void **state)
 {
@@ -50,6 +50,54 @@ static void refuses_with_a_place(void **state)
         assert_fails(hg_json_parse((struct hg_str){exact, n}, &v, &err), HG_E_INVALID, err, rows[i].want);
         assert_ptr_equal(v, (json_t *)1);
         free(exact);
+    }
+}
+
+/* The quick reader makes jansson's tree, members in the same order, or leaves the text to it. */
+static void check_quick(const char *text, size_t n)
+{
+    json_t *quick = hg_json_quick((struct hg_str){text, n});
+    if (!quick) return;
+    json_t *slow = json_loadb(text, n, JSON_DECODE_ANY, NULL);
+    if (!slow) fail_msg("only the quick reader takes \"%.*s\"", (int)n, text);
+    char *a = json_dumps(quick, JSON_ENCODE_ANY), *b = json_dumps(slow, JSON_ENCODE_ANY);
+    assert_string_equal(a, b);
+    free(a);
+    free(b);
+    json_decref(quick);
+    json_decref(slow);
+}
+static void reads_quickly(void **state)
+{
+    (void)state;
+    static const struct { const char *text; bool taken; } rows[] = {
+        {"{\"a\":[1,-2,0,-0,true,false,null,\"x\",{},[]],\"b\":{\"\":\"\"},\"a\":2}", true}, {" \t\r\n7\n", true}, {"999999999999999999", true}, {"\"\"", true},
+        {"9999999999999999999", false}, {"01", false}, {"-", false}, {"-01", false}, {"1.0", false}, {"1e2", false}, {"[1,]", false}, {"{\"a\":1,}", false}, {"{\"a\"}", false},
+        {"{a:1}", false}, {"[1 2]", false}, {"\"a", false}, {"\"\\n\"", false}, {"\"\xc3\xa9\"", false}, {"\"\x01\"", false}, {"truex", false}, {"tru", false}, {"nul", false},
+        {"[", false}, {"]", false}, {"{", false}, {"1 1", false}, {"", false}, {" ", false}, {"[\"a\",\"b\"", false}, {"{\"a\":", false}, {"{\"a\"", false}, {"- 1", false}, {"+1", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *v = hg_json_quick(hg_str_of(rows[i].text));
+        if (!v != !rows[i].taken) fail_msg("\"%s\" is %staken", rows[i].text, v ? "" : "not ");
+        json_decref(v);
+        check_quick(rows[i].text, strlen(rows[i].text));
+    }
+    /* A query, with bytes of it changed, cut and doubled at random. */
+    static const char query[] = "{\"queryType\":\"timeseries\",\"dataSource\":\"ads\",\"intervals\":[\"2024-02-01/P30D\"],\"context\":{\"timeout\":-1000,\"x\":null,\"y\":true},"
+                                "\"filter\":{\"type\":\"in\",\"dimension\":\"ad\",\"values\":[\"1\",\"22\", 333 ,null]}}";
+    static const char junk[] = "{}[]\",:0123456789-+.eEtrufalsn \t\n\\\x01\x7f\xc3\xa9";
+    uint64_t seed = 20261121;
+    for (int i = 0; i < 20000; i++) {
+        char text[sizeof query + 8];
+        size_t n = sizeof query - 1;
+        memcpy(text, query, n);
+        for (int k = 0; k < 1 + i % 3; k++) {
+            seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            size_t at = (size_t)(seed >> 33) % n;
+            if (seed >> 60 < 8) text[at] = junk[(seed >> 20) % (sizeof junk - 1)];
+            else memmove(text + at, text + at + 1, --n - at);
+        }
+        check_quick(text, n);
     }
 }
 
@@ -218,7 +266,7 @@ static void elements(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parses), cmocka_unit_test(refuses_with_a_place), cmocka_unit_test(limits_depth),
+        cmocka_unit_test(parses), cmocka_unit_test(refuses_with_a_place), cmocka_unit_test(reads_quickly), cmocka_unit_test(limits_depth),
         cmocka_unit_test(paths),  cmocka_unit_test(typed_members),        cmocka_unit_test(elements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
