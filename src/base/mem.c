@@ -253,6 +253,17 @@ void *hg_arena_array(struct hg_arena *a, size_t n, size_t size)
     return hg_arena_zalloc(a, bytes);
 }
 
+void *hg_arena_scratch(struct hg_arena *a, size_t n, size_t size)
+{
+    size_t bytes;
+    if (!hg_mul_size(n, size, &bytes)) bytes = SIZE_MAX;
+    void *p = hg_arena_alloc(a, bytes);
+#ifdef ARENA_ASAN
+    if (p) memset(p, 0xa5, bytes);
+#endif
+    return p;
+}
+
 char *hg_arena_strndup(struct hg_arena *a, const char *s, size_t n)
 {
     size_t bytes = n + (n != SIZE_MAX);

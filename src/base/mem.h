@@ -43,6 +43,7 @@ void hg_arena_reset(struct hg_arena *a);
 void *hg_arena_alloc(struct hg_arena *a, size_t n) __attribute__((malloc, alloc_size(2)));
 void *hg_arena_zalloc(struct hg_arena *a, size_t n);                  /* zeroed */
 void *hg_arena_array(struct hg_arena *a, size_t n, size_t size);      /* n * size checked for overflow; zeroed */
+void *hg_arena_scratch(struct hg_arena *a, size_t n, size_t size);    /* the same, not zeroed: what is read of it was written before (tests see bytes 0xa5) */
 char *hg_arena_strdup(struct hg_arena *a, const char *s);
 char *hg_arena_strndup(struct hg_arena *a, const char *s, size_t n);  /* NUL added */
 char *hg_arena_printf(struct hg_arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

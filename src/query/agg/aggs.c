@@ -183,9 +183,9 @@ static enum hg_rc input_buffers(struct hg_aggs *g, struct input *in, struct hg_e
     bool string = c->type == HG_T_STRING, integer = hg_type_is_integer(c->type), as_integer = hg_type_is_integer(in->as);
     bool need_i = integer || as_integer, need_d = !as_integer || !integer;
     in->nulls = hg_arena_array(g->a, HG_BLOCK_ROWS, 1);
-    in->i = need_i ? hg_arena_array(g->a, HG_BLOCK_ROWS, sizeof *in->i) : NULL;
-    in->d = need_d ? hg_arena_array(g->a, HG_BLOCK_ROWS, sizeof *in->d) : NULL;
-    in->ids = string ? hg_arena_array(g->a, HG_BLOCK_ROWS, sizeof *in->ids) : NULL;
+    in->i = need_i ? hg_arena_scratch(g->a, HG_BLOCK_ROWS, sizeof *in->i) : NULL;
+    in->d = need_d ? hg_arena_scratch(g->a, HG_BLOCK_ROWS, sizeof *in->d) : NULL;
+    in->ids = string ? hg_arena_scratch(g->a, HG_BLOCK_ROWS, sizeof *in->ids) : NULL;
     if (!in->nulls || (need_i && !in->i) || (need_d && !in->d) || (string && !in->ids)) return hg_arena_fail(g->a, "aggregators", err);
     return string ? string_values(g, in, err) : HG_OK;
 }
@@ -283,10 +283,10 @@ enum hg_rc hg_aggs_bind(const struct hg_plan *plan, const struct hg_source *src,
     hg_buf_init(&g->row_text, SIZE_MAX);
     hg_buf_init(&g->row_ids, SIZE_MAX);
     HG_TRY(hg_arena_on_free(a, free_scratch, g, err));
-    g->pos = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *g->pos);
-    g->slot = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *g->slot);
+    g->pos = hg_arena_scratch(a, HG_BLOCK_ROWS, sizeof *g->pos);
+    g->slot = hg_arena_scratch(a, HG_BLOCK_ROWS, sizeof *g->slot);
     g->sel = hg_arena_alloc(a, sizeof *g->sel);
-    g->run = hg_arena_array(a, HG_BLOCK_ROWS + 1, sizeof *g->run);
+    g->run = hg_arena_scratch(a, HG_BLOCK_ROWS + 1, sizeof *g->run);
     if (!g->v || !g->in || !g->pos || !g->slot || !g->sel || !g->run) return hg_arena_fail(a, "aggregators", err);
     for (uint32_t k = 0; k < g->n; k++) {
         struct bound *b = &g->v[k];

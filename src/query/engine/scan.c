@@ -120,7 +120,7 @@ enum hg_rc hg_scan_open(const struct hg_query *q, const struct hg_source *src, c
     s->vec = q->ctx.vector_rows && q->ctx.vector_rows <= HG_BLOCK_ROWS ? q->ctx.vector_rows : HG_BLOCK_ROWS;
     s->split = UINT32_MAX;
     s->sel = hg_arena_alloc(a, sizeof *s->sel);
-    s->times = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *s->times);
+    s->times = hg_arena_scratch(a, HG_BLOCK_ROWS, sizeof *s->times);
     s->ranges = hg_arena_array(a, n_ivs + 1, sizeof *s->ranges);
     if (!s->sel || !s->times || !s->ranges) return hg_arena_fail(a, "scan", err);
     HG_TRY(src->cols[0].ops->open(&src->cols[0], a, &s->time, err));

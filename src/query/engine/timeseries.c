@@ -5,7 +5,7 @@
 
 static enum hg_rc scan_rows(struct hg_scan *s, struct hg_buckets *b, struct hg_states *st, uint8_t *touched, struct hg_err *err)
 {
-    uint32_t *slot = hg_arena_array(s->a, HG_BLOCK_ROWS, sizeof *slot);
+    uint32_t *slot = hg_arena_scratch(s->a, HG_BLOCK_ROWS, sizeof *slot);
     if (!slot) return hg_arena_fail(s->a, "timeseries", err);
     s->whole_wanted = true;
     for (;;) {

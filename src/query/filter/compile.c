@@ -517,10 +517,10 @@ static enum hg_rc finish(struct build *b, struct node *root, struct hg_sieve **o
     s->root = root;
     s->src = b->src;
     s->x = b->x;
-    s->ids = hg_arena_array(b->a, HG_BLOCK_ROWS, sizeof *s->ids);
-    s->ends = hg_arena_array(b->a, HG_BLOCK_ROWS, sizeof *s->ends);
-    s->i64 = hg_arena_array(b->a, HG_BLOCK_ROWS, sizeof *s->i64);
-    s->f64 = hg_arena_array(b->a, HG_BLOCK_ROWS, sizeof *s->f64);
+    s->ids = hg_arena_scratch(b->a, HG_BLOCK_ROWS, sizeof *s->ids);
+    s->ends = hg_arena_scratch(b->a, HG_BLOCK_ROWS, sizeof *s->ends);
+    s->i64 = hg_arena_scratch(b->a, HG_BLOCK_ROWS, sizeof *s->i64);
+    s->f64 = hg_arena_scratch(b->a, HG_BLOCK_ROWS, sizeof *s->f64);
     s->nulls = hg_arena_array(b->a, HG_BLOCK_ROWS, 1);
     if (!s->ids || !s->ends || !s->i64 || !s->f64 || !s->nulls) return hg_arena_fail(b->a, "filter", err);
     *out = s;
