@@ -108,6 +108,8 @@ static void gives_reasons(void **state)
     /* A fresh chunk of the usual size would not fit any more, the piece itself does. */
     assert_non_null(hg_arena_alloc(a, 3900));
     assert_true(b.used <= 10000);
+    assert_null(hg_arena_scratch(a, SIZE_MAX / 4, 8));
+    assert_int_equal(hg_arena_fail(a, "scratch", &err), HG_E_NOMEM);
     assert_null(hg_arena_array(a, SIZE_MAX / 4, 8));
     assert_int_equal(hg_arena_fail(a, "a table", &err), HG_E_NOMEM);
     hg_arena_free(a);
@@ -142,6 +144,9 @@ static void text(void **state)
     uint64_t *z = hg_arena_array(a, 10, sizeof *z);
     for (int i = 0; i < 10; i++) assert_int_equal(z[i], 0);
     assert_non_null(hg_arena_array(a, 0, 8));
+    uint64_t *s = hg_arena_scratch(a, 10, sizeof *s);
+    for (int i = 0; i < 10; i++) s[i] = 1; /* room for all, beside what there is */
+    for (int i = 0; i < 10; i++) assert_int_equal(z[i], 0);
     hg_arena_free(a);
 }
 

@@ -2,6 +2,7 @@
 #include "unit/broker/broker_fixture.h"
 
 #include <arpa/inet.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -156,7 +157,17 @@ static void answers(void **state)
     rig_close(&g);
 }
 
-static bool two_wait(void *s) { return ((struct fx_seg *)s)->waiting == 2; }
+/* A scan may wait at the gate for the entity store, too: so many queries are at work. */
+static void wait_at_work(int64_t n)
+{
+    int64_t until = hg_clock_mono_ms() + 60000;
+    while (hg_metric_get(HG_M_query_active, NULL) < n) {
+        if (hg_clock_mono_ms() > until) fail_msg("waited 60 s for %lld queries at work", (long long)n);
+        sched_yield();
+    }
+}
+
+static bool two_wait(void *s) { return ((struct fx_seg *)s)->waiting >= 2; }
 
 static void cancelled_by_its_id(void **state)
 {
@@ -168,6 +179,7 @@ static void cancelled_by_its_id(void **state)
     query_start(&c, &g, 0, 1, "\"queryId\":\"slow\"");
     query_start(&other, &g, 0, 1, "\"queryId\":\"slow-2\"");
     fx_wait("both scans", two_wait, g.s[0]);
+    wait_at_work(2);
     get(&g, "DELETE", "/druid/v2/nobody", NULL, 202, NULL);
     get(&g, "DELETE", "/druid/v2/slow", NULL, 202, NULL);
     call_end(&c, 500, NULL);
@@ -189,6 +201,7 @@ static void full(void **state)
     g.s[0]->gate = true;
     query_start(&first, &g, 0, 1, "");
     fx_wait("the scan", fx_is_waiting, g.s[0]);
+    wait_at_work(1);
     for (int i = 0; i < N; i++) query_start(&c[i], &g, 1, 1, "");
     int refused = 0;
     /* All but two have been refused before the first query gives its thread back. */
@@ -233,6 +246,7 @@ static void late_in_the_queue(void **state)
     g.s[0]->gate = true;
     query_start(&first, &g, 0, 1, "");
     fx_wait("the scan", fx_is_waiting, g.s[0]);
+    wait_at_work(1);
     int64_t sent = hg_clock_mono_ms();
     query_start(&c, &g, 1, 1, "\"timeout\":1");
     struct call probe; /* when the loop answers this, it has taken the query before */
@@ -263,6 +277,7 @@ static void the_client_goes_away(void **state)
     int n = snprintf(text, sizeof text, "POST /druid/v2 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
     assert_int_equal(write(fd, text, (size_t)n), n);
     fx_wait("the scan", fx_is_waiting, g.s[0]);
+    wait_at_work(1);
     close(fd);
     int64_t begin = hg_clock_mono_ms();
     hg_broker_drain(g.b, 50000); /* returns when no query is at work, though this one's scan still hangs */
@@ -280,6 +295,7 @@ static void stopping(void **state)
     g.s[0]->gate = true;
     query_start(&c, &g, 0, 1, "");
     fx_wait("the scan", fx_is_waiting, g.s[0]);
+    wait_at_work(1);
     hg_broker_drain(g.b, 0); /* no grace: it is cancelled */
     call_end(&c, 500, NULL);
     call_free(&c);

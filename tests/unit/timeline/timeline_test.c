@@ -159,6 +159,8 @@ static void one_model(unsigned seed)
     struct hg_tl_hit *h;
     size_t hits;
     assert_int_equal(hg_timeline_lookup(t, a, all ? NULL : ns, 2, q, n_q, &h, &hits, NULL), HG_OK);
+    if (hits && hg_timeline_few(t, q, n_q, hits - 1)) fail_msg("seed %u: %zu hits are said to be fewer", seed, hits);
+    if (!hg_timeline_few(t, q, n_q, SIZE_MAX)) fail_msg("seed %u: not even so few", seed);
     for (size_t k = 0; k < hits; k++) {
         if (h[k].n_ivs == 0) fail_msg("seed %u: a hit over nothing", seed);
         for (uint32_t j = 0; j < h[k].n_ivs; j++)
