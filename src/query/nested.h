@@ -12,6 +12,7 @@
 struct hg_table;
 
 bool hg_query_is_plain(const struct hg_query *q); /* nothing of all that: it is asked of data servers, and that is all */
+bool hg_query_has_sketches(const struct hg_query *q); /* an aggregator's state is one: of some, the estimate depends on whether they were bytes on their way */
 uint32_t hg_query_errands(const struct hg_query *q);
 /* *path: of the data source that it stands for. Lives as long as q. */
 const struct hg_query *hg_query_errand(const struct hg_query *q, uint32_t k, const char **path);

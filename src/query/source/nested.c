@@ -15,6 +15,13 @@ bool hg_query_is_plain(const struct hg_query *q)
     return t->n_names && !t->n_again && !t->n_inputs && !t->n_errands && !right;
 }
 
+bool hg_query_has_sketches(const struct hg_query *q)
+{
+    for (uint32_t k = 0; k < q->plan->n_aggs; k++)
+        if (q->plan->aggs[k].state == HG_STATE_SKETCH) return true;
+    return false;
+}
+
 uint32_t hg_query_errands(const struct hg_query *q) { return q->source->n_errands; }
 uint32_t hg_query_inputs(const struct hg_query *q) { return q->source->n_inputs; }
 
