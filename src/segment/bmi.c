@@ -9,10 +9,14 @@
 #include "base/hash.h"
 #include "segment/format.h"
 
-#define HEAD 16 /* card u32, chunk shift u32, chunks u32, data bytes u32; then ends u32 x card, checksums u64 x chunks */
+/* Table: card u32, chunk shift u32, chunks u32, data bytes u32; then ends u32 x card (compact: of each group of 8 ids where it begins), checksums u64 x chunks. */
 #define CHUNK_SHIFT 16
 #define CHUNK (1u << CHUNK_SHIFT)
 #define MAX_LIST 4096u
+#define GROUP 8u
+
+/* Of a set. In the older form the two first are one bit, in the compact form two bits, below the number of rows. */
+enum kind { LIST, BITMAP, RUN, COUNTED };
 
 /* ---- writing ---- */
 
@@ -37,9 +41,9 @@ static size_t list_len(const uint32_t *rows, uint32_t n)
 /* n is at most MAX_LIST. */
 static void put_list(struct hg_buf *data, const uint32_t *rows, uint32_t n)
 {
-    uint8_t *from = hg_buf_reserve(data, ((size_t)n + 1) * VARINT_MAX), *p = from;
+    uint8_t *from = hg_buf_reserve(data, (size_t)n * VARINT_MAX), *p = from;
     if (!p) return;
-    p = put_varint(put_varint(p, n << 1), rows[0]);
+    p = put_varint(p, rows[0]);
     for (uint32_t i = 1; i < n; i++) p = put_varint(p, rows[i] - rows[i - 1]);
     data->len += (size_t)(p - from);
 }
@@ -57,19 +61,37 @@ static size_t least_bitmap(const uint32_t *rows, uint32_t n)
     return len;
 }
 
-static enum hg_rc put_set(struct hg_buf *data, const uint32_t *rows, uint32_t n, struct hg_err *err)
+/* compact: sets have no end in a table, so lists and bitmaps say their bytes. */
+static void put_head(struct hg_buf *data, enum kind kind, uint32_t n, bool compact, size_t len)
 {
+    hg_buf_varint(data, (uint64_t)n << (compact ? 2 : 1) | kind);
+    if (compact && kind <= BITMAP) hg_buf_varint(data, len);
+}
+
+static enum hg_rc put_set(struct hg_buf *data, const uint32_t *rows, uint32_t n, struct hg_bmi_form form, struct hg_err *err)
+{
+    bool compact = form.compact;
+    if (compact && rows[n - 1] - rows[0] == n - 1) {
+        put_head(data, RUN, n, true, 0);
+        hg_buf_varint(data, rows[0]);
+        return HG_OK;
+    }
+    if (compact && n > form.most) return put_head(data, COUNTED, n, true, 0), HG_OK;
     /* A bitmap of one container takes at least 16 bytes, so short lists need no comparison, and most others no bitmap to compare with. */
     size_t as_list = n <= MAX_LIST ? list_len(rows, n) : SIZE_MAX;
-    if (as_list <= 16 || (n <= MAX_LIST && as_list <= least_bitmap(rows, n))) return put_list(data, rows, n), HG_OK;
+    if (as_list <= 16 || (n <= MAX_LIST && as_list <= least_bitmap(rows, n))) {
+        put_head(data, LIST, n, compact, as_list);
+        return put_list(data, rows, n), HG_OK;
+    }
     roaring_bitmap_t *bm = roaring_bitmap_of_ptr(n, rows);
     if (!bm) return hg_fail(err, HG_E_NOMEM, "bitmap of %u rows", n);
     roaring_bitmap_run_optimize(bm);
     size_t len = roaring_bitmap_portable_size_in_bytes(bm);
     if (as_list <= len) {
+        put_head(data, LIST, n, compact, as_list);
         put_list(data, rows, n);
     } else {
-        hg_buf_varint(data, (uint64_t)n << 1 | 1);
+        put_head(data, BITMAP, n, compact, len);
         uint8_t *p = hg_buf_reserve(data, len);
         if (p) data->len += roaring_bitmap_portable_serialize(bm, (char *)p);
     }
@@ -77,15 +99,17 @@ static enum hg_rc put_set(struct hg_buf *data, const uint32_t *rows, uint32_t n,
     return HG_OK;
 }
 
-enum hg_rc hg_bmi_write(const uint32_t *starts, const uint32_t *rows, uint32_t card, struct hg_buf *dir, struct hg_buf *data, struct hg_err *err)
+enum hg_rc hg_bmi_write(const uint32_t *starts, const uint32_t *rows, uint32_t card, struct hg_bmi_form form, struct hg_buf *dir, struct hg_buf *data, struct hg_err *err)
 {
     size_t head = dir->len, from = data->len;
     for (int i = 0; i < 4; i++) hg_buf_u32(dir, 0);
     for (uint32_t id = 0; id < card; id++) {
         uint32_t n = starts[id + 1] - starts[id];
-        if (n) HG_TRY(put_set(data, rows + starts[id], n, err));
+        if (form.compact && id % GROUP == 0) hg_buf_u32(dir, (uint32_t)(data->len - from));
+        if (n) HG_TRY(put_set(data, rows + starts[id], n, form, err));
+        else if (form.compact) hg_buf_u8(data, 0);
         if (data->failed || data->len - from > UINT32_MAX) break;
-        hg_buf_u32(dir, (uint32_t)(data->len - from));
+        if (!form.compact) hg_buf_u32(dir, (uint32_t)(data->len - from));
     }
     HG_TRY(hg_buf_check(data, "bitmap index", err));
     size_t len = data->len - from;
@@ -104,39 +128,53 @@ enum hg_rc hg_bmi_write(const uint32_t *starts, const uint32_t *rows, uint32_t c
 /* ---- reading ---- */
 
 struct hg_bmi {
-    uint32_t card, n_rows, chunks;
-    const uint8_t *ends;  /* u32 LE x card, ascending */
+    bool compact;
+    uint32_t card, n_rows, chunks, groups;
+    const uint8_t *ends;  /* u32 LE x card, ascending; compact: x groups, where they begin */
     const uint8_t *sums;  /* u64 LE x chunks */
     struct hg_span data;
-    _Atomic uint8_t *state; /* per chunk: SUMMED, WALKED */
+    _Atomic uint8_t *state; /* per chunk: SUMMED, and, not compact, WALKED */
+    _Atomic uint8_t *group; /* compact, per group: WALKED */
 };
 enum { SUMMED = 1, WALKED = 2 };
 
 static inline uint32_t end_of(const struct hg_bmi *ix, uint32_t id) { return hg_le32(ix->ends + (size_t)id * 4); }
 static inline uint32_t start_of(const struct hg_bmi *ix, uint32_t id) { return id ? end_of(ix, id - 1) : 0; }
 
-enum hg_rc hg_bmi_open(struct hg_arena *a, struct hg_span dir, struct hg_span data, uint32_t card, uint32_t n_rows, struct hg_bmi **out, struct hg_err *err)
+static inline uint32_t group_from(const struct hg_bmi *ix, uint32_t g) { return g < ix->groups ? hg_le32(ix->ends + (size_t)g * 4) : (uint32_t)ix->data.len; }
+
+/* The places in the table ascend, and end with the sets. */
+static enum hg_rc check_table(const struct hg_bmi *ix, struct hg_err *err)
+{
+    uint32_t prev = 0, len = (uint32_t)ix->data.len, n = ix->compact ? ix->groups : ix->card;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t e = hg_le32(ix->ends + (size_t)i * 4);
+        if (e < prev || e > len || (ix->compact && i == 0 && e != 0)) return hg_fail(err, HG_E_CORRUPT, "bitmap index: place %u of its table is %u, after %u of %u bytes", i, e, prev, len);
+        prev = e;
+    }
+    if (!ix->compact && prev != len) return hg_fail(err, HG_E_CORRUPT, "bitmap index: sets end at %u of %u bytes", prev, len);
+    return HG_OK;
+}
+
+enum hg_rc hg_bmi_open(struct hg_arena *a, struct hg_span dir, struct hg_span data, uint32_t card, uint32_t n_rows, bool compact, struct hg_bmi **out, struct hg_err *err)
 {
     struct hg_rd r = hg_rd_of(dir);
-    uint32_t got = hg_rd_u32(&r), shift = hg_rd_u32(&r), chunks = hg_rd_u32(&r), len = hg_rd_u32(&r);
-    if (r.bad || got != card || shift != CHUNK_SHIFT || len != data.len || chunks != (data.len + CHUNK - 1) >> CHUNK_SHIFT || hg_rd_left(&r) != (uint64_t)card * 4 + (uint64_t)chunks * 8)
+    uint32_t got = hg_rd_u32(&r), shift = hg_rd_u32(&r), chunks = hg_rd_u32(&r), len = hg_rd_u32(&r), groups = card / GROUP + (card % GROUP != 0), places = compact ? groups : card;
+    if (r.bad || got != card || shift != CHUNK_SHIFT || len != data.len || chunks != (data.len + CHUNK - 1) >> CHUNK_SHIFT || hg_rd_left(&r) != (uint64_t)places * 4 + (uint64_t)chunks * 8)
         return hg_fail(err, HG_E_CORRUPT, "bitmap index table of %zu bytes does not agree with %u ids and %zu bytes of sets", dir.len, card, data.len);
     struct hg_bmi *ix = hg_arena_zalloc(a, sizeof *ix);
     if (ix) ix->state = hg_arena_zalloc(a, chunks ? chunks : 1);
-    if (!ix || !ix->state) return hg_arena_fail(a, "bitmap index", err);
+    if (ix && compact) ix->group = hg_arena_zalloc(a, groups);
+    if (!ix || !ix->state || (compact && !ix->group)) return hg_arena_fail(a, "bitmap index", err);
+    ix->compact = compact;
     ix->card = card;
     ix->n_rows = n_rows;
     ix->chunks = chunks;
+    ix->groups = groups;
     ix->ends = r.p;
-    ix->sums = r.p + (size_t)card * 4;
+    ix->sums = r.p + (size_t)places * 4;
     ix->data = data;
-    uint32_t prev = 0;
-    for (uint32_t id = 0; id < card; id++) {
-        uint32_t e = end_of(ix, id);
-        if (e < prev || e > len) return hg_fail(err, HG_E_CORRUPT, "bitmap index: set of id %u ends at %u, after %u of %u bytes", id, e, prev, len);
-        prev = e;
-    }
-    if (prev != len) return hg_fail(err, HG_E_CORRUPT, "bitmap index: sets end at %u of %u bytes", prev, len);
+    HG_TRY(check_table(ix, err));
     *out = ix;
     return HG_OK;
 }
@@ -244,14 +282,50 @@ static bool list_ok(struct hg_rd *r, uint64_t n, uint32_t n_rows)
     return hg_rd_left(r) == 0;
 }
 
-static bool set_ok(const struct hg_bmi *ix, uint32_t id)
+struct set {
+    enum kind kind;
+    uint64_t n;           /* rows */
+    uint64_t first;       /* RUN */
+    struct hg_span bytes; /* LIST, BITMAP */
+};
+
+/* The set at r, and behind it; false: it is cut off. Of the older form, r ends with the set. */
+static bool read_set(struct hg_rd *r, bool compact, struct set *s)
 {
-    uint32_t from = start_of(ix, id), to = end_of(ix, id);
-    if (from == to) return true;
+    uint64_t head = hg_rd_varint(r);
+    s->kind = (enum kind)(head & (compact ? 3 : 1));
+    s->n = head >> (compact ? 2 : 1);
+    s->first = 0;
+    s->bytes = (struct hg_span){0, 0};
+    if (s->kind == RUN) s->first = hg_rd_varint(r);
+    else if (s->kind <= BITMAP && (s->n || !compact)) s->bytes = hg_rd_bytes(r, compact ? (size_t)hg_rd_varint(r) : hg_rd_left(r));
+    return !r->bad;
+}
+
+static bool set_ok(const struct set *s, uint32_t n_rows, bool compact)
+{
+    struct hg_rd r = hg_rd_of(s->bytes);
+    if (s->n == 0) return compact && s->kind == LIST;
+    if (s->n > n_rows) return false;
+    switch (s->kind) {
+    case LIST: return list_ok(&r, s->n, n_rows);
+    case BITMAP: return roaring_ok(s->bytes.p, s->bytes.len, (uint32_t)s->n, n_rows);
+    case RUN: return s->first <= n_rows - s->n;
+    case COUNTED: return true;
+    }
+    return false;
+}
+
+/* The set of an id below card, whose bytes were checked. */
+static struct set set_of(const struct hg_bmi *ix, uint32_t id)
+{
+    struct set s = {0};
+    uint32_t from = ix->compact ? group_from(ix, id / GROUP) : start_of(ix, id), to = ix->compact ? group_from(ix, id / GROUP + 1) : end_of(ix, id);
+    if (from == to) return s;
     struct hg_rd r = hg_rd_of((struct hg_span){ix->data.p + from, to - from});
-    uint64_t head = hg_rd_varint(&r), n = head >> 1;
-    if (r.bad || n == 0 || n > ix->n_rows) return false;
-    return head & 1 ? roaring_ok(r.p, hg_rd_left(&r), (uint32_t)n, ix->n_rows) : list_ok(&r, n, ix->n_rows);
+    for (uint32_t k = ix->compact ? id % GROUP + 1 : 1; k; k--)
+        if (!read_set(&r, ix->compact, &s)) return (struct set){0};
+    return s;
 }
 
 static enum hg_rc sum_chunk(struct hg_bmi *ix, uint32_t c, struct hg_err *err)
@@ -276,86 +350,127 @@ static uint32_t first_from(const struct hg_bmi *ix, uint32_t at)
     return lo;
 }
 
-/* The set of id, which is not empty, may be read. */
+/* Bytes [from, to) are what was written. */
+static enum hg_rc sum_bytes(struct hg_bmi *ix, uint32_t from, uint32_t to, struct hg_err *err)
+{
+    for (uint32_t k = from >> CHUNK_SHIFT; from < to && k <= (to - 1) >> CHUNK_SHIFT; k++) HG_TRY(sum_chunk(ix, k, err));
+    return HG_OK;
+}
+
+static enum hg_rc check_group(struct hg_bmi *ix, uint32_t g, struct hg_err *err)
+{
+    if (atomic_load_explicit(&ix->group[g], memory_order_acquire) & WALKED) return HG_OK;
+    uint32_t from = group_from(ix, g), to = group_from(ix, g + 1), n = ix->card - g * GROUP < GROUP ? ix->card - g * GROUP : GROUP;
+    HG_TRY(sum_bytes(ix, from, to, err));
+    struct hg_rd r = hg_rd_of((struct hg_span){ix->data.p + from, to - from});
+    for (uint32_t k = 0; k < n; k++) {
+        struct set s;
+        if (!read_set(&r, true, &s) || !set_ok(&s, ix->n_rows, true)) return hg_fail(err, HG_E_CORRUPT, "bitmap index: set of id %u, in bytes %u to %u, is malformed", g * GROUP + k, from, to);
+    }
+    if (hg_rd_left(&r)) return hg_fail(err, HG_E_CORRUPT, "bitmap index: %zu bytes after the set of id %u", hg_rd_left(&r), g * GROUP + n - 1);
+    atomic_fetch_or_explicit(&ix->group[g], WALKED, memory_order_acq_rel);
+    return HG_OK;
+}
+
+/* The set of id may be read. */
 static enum hg_rc check_set(struct hg_bmi *ix, uint32_t id, struct hg_err *err)
 {
+    if (ix->compact) return check_group(ix, id / GROUP, err);
+    if (start_of(ix, id) == end_of(ix, id)) return HG_OK;
     uint32_t c = start_of(ix, id) >> CHUNK_SHIFT;
     if (atomic_load_explicit(&ix->state[c], memory_order_acquire) & WALKED) return HG_OK;
     for (uint32_t i = first_from(ix, c << CHUNK_SHIFT); i < ix->card && start_of(ix, i) >> CHUNK_SHIFT == c; i++) {
-        uint32_t to = end_of(ix, i);
-        if (to == start_of(ix, i)) continue;
-        for (uint32_t k = c; k <= (to - 1) >> CHUNK_SHIFT; k++) HG_TRY(sum_chunk(ix, k, err));
-        if (!set_ok(ix, i)) return hg_fail(err, HG_E_CORRUPT, "bitmap index: set of id %u, bytes %u to %u, is malformed", i, start_of(ix, i), to);
+        uint32_t from = start_of(ix, i), to = end_of(ix, i);
+        struct hg_rd r = hg_rd_of((struct hg_span){ix->data.p + from, to - from});
+        struct set s;
+        if (from == to) continue;
+        HG_TRY(sum_bytes(ix, from, to, err));
+        if (!read_set(&r, false, &s) || !set_ok(&s, ix->n_rows, false)) return hg_fail(err, HG_E_CORRUPT, "bitmap index: set of id %u, bytes %u to %u, is malformed", i, from, to);
     }
     atomic_fetch_or_explicit(&ix->state[c], WALKED, memory_order_acq_rel);
     return HG_OK;
 }
 
-static void add_list(struct hg_rd *r, uint32_t n, roaring_bitmap_t *acc)
+#define PIECE 256u
+
+static void add_list(struct hg_rd *r, uint64_t n, roaring_bitmap_t *acc)
 {
-    uint32_t rows[256], row = 0, k = 0;
+    uint32_t rows[PIECE], row = 0, k = 0;
     while (n--) {
         row += (uint32_t)hg_rd_varint(r);
         rows[k++] = row;
-        if (k == 256 || n == 0) {
+        if (k == PIECE || n == 0) {
             roaring_bitmap_add_many(acc, k, rows);
             k = 0;
         }
     }
 }
 
-enum hg_rc hg_bmi_rows_of(struct hg_bmi *ix, const uint32_t *ids, size_t n, roaring_bitmap_t *acc, struct hg_err *err)
+/* Short runs one by one: a range is a set operation of its own. */
+static void add_run(const struct set *s, roaring_bitmap_t *acc)
 {
-    bool lazy = false;
+    uint32_t rows[PIECE];
+    if (s->n > PIECE) {
+        roaring_bitmap_add_range(acc, s->first, s->first + s->n);
+        return;
+    }
+    for (uint32_t k = 0; k < s->n; k++) rows[k] = (uint32_t)s->first + k;
+    roaring_bitmap_add_many(acc, s->n, rows);
+}
+
+static enum hg_rc add_bitmap(const struct set *s, roaring_bitmap_t *acc, struct hg_err *err)
+{
+    roaring_bitmap_t *one = roaring_bitmap_portable_deserialize_safe((const char *)s->bytes.p, s->bytes.len);
+    if (!one) return hg_fail(err, HG_E_NOMEM, "bitmap of %zu bytes", s->bytes.len);
+    roaring_bitmap_lazy_or_inplace(acc, one, false);
+    roaring_bitmap_free(one);
+    return HG_OK;
+}
+
+enum hg_rc hg_bmi_rows_of(struct hg_bmi *ix, const uint32_t *ids, size_t n, roaring_bitmap_t *acc, bool *counted, struct hg_err *err)
+{
+    bool bitmaps = false;
     enum hg_rc rc = HG_OK;
-    /* Lists first: values are not added to containers whose counts a lazy union has left open. */
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < n; i++) {
-            if (ids[i] >= ix->card || start_of(ix, ids[i]) == end_of(ix, ids[i])) continue;
-            if (pass == 0 && (rc = check_set(ix, ids[i], err)) != HG_OK) return rc;
-            uint32_t from = start_of(ix, ids[i]), to = end_of(ix, ids[i]);
-            struct hg_rd r = hg_rd_of((struct hg_span){ix->data.p + from, to - from});
-            uint64_t head = hg_rd_varint(&r);
-            if (!(head & 1)) {
-                if (pass == 0) add_list(&r, (uint32_t)(head >> 1), acc);
-                continue;
-            }
-            if (pass == 0) continue;
-            roaring_bitmap_t *one = roaring_bitmap_portable_deserialize_safe((const char *)r.p, hg_rd_left(&r));
-            if (!one) {
-                rc = hg_fail(err, HG_E_NOMEM, "bitmap of id %u, %zu bytes", ids[i], hg_rd_left(&r));
-                break;
-            }
-            roaring_bitmap_lazy_or_inplace(acc, one, false);
-            roaring_bitmap_free(one);
-            lazy = true;
+    *counted = false;
+    /* Lists and runs first: values are not added to containers whose counts a lazy union has left open. */
+    for (size_t i = 0; i < n; i++) {
+        if (ids[i] >= ix->card) continue;
+        HG_TRY(check_set(ix, ids[i], err));
+        struct set s = set_of(ix, ids[i]);
+        struct hg_rd r = hg_rd_of(s.bytes);
+        if (s.n == 0) continue;
+        switch (s.kind) {
+        case LIST: add_list(&r, s.n, acc); break;
+        case BITMAP: bitmaps = true; break;
+        case RUN: add_run(&s, acc); break;
+        case COUNTED: return *counted = true, HG_OK;
         }
     }
-    if (lazy) roaring_bitmap_repair_after_lazy(acc);
+    for (size_t i = 0; bitmaps && i < n && rc == HG_OK; i++) {
+        struct set s = {0};
+        if (ids[i] < ix->card) s = set_of(ix, ids[i]);
+        if (s.n && s.kind == BITMAP) rc = add_bitmap(&s, acc, err);
+    }
+    if (bitmaps) roaring_bitmap_repair_after_lazy(acc);
     return rc;
 }
 
 uint32_t hg_bmi_count(struct hg_bmi *ix, uint32_t id)
 {
-    if (id >= ix->card || start_of(ix, id) == end_of(ix, id)) return 0;
+    if (id >= ix->card) return 0;
     if (check_set(ix, id, NULL) != HG_OK) return UINT32_MAX;
-    struct hg_rd r = hg_rd_of((struct hg_span){ix->data.p + start_of(ix, id), end_of(ix, id) - start_of(ix, id)});
-    return (uint32_t)(hg_rd_varint(&r) >> 1);
+    return (uint32_t)set_of(ix, id).n;
 }
 
 enum hg_rc hg_bmi_stat(struct hg_bmi *ix, struct hg_bmi_stat *out, struct hg_err *err)
 {
-    struct hg_bmi_stat s = {0};
+    struct hg_bmi_stat st = {0};
     for (uint32_t id = 0; id < ix->card; id++) {
-        uint32_t from = start_of(ix, id), to = end_of(ix, id);
-        if (from == to) {
-            s.empty++;
-            continue;
-        }
         HG_TRY(check_set(ix, id, err));
-        if (ix->data.p[from] & 1) s.bitmaps++, s.bitmap_bytes += to - from;
-        else s.lists++, s.list_bytes += to - from;
+        struct set s = set_of(ix, id);
+        uint32_t *of[] = {[LIST] = &st.lists, [BITMAP] = &st.bitmaps, [RUN] = &st.runs, [COUNTED] = &st.counted};
+        ++*(s.n ? of[s.kind] : &st.empty);
     }
-    *out = s;
+    *out = st;
     return HG_OK;
 }

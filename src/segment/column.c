@@ -444,7 +444,7 @@ static enum hg_rc col_stats(const struct hg_column *c, uint32_t block, struct hg
     return HG_OK;
 }
 
-/* Without a bitmap index: reads the column. */
+/* Without a bitmap index, or where it only counts: reads the column. */
 static enum hg_rc scan_rows_of(const struct hg_column *c, const uint8_t *want, struct hg_arena *a, roaring_bitmap_t *acc, struct hg_err *err)
 {
     struct hg_colread *r;
@@ -479,8 +479,10 @@ static enum hg_rc col_rows_of(const struct hg_column *c, const uint32_t *ids, si
     const struct hg_segcol *sc = hg_segcol_of(c);
     if (c->type != HG_T_STRING) return hg_fail(err, HG_E_INVALID, "segment %s: column %s of type %s has no dictionary", sc->seg->name, c->name, hg_type_name(c->type));
     if (sc->bmi) {
-        enum hg_rc rc = hg_bmi_rows_of(sc->bmi, ids, n, acc, err);
-        return rc == HG_OK ? rc : hg_err_context(err, rc, "segment %s: column %s at %llu", sc->seg->name, c->name, (unsigned long long)sc->bmi_data_at.off);
+        bool counted;
+        enum hg_rc rc = hg_bmi_rows_of(sc->bmi, ids, n, acc, &counted, err);
+        if (rc != HG_OK) return hg_err_context(err, rc, "segment %s: column %s at %llu", sc->seg->name, c->name, (unsigned long long)sc->bmi_data_at.off);
+        if (!counted) return rc; /* else what is listed comes again */
     }
     struct hg_arena *a = hg_arena_new(NULL);
     uint8_t *want = a ? hg_arena_zalloc(a, c->dict->card) : NULL;

@@ -120,7 +120,7 @@ static enum hg_rc read_column(struct opening *o, struct hg_rd *r, uint32_t k, st
     if (sc->flags & HG_SEGCOL_BITMAP) {
         HG_TRY(read_section(o, r, c->name, "bitmap index table", true, &sc->bmi_dir_at));
         HG_TRY(read_section(o, r, c->name, "bitmap index", false, &sc->bmi_data_at));
-        enum hg_rc rc = hg_bmi_open(seg->arena, section_bytes(o, &sc->bmi_dir_at), section_bytes(o, &sc->bmi_data_at), c->dict->card, seg->source.n_rows, &sc->bmi, o->err);
+        enum hg_rc rc = hg_bmi_open(seg->arena, section_bytes(o, &sc->bmi_dir_at), section_bytes(o, &sc->bmi_data_at), c->dict->card, seg->source.n_rows, seg->version >= HG_SEG_VERSION_ORDER, &sc->bmi, o->err);
         if (rc != HG_OK) return hg_err_context(o->err, rc, "column %s", c->name);
     }
     if (sc->flags & HG_SEGCOL_ENTITY) {

@@ -165,6 +165,10 @@ struct hg_source {
     bool unsealed;                /* a part of a segment that is still being made, which never has projections */
 };
 
+/* A single text with more rows than that is looked for in the column: so many lie in every block, and looking at a block's ids costs less than going through a set of rows. Compact bitmap indexes
+ * (segment/bmi.h) only count them. */
+static inline uint32_t hg_source_few_rows(const struct hg_source *s) { return s->n_rows / 128; }
+
 /* NULL: the source has no such column. */
 const struct hg_column *hg_source_column(const struct hg_source *s, const char *name);
 static inline uint32_t hg_source_blocks(const struct hg_source *s) { return (s->n_rows + HG_BLOCK_ROWS - 1) / HG_BLOCK_ROWS; }

@@ -128,7 +128,8 @@ static void put_column_json(const struct hg_segcol *sc, const struct colstat *st
     }
     hg_buf_putc(b, '}');
     if (st->entities) hg_buf_printf(b, ",\"entitySummaryBytes\":%" PRIu64, st->entities);
-    if (sc->bmi) hg_buf_printf(b, ",\"bitmapSets\":{\"empty\":%" PRIu32 ",\"lists\":%" PRIu32 ",\"bitmaps\":%" PRIu32 "}", st->bmi.empty, st->bmi.lists, st->bmi.bitmaps);
+    if (sc->bmi) hg_buf_printf(b, ",\"bitmapSets\":{\"empty\":%" PRIu32 ",\"lists\":%" PRIu32 ",\"bitmaps\":%" PRIu32 ",\"runs\":%" PRIu32 ",\"counted\":%" PRIu32 "}", st->bmi.empty, st->bmi.lists, st->bmi.bitmaps,
+                                 st->bmi.runs, st->bmi.counted);
     hg_buf_putc(b, '}');
 }
 

@@ -379,7 +379,9 @@ static enum hg_rc put_bitmaps(struct hg_segwriter *w, struct hg_seg_section *dir
         starts[w->card] = to;
         free(next);
     }
-    rc = hg_bmi_write(starts, rows, w->card, &dir, &w->sets, err);
+    /* Lists of values are dearer to look at than single ones. */
+    struct hg_bmi_form form = {.compact = version_of(&w->file) >= HG_SEG_VERSION_ORDER, .most = w->col.multi ? UINT32_MAX : hg_source_few_rows(&(struct hg_source){.n_rows = w->rows})};
+    rc = hg_bmi_write(starts, rows, w->card, form, &dir, &w->sets, err);
     if (rc == HG_OK) rc = put_section(w, hg_buf_span(&dir), dir_at, err);
     if (rc == HG_OK) rc = put_section(w, hg_buf_span(&w->sets), data_at, err);
     data_at->sum = 0;

@@ -62,7 +62,11 @@ static enum hg_rc try_bitmap(struct build *b, struct node *n, uint32_t n_ids, bo
     if (!ids) return hg_fail(err, HG_E_NOMEM, "filter");
     for (uint32_t w = 0; w < (n->card + 63) / 64; w++)
         for (uint64_t m = n->bits[w]; m; m &= m - 1) ids[k++] = w * 64 + (uint32_t)__builtin_ctzll(m);
-    for (uint32_t i = 0; i < k && sum <= most; i++) sum += c->ops->count_of(c, ids[i]);
+    uint32_t few = n->kind == NODE_MULTI ? UINT32_MAX : hg_source_few_rows(c->src);
+    for (uint32_t i = 0; i < k && sum <= most; i++) {
+        uint32_t rows = c->ops->count_of(c, ids[i]);
+        sum += rows > few ? most + 1 : rows;
+    }
     enum hg_rc rc = HG_OK;
     if (sum <= most) {
         n->budget = b->x->budget;

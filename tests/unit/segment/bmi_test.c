@@ -40,22 +40,27 @@ static struct model make(struct rng *r, uint32_t card, uint32_t n_rows)
 }
 static void drop(struct model *m) { free(m->starts), free(m->rows); }
 
-static struct hg_bmi *open_ok(struct hg_arena *a, const struct hg_buf *dir, const struct hg_buf *data, const struct model *m)
+static struct hg_bmi *open_ok(struct hg_arena *a, const struct hg_buf *dir, const struct hg_buf *data, const struct model *m, bool compact)
 {
     struct hg_bmi *ix = NULL;
     struct hg_err err;
-    if (hg_bmi_open(a, hg_buf_span(dir), hg_buf_span(data), m->card, m->n_rows, &ix, &err)) fail_msg("%s", err.msg);
+    if (hg_bmi_open(a, hg_buf_span(dir), hg_buf_span(data), m->card, m->n_rows, compact, &ix, &err)) fail_msg("%s", err.msg);
     return ix;
 }
 
-static void compare(struct hg_bmi *ix, const struct model *m, const uint32_t *ids, size_t n, uint64_t seed)
+static void compare(struct hg_bmi *ix, const struct model *m, struct hg_bmi_form form, const uint32_t *ids, size_t n, uint64_t seed)
 {
     struct hg_err err;
     roaring_bitmap_t *got = roaring_bitmap_create(), *want = roaring_bitmap_create();
-    for (size_t i = 0; i < n; i++)
-        if (ids[i] < m->card) roaring_bitmap_add_many(want, m->starts[ids[i] + 1] - m->starts[ids[i]], m->rows + m->starts[ids[i]]);
-    if (hg_bmi_rows_of(ix, ids, n, got, &err)) fail_msg("seed %llu: %s", (unsigned long long)seed, err.msg);
-    if (!roaring_bitmap_equals(got, want)) fail_msg("seed %llu: union of %zu ids differs", (unsigned long long)seed, n);
+    bool counted, too_many = false;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t rows = ids[i] < m->card ? m->starts[ids[i] + 1] - m->starts[ids[i]] : 0;
+        if (rows) roaring_bitmap_add_many(want, rows, m->rows + m->starts[ids[i]]);
+        too_many = too_many || (form.compact && rows > form.most);
+    }
+    if (hg_bmi_rows_of(ix, ids, n, got, &counted, &err)) fail_msg("seed %llu: %s", (unsigned long long)seed, err.msg);
+    assert_int_equal(counted, too_many);
+    if (!counted && !roaring_bitmap_equals(got, want)) fail_msg("seed %llu: union of %zu ids differs", (unsigned long long)seed, n);
     roaring_bitmap_free(got);
     roaring_bitmap_free(want);
 }
@@ -64,24 +69,26 @@ static void model_test(void **state)
 {
     (void)state;
     static const uint32_t sizes[][2] = {{1, 1}, {3, 10}, {40, 500}, {100, 4096}, {30, 200000}, {2000, 300}};
+    static const struct hg_bmi_form forms[] = {{false, 0}, {true, UINT32_MAX}, {true, 5}, {true, 1000}};
     for (uint64_t seed = first_seed(), end = seed + 4; seed < end; seed++) {
         for (size_t z = 0; z < sizeof sizes / sizeof *sizes; z++) {
+            struct hg_bmi_form form = forms[(seed + z) % 4];
             struct rng r = {seed * 100 + z};
             struct model m = make(&r, sizes[z][0], sizes[z][1]);
             struct hg_buf dir, data;
             struct hg_err err;
             hg_buf_init(&dir, 1 << 26), hg_buf_init(&data, 1 << 28);
-            assert_int_equal(hg_bmi_write(m.starts, m.rows, m.card, &dir, &data, &err), HG_OK);
+            assert_int_equal(hg_bmi_write(m.starts, m.rows, m.card, form, &dir, &data, &err), HG_OK);
             struct hg_arena *a = hg_arena_new(NULL);
-            struct hg_bmi *ix = open_ok(a, &dir, &data, &m);
+            struct hg_bmi *ix = open_ok(a, &dir, &data, &m, form.compact);
             for (uint32_t id = 0; id < m.card; id++) {
                 assert_int_equal(hg_bmi_count(ix, id), m.starts[id + 1] - m.starts[id]);
-                compare(ix, &m, &id, 1, seed);
+                compare(ix, &m, form, &id, 1, seed);
             }
             for (int k = 0; k < 30; k++) {
                 uint32_t ids[200], n = below(&r, 200);
                 for (uint32_t i = 0; i < n; i++) ids[i] = below(&r, m.card + 2);
-                compare(ix, &m, ids, n, seed);
+                compare(ix, &m, form, ids, n, seed);
             }
             assert_int_equal(hg_bmi_count(ix, m.card), 0);
             hg_arena_free(a);
@@ -99,22 +106,24 @@ static void one_row_costs_little(void **state)
     starts[n] = n;
     struct hg_buf dir, data;
     hg_buf_init(&dir, 1 << 26), hg_buf_init(&data, 1 << 26);
-    assert_int_equal(hg_bmi_write(starts, rows, n, &dir, &data, NULL), HG_OK);
+    assert_int_equal(hg_bmi_write(starts, rows, n, (struct hg_bmi_form){false, 0}, &dir, &data, NULL), HG_OK);
     assert_true(dir.len + data.len <= (size_t)n * 8 + 1000);
+    hg_buf_clear(&dir), hg_buf_clear(&data);
+    assert_int_equal(hg_bmi_write(starts, rows, n, (struct hg_bmi_form){true, UINT32_MAX}, &dir, &data, NULL), HG_OK);
+    assert_true(dir.len + data.len <= (size_t)n * 9 / 2 + 1000);
     hg_buf_free(&dir), hg_buf_free(&data);
     free(starts), free(rows);
 }
 
 /* Flipped data is caught by the chunk's checksum; with checksums mended, by the walk, or it is another well-formed set. Never a crash. */
-static void broken_bytes(void **state)
+static void broken_bytes_of(bool compact)
 {
-    (void)state;
     struct rng r = {first_seed()};
     struct model m = make(&r, 60, 3000);
     struct hg_buf dir, data;
     struct hg_err err;
     hg_buf_init(&dir, 1 << 26), hg_buf_init(&data, 1 << 26);
-    assert_int_equal(hg_bmi_write(m.starts, m.rows, m.card, &dir, &data, &err), HG_OK);
+    assert_int_equal(hg_bmi_write(m.starts, m.rows, m.card, (struct hg_bmi_form){compact, UINT32_MAX}, &dir, &data, &err), HG_OK);
     uint32_t *all = malloc(m.card * 4);
     for (uint32_t i = 0; i < m.card; i++) all[i] = i;
     for (int round = 0; round < 4000; round++) {
@@ -127,9 +136,10 @@ static void broken_bytes(void **state)
         memcpy(&was, dir.p + dir.len - 8, 8);
         if (mend) memcpy(dir.p + dir.len - 8, &sum, 8);
         struct hg_arena *a = hg_arena_new(NULL);
-        struct hg_bmi *ix = open_ok(a, &dir, &data, &m);
+        struct hg_bmi *ix = open_ok(a, &dir, &data, &m, compact);
+        bool counted;
         roaring_bitmap_t *got = roaring_bitmap_create();
-        enum hg_rc rc = hg_bmi_rows_of(ix, all, m.card, got, &err);
+        enum hg_rc rc = hg_bmi_rows_of(ix, all, m.card, got, &counted, &err);
         if (!mend) assert_int_equal(rc, HG_E_CORRUPT);
         else if (rc == HG_OK && !roaring_bitmap_is_empty(got)) assert_true(roaring_bitmap_maximum(got) < m.n_rows);
         roaring_bitmap_free(got);
@@ -140,12 +150,19 @@ static void broken_bytes(void **state)
     for (size_t cut = 0; cut < dir.len; cut++) {
         struct hg_arena *a = hg_arena_new(NULL);
         struct hg_bmi *ix;
-        assert_int_equal(hg_bmi_open(a, (struct hg_span){dir.p, cut}, hg_buf_span(&data), m.card, m.n_rows, &ix, &err), HG_E_CORRUPT);
+        assert_int_equal(hg_bmi_open(a, (struct hg_span){dir.p, cut}, hg_buf_span(&data), m.card, m.n_rows, compact, &ix, &err), HG_E_CORRUPT);
         hg_arena_free(a);
     }
     free(all);
     hg_buf_free(&dir), hg_buf_free(&data);
     drop(&m);
+}
+
+static void broken_bytes(void **state)
+{
+    (void)state;
+    broken_bytes_of(false);
+    broken_bytes_of(true);
 }
 
 int main(void)
