@@ -137,7 +137,8 @@ enum hg_rc hg_running_prepare(struct hg_running *r, struct hg_err *err)
     hg_http_set_header(r->rq, "X-Druid-Query-Id", id);
     int64_t timeout = c->timeout_ms >= 0 ? c->timeout_ms : r->b->opt.default_timeout_ms;
     r->timeout_ms = timeout;
-    r->exec = (struct hg_exec){.budget = &r->budget, .cancelled = &r->cancelled, .deadline_mono_ms = timeout ? r->arrived_mono_ms + timeout : 0};
+    hg_spill_init(&r->spill, r->b->opt.spill_dir, r->b->opt.spill_max_bytes, r->q);
+    r->exec = (struct hg_exec){.spill = &r->spill, .budget = &r->budget, .cancelled = &r->cancelled, .deadline_mono_ms = timeout ? r->arrived_mono_ms + timeout : 0};
     return HG_OK;
 }
 
@@ -205,6 +206,33 @@ struct answered {
     bool not_modified; /* the client has it */
 };
 
+/* An answer that is passed on while it is made. */
+struct passing {
+    struct hg_running *r;
+    const struct hg_query *q;
+    const struct hg_scatter_result *res;
+    struct answered *a;
+};
+
+static enum hg_rc pass_on(void *arg, struct hg_buf *out, struct hg_err *err)
+{
+    struct passing *p = arg;
+    if (!p->a->begun) {
+        hg_answer_headers(p->r, p->q, p->res);
+        HG_TRY(hg_http_stream_begin(p->r->rq, 200, "application/json", err));
+        p->a->begun = true;
+    }
+    return hg_http_stream_put(p->r->rq, out, p->r->exec.deadline_mono_ms, &p->r->cancelled, err);
+}
+
+static enum hg_rc finish(struct hg_running *r, const struct hg_query *q, const struct hg_scatter_result *res, bool pretty, struct answered *a, struct hg_err *err)
+{
+    struct passing p = {r, q, res, a};
+    HG_TRY(hg_query_finish_to(q, res->merged, &r->exec, pretty, &a->out, &(struct hg_drain){pass_on, &p}, err));
+    HG_TRY(hg_buf_check(&a->out, "answer", err));
+    return a->begun ? pass_on(&p, &a->out, err) : HG_OK;
+}
+
 static enum hg_rc answer(struct hg_running *r, const struct hg_query *q, struct answered *a, struct hg_err *err)
 {
     struct hg_scatter_result res;
@@ -215,9 +243,8 @@ static enum hg_rc answer(struct hg_running *r, const struct hg_query *q, struct 
         HG_TRY(hg_rows_answer(r, q, pretty, &res, &a->out, &a->begun, err));
     } else {
         HG_TRY(hg_ask(r, q, &res, err));
-        if (!res.not_modified) rc = hg_query_finish(q, res.merged, &r->exec, pretty, &a->out, err);
+        if (!res.not_modified) rc = finish(r, q, &res, pretty, a, err);
         hg_partial_free(res.merged);
-        if (!rc) rc = hg_buf_check(&a->out, "answer", err);
     }
     a->not_modified = res.not_modified;
     if (!rc && !a->begun) hg_answer_headers(r, q, &res);

@@ -12,6 +12,8 @@ struct hg_broker_options {
     size_t max_queued;           /* waiting ones; more is 429 */
     int64_t default_timeout_ms;  /* where the query's context names none */
     int64_t query_memory_bytes;  /* per query here */
+    const char *spill_dir;       /* where groups go that do not fit (query/spill/spill.h); borrowed, NULL: nowhere */
+    int64_t spill_max_bytes;     /* per query here; 0: nowhere */
     int64_t missing_wait_ms;     /* how long a visible segment may be without a holder before the query fails */
     bool hedge;                  /* late sub-queries are sent to other servers as well; see picker.h */
     int hedge_percentile, hedge_share; /* percent */

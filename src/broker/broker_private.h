@@ -12,6 +12,7 @@
 #include "broker/picker.h"
 #include "broker/spans.h"
 #include "query/query.h"
+#include "query/spill/spill.h"
 
 struct hg_broker {
     struct hg_view *view;
@@ -47,6 +48,7 @@ struct hg_running {
     struct hg_budget budget;
     struct hg_exec exec;
     int64_t arrived_mono_ms, arrived_ns; /* its time runs while it waits for a thread, too */
+    struct hg_spill spill;
     int64_t timeout_ms;             /* that its deadline comes from */
     const struct hg_query *q;       /* as the client asked it; NULL: not parsed yet */
     struct hg_early *early;         /* what the loop has found out already; NULL: nothing, or it was used */

@@ -102,7 +102,7 @@ static bool any_open(const struct hg_gather *g)
     return false;
 }
 
-/* Waits until a request has ended (or failed already) that was not handled yet, at most ms. */
+/* Waits until a request has ended (or failed already, or has no more room for its messages) that was not handled yet, at most ms. */
 static enum hg_rc next_done(struct hg_gather *g, int64_t ms, struct hg_request **out, struct hg_err *err)
 {
     int64_t until = hg_clock_mono_ms() + ms;
@@ -111,7 +111,7 @@ static enum hg_rc next_done(struct hg_gather *g, int64_t ms, struct hg_request *
     for (;;) {
         *out = NULL;
         for (struct hg_request *r = g->requests; r && !*out; r = r->next)
-            if (!r->handled && (r->done || r->over.rc)) *out = r;
+            if (!r->handled && (r->done || r->over.rc || r->full)) *out = r;
         rc = check(g, err);
         int64_t wait = until - hg_clock_mono_ms(), left = hg_gather_left_ms(g);
         if (rc || *out || wait <= 0) break;
@@ -191,6 +191,7 @@ enum hg_rc hg_gather_run(struct hg_gather *g, struct hg_err *err)
     g->run->gather = g;
     pthread_mutex_unlock(&g->run->b->mu);
     g->turn = (uint64_t)hg_clock_mono_ns();
+    if (g->q->type == HG_Q_GROUPBY && hg_spill_on(&g->run->spill)) g->share = (size_t)g->run->budget.limit / 8;
     enum hg_rc rc = gather(g, err);
     hg_requests_close(g);
     pthread_mutex_lock(&g->run->b->mu);

@@ -36,6 +36,9 @@ struct hg_request {
     bool done;
     int64_t done_us;
     struct hg_err err, over; /* how it ended; why its messages could not be kept */
+    size_t kept;             /* bytes of its messages in memory */
+    bool full, paused;       /* they are to go to disk; the server is to wait meanwhile */
+    struct hg_spill_file *spool; /* not NULL: its messages before `first`. The query's thread alone */
 };
 
 enum hg_item_state { HG_PENDING, HG_ASKED, HG_COVERED, HG_GIVEN_UP, HG_WHOLE /* a part does not do: the whole query must be asked */ };
@@ -67,6 +70,7 @@ struct hg_gather {
     struct hg_item *items;
     uint32_t n_items;
     struct hg_request *requests;
+    size_t kept, share;      /* bytes of messages in memory, guarded by mu; past the share (0: none) they go to disk */
     struct hg_merge *merge;
     int64_t looked_ms;       /* when items were last looked at */
     uint64_t seen_gen;       /* the view's generation then */
@@ -121,6 +125,8 @@ bool hg_request_put(struct hg_gather *g, struct hg_request *r, uint32_t item); /
 HG_MUST_USE enum hg_rc hg_request_send(struct hg_gather *g, struct hg_request *r, struct hg_err *err); /* r is in g->requests from here on */
 /* A request that has ended, or brought more than there is room for. Outside the mutex. */
 HG_MUST_USE enum hg_rc hg_request_handle(struct hg_gather *g, struct hg_request *r, struct hg_err *err);
+/* Messages of a request for which there is no more room in memory go to disk. */
+void hg_request_spool(struct hg_gather *g, struct hg_request *r);
 /* Nobody wants its answer any more. */
 void hg_request_abandon(struct hg_request *r);
 /* Cancels what is still open and waits for its last callback: the loop must not write to requests that are gone. */

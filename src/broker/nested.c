@@ -73,12 +73,19 @@ static enum hg_rc add_tables(struct parts *p, const struct hg_query *q, struct h
     return merged ? hg_merge_add(p->m, merged, err) : HG_OK;
 }
 
+static enum hg_rc give(void *arg, struct hg_partial *p, struct hg_err *err) { return hg_merge_add(arg, p, err); }
+
 static enum hg_rc add_inputs(struct parts *p, const struct hg_query *q, struct hg_err *err)
 {
     int64_t before = p->run->exec.stats.rows_scanned;
     for (uint32_t k = 0; k < hg_query_inputs(q); k++) {
         struct hg_partial *one;
-        HG_TRY(hg_query_scan_input(q, k, &p->run->exec, &one, err));
+        struct hg_exec x = p->run->exec;
+        x.give = give;
+        x.give_arg = p->m;
+        enum hg_rc rc = hg_query_scan_input(q, k, &x, &one, err);
+        p->run->exec.stats = x.stats;
+        if (rc != HG_OK) return rc;
         HG_TRY(hg_merge_add(p->m, one, err));
     }
     p->out->rows_scanned += p->run->exec.stats.rows_scanned - before;

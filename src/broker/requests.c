@@ -1,5 +1,5 @@
 /* Single requests: sent, kept as their messages come, and taken once they have ended well. Partial results of a request count only together with its coverage, so that no row is
- * merged twice. */
+ * merged twice. Where they are too many for the query's memory they wait for it on disk, and the servers wait while they are written. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +14,14 @@
 static int64_t now_us(void) { return hg_clock_mono_ns() / 1000; }
 
 /* ---- callbacks on the wire's loop ---- */
+
+/* The call may not be known yet: who sends it sees to it then. */
+static void pause_locked(struct hg_request *r)
+{
+    if (r->paused || !r->call) return;
+    r->paused = true;
+    hg_wire_call_hold(r->call, true);
+}
 
 static void on_data(void *arg, struct hg_span body)
 {
@@ -37,6 +45,13 @@ static void on_data(void *arg, struct hg_span body)
     if (m) {
         *r->last = m;
         r->last = &m->next;
+        r->kept += m->len;
+        r->g->kept += m->len;
+        if (r->g->share && r->g->kept > r->g->share) {
+            r->full = true;
+            pause_locked(r);
+            pthread_cond_signal(&r->g->wake);
+        }
     } else if (!r->over.rc) {
         r->over = over;
         pthread_cond_signal(&r->g->wake);
@@ -120,7 +135,11 @@ enum hg_rc hg_request_send(struct hg_gather *g, struct hg_request *r, struct hg_
         g->requests = r;
         g->out->requests++;
         begin(g, r);
-        r->call = hg_wire_request_send(g->run->b->wire, r->address, HG_WIRE_QUERY, &b, hg_gather_left_ms(g), (struct hg_wire_reply){on_data, on_done, r});
+        struct hg_wire_call *call = hg_wire_request_send(g->run->b->wire, r->address, HG_WIRE_QUERY, &b, hg_gather_left_ms(g), (struct hg_wire_reply){on_data, on_done, r});
+        pthread_mutex_lock(&g->mu);
+        r->call = call;
+        if (r->full) pause_locked(r); /* it was quicker than we */
+        pthread_mutex_unlock(&g->mu);
     }
     hg_buf_free(&b);
     return rc;
@@ -137,6 +156,60 @@ static void free_messages(struct hg_request *r)
     }
     r->first = NULL;
     r->last = &r->first;
+    pthread_mutex_lock(&r->g->mu); /* others are still coming */
+    r->g->kept -= r->kept;
+    pthread_mutex_unlock(&r->g->mu);
+    r->kept = 0;
+    hg_spill_close(r->spool);
+    r->spool = NULL;
+}
+
+/* All messages but the last, which may tell the coverage. */
+static struct hg_message *take_messages(struct hg_request *r)
+{
+    pthread_mutex_lock(&r->g->mu);
+    struct hg_message *first = r->first, *m = first;
+    r->full = false;
+    if (!m || !m->next) {
+        pthread_mutex_unlock(&r->g->mu);
+        return NULL;
+    }
+    while (m->next->next) m = m->next;
+    r->first = m->next;
+    m->next = NULL;
+    r->g->kept -= r->kept - r->first->len;
+    r->kept = r->first->len;
+    pthread_mutex_unlock(&r->g->mu);
+    return first;
+}
+
+static enum hg_rc write_messages(struct hg_request *r, const struct hg_message *m, struct hg_err *err)
+{
+    struct hg_running *run = r->g->run;
+    if (m && !r->spool) HG_TRY(hg_spill_open(&run->spill, &run->budget, &r->spool, err));
+    for (; m; m = m->next) HG_TRY(hg_spill_put(r->spool, (struct hg_span){m->bytes, m->len}, err));
+    return HG_OK;
+}
+
+void hg_request_spool(struct hg_gather *g, struct hg_request *r)
+{
+    struct hg_err err = {HG_OK, ""};
+    struct hg_message *list = take_messages(r);
+    enum hg_rc rc = write_messages(r, list, &err);
+    for (struct hg_message *m = list, *next; m; m = next) {
+        next = m->next;
+        hg_budget_give(&g->run->budget, sizeof *m + m->len);
+        free(m);
+    }
+    pthread_mutex_lock(&g->mu);
+    bool paused = r->paused;
+    r->paused = false;
+    if (rc && !r->over.rc) {
+        r->over = err;
+        r->over.rc = rc;
+    }
+    pthread_mutex_unlock(&g->mu);
+    if (paused) hg_wire_call_hold(r->call, false);
 }
 
 static void ended(struct hg_request *r, enum hg_outcome how)
@@ -169,12 +242,25 @@ bool hg_worth_another(enum hg_rc rc, bool *bad)
 
 /* ---- answers ---- */
 
-static enum hg_rc merge_message(struct hg_gather *g, struct hg_message *m, struct hg_err *err)
+static enum hg_rc merge_message(struct hg_gather *g, const struct hg_request *r, struct hg_span bytes, struct hg_err *err)
 {
     struct hg_partial *p;
-    if (m->len == 1) return HG_OK; /* a scan's segment without rows */
-    HG_TRY(hg_partial_decode(g->q, (struct hg_span){m->bytes + 1, m->len - 1}, &g->run->exec, &p, err));
+    if (bytes.len < 1 || bytes.p[0] != HG_SUB_PARTIAL) return hg_fail(err, HG_E_CORRUPT, "%s sent a message of unknown kind", r->server);
+    if (bytes.len == 1) return HG_OK; /* a scan's segment without rows */
+    HG_TRY(hg_partial_decode(g->q, (struct hg_span){bytes.p + 1, bytes.len - 1}, &g->run->exec, &p, err));
     return hg_merge_add(g->merge, p, err);
+}
+
+static enum hg_rc merge_spooled(struct hg_gather *g, struct hg_request *r, struct hg_err *err)
+{
+    bool more = r->spool != NULL;
+    if (more) hg_spill_rewind(r->spool);
+    while (more) {
+        struct hg_span bytes;
+        HG_TRY(hg_spill_get(r->spool, &bytes, &more, err));
+        if (more) HG_TRY(merge_message(g, r, bytes, err));
+    }
+    return HG_OK;
 }
 
 static enum hg_rc mark_one(struct hg_gather *g, const struct hg_request *r, struct hg_map *asked, struct hg_str id, enum hg_item_state state, const struct hg_interval *times, struct hg_err *err)
@@ -223,10 +309,8 @@ enum hg_rc hg_request_take(struct hg_gather *g, struct hg_request *r, struct hg_
 {
     const struct hg_message *last = last_message(r);
     HG_TRY(mark(g, r, err));
-    for (struct hg_message *m = r->first; m != last; m = m->next) {
-        if (m->len < 1 || m->bytes[0] != HG_SUB_PARTIAL) return hg_fail(err, HG_E_CORRUPT, "%s sent a message of unknown kind", r->server);
-        HG_TRY(merge_message(g, m, err));
-    }
+    HG_TRY(merge_spooled(g, r, err));
+    for (struct hg_message *m = r->first; m != last; m = m->next) HG_TRY(merge_message(g, r, (struct hg_span){m->bytes, m->len}, err));
     for (uint32_t i = 0; i < r->n_items; i++) give_back(g, r, i, false); /* what it did not cover */
     g->out->rows_scanned += r->coverage.rows_scanned;
     g->out->cpu_us += r->coverage.cpu_us;
@@ -251,8 +335,21 @@ static enum hg_rc failed(struct hg_gather *g, struct hg_request *r, struct hg_er
     return r->raced ? hg_race_lost(g, r, err) : HG_OK;
 }
 
+/* Whether all that is to be done is to make room for more messages. */
+static bool wants_room(struct hg_gather *g, const struct hg_request *r)
+{
+    pthread_mutex_lock(&g->mu);
+    bool room = r->full && !r->done && !r->over.rc;
+    pthread_mutex_unlock(&g->mu);
+    return room;
+}
+
 enum hg_rc hg_request_handle(struct hg_gather *g, struct hg_request *r, struct hg_err *err)
 {
+    if (wants_room(g, r)) {
+        hg_request_spool(g, r);
+        return HG_OK;
+    }
     if (r->slow) { /* a hedge never makes the query fail */
         struct hg_err why = r->over.rc ? r->over : r->err;
         bool ok = !why.rc && read_coverage(g, r, &why) == HG_OK;
@@ -277,6 +374,12 @@ enum hg_rc hg_request_handle(struct hg_gather *g, struct hg_request *r, struct h
     return hg_request_take(g, r, err);
 }
 
+static void end_call(struct hg_request *r)
+{
+    hg_wire_call_cancel(r->call);
+    hg_wire_call_hold(r->call, false);
+}
+
 void hg_request_abandon(struct hg_request *r)
 {
     r->handled = true;
@@ -286,7 +389,7 @@ void hg_request_abandon(struct hg_request *r)
     bool done = r->done;
     pthread_mutex_unlock(&r->g->mu);
     if (done) free_messages(r); /* else the loop may still add to them */
-    else hg_wire_call_cancel(r->call);
+    else end_call(r);
 }
 
 void hg_requests_close(struct hg_gather *g)
@@ -295,7 +398,7 @@ void hg_requests_close(struct hg_gather *g)
     for (struct hg_request *r = g->requests; r; r = r->next) {
         if (!r->done) {
             pthread_mutex_unlock(&g->mu);
-            hg_wire_call_cancel(r->call);
+            end_call(r);
             pthread_mutex_lock(&g->mu);
         }
         while (!r->done) pthread_cond_wait(&g->wake, &g->mu);

@@ -29,6 +29,8 @@ struct hg_query_context {
     bool profile;                  /* the response context tells what was done */
     int64_t entity_batch;          /* "entityBatch": values of a list that are asked at once; -1: not given; 0: never split */
     int64_t max_subquery_rows;     /* "maxSubqueryRows": that a nested query may give; 0: not given */
+    int64_t max_on_disk;           /* "maxOnDiskStorage": bytes that groupBy may spill, 0: none; -1: not given */
+    int64_t max_groups;            /* "bufferGrouperMaxSize": groups in memory before they are spilled; 0: not given */
     uint32_t vector_rows;          /* rows a batch; 0: the default (context "vectorSize") */
     const char *client;            /* who asks, for accounting; NULL */
     bool no_projections;           /* "noProjections": the segments' own rows are scanned */
@@ -62,21 +64,32 @@ const char *hg_query_type_name(enum hg_query_type t); /* "timeseries" */
 /* A segmentMetadata without intervals: only the week up to the end of the newest segment is meant. */
 bool hg_query_newest_week(const struct hg_query *q);
 
+struct hg_spill;
+struct hg_partial; /* typed columns: bucket, group keys, aggregate states; owns its memory (counted in the budget) */
+
 /* What surrounds a scan or merge. */
 struct hg_exec {
     struct hg_budget *budget;        /* the query's memory on this server */
     int64_t deadline_mono_ms;        /* hg_clock_mono_ms; 0: none. HG_E_TIMEOUT once a batch */
     const _Atomic bool *cancelled;   /* may be NULL. HG_E_CANCELLED once a batch */
     const char *segment;             /* scans: id of the segment that the source belongs to; NULL: not known */
+    struct hg_spill *spill;          /* where groups go that memory has no room for (query/spill/spill.h); NULL: nowhere */
+    /* Scans of groupBy: takes a part of the result (p, on failure too), so that not all of it need be held. NULL: nobody does. */
+    enum hg_rc (*give)(void *arg, struct hg_partial *p, struct hg_err *err);
+    void *give_arg;
+    uint32_t scans;                  /* that may be at work at once and share the budget; 0: one */
     struct hg_exec_stats {
         int64_t rows_scanned, rows_selected, blocks_read, blocks_from_stats, bytes_read;
         int64_t projections, projection_rows, projection_blocks; /* scans that a projection answered; of rows_scanned and blocks_read (or from stats) those that were its */
     } stats;                         /* added to */
 };
 
-struct hg_partial; /* typed columns: bucket, group keys, aggregate states; owns its memory (counted in the budget) */
 void hg_partial_free(struct hg_partial *p); /* NULL allowed */
-uint64_t hg_partial_rows(const struct hg_partial *p);
+uint64_t hg_partial_rows(const struct hg_partial *p); /* in memory */
+/* Groups may be on disk instead of in memory, or be so many that one message or copy of them is too much. Then they are taken piece by piece: *piece is NULL at the end. */
+bool hg_partial_spilled(const struct hg_partial *p); /* its rows are on disk, and come in the order of their keys */
+bool hg_partial_large(const struct hg_partial *p);
+HG_MUST_USE enum hg_rc hg_partial_next(const struct hg_query *q, struct hg_partial *p, struct hg_exec *x, struct hg_partial **piece, struct hg_err *err);
 
 /* Scans the rows of src whose __time lies in ivs (ascending, disjoint, already cut to the query's). seg_interval is the interval
  * of the segment that src belongs to (search stamps its results with it, and segmentMetadata says it). Returns owned. */
@@ -100,5 +113,12 @@ HG_MUST_USE enum hg_rc hg_partial_decode(const struct hg_query *q, struct hg_spa
 /* Finalises the merged result (NULL: nothing was scanned) as the JSON array that Druid answers: post-aggregations, having, order,
  * limit, zero-filling. pretty: indented. */
 HG_MUST_USE enum hg_rc hg_query_finish(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, bool pretty, struct hg_buf *out, struct hg_err *err);
+/* The same, but an answer whose rows are on disk is passed on piece by piece: fn empties the buffer. The rest is in out at the end. */
+struct hg_drain {
+    enum hg_rc (*fn)(void *arg, struct hg_buf *out, struct hg_err *err);
+    void *arg;
+};
+HG_MUST_USE enum hg_rc hg_query_finish_to(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, bool pretty, struct hg_buf *out, const struct hg_drain *drain,
+                                          struct hg_err *err);
 
 #endif

@@ -37,6 +37,7 @@ struct node {
     _Atomic bool serves, ready; /* serves: all its paths are there, and what it has on disk is served; ready: and the metadata store was reached */
     _Atomic bool view_known;    /* it was known once; a server that joins later takes nobody's readiness */
     char data_dir[4096]; /* data.dir as an absolute path */
+    char spill_dir[4200];
     char name[320], roles[128], http_address[300], wire_address[4200], http_url[320];
     struct hg_budget memory;
     struct hg_loop *loop;
@@ -230,7 +231,7 @@ static enum hg_rc start_data(struct node *n, struct hg_err *err)
 {
     char buf[4200];
     struct hg_dataserver_options o = {.threads = (unsigned)cfg_int(n, "query.threads"), .max_queued = (size_t)cfg_int(n, "query.queue"), .query_memory_bytes = cfg_int(n, "query.memory"),
-                                      .process = &n->memory};
+                                      .spill_dir = n->spill_dir, .spill_max_bytes = cfg_int(n, "query.spill.max.bytes"), .process = &n->memory};
     HG_TRY(hg_dataserver_new(n->wire, n->loop, &o, &n->data, err));
     if (!(n->parts & HG_ROLE_HISTORICAL)) return HG_OK;
     struct hg_historical_options h = {.dir = under_data(n, "historical.cache.dir", "", "segments", buf, sizeof buf), .capacity_bytes = cfg_int(n, "server.capacity"),
@@ -309,7 +310,7 @@ static enum hg_rc start_parts(struct node *n, struct hg_err *err)
     if (n->parts & HG_ROLE_BROKER) {
         unsigned threads = (unsigned)cfg_int(n, "broker.threads");
         struct hg_broker_options o = {.threads = threads ? threads : 8 * cores(), .max_queued = (size_t)cfg_int(n, "broker.queue"), .default_timeout_ms = cfg_int(n, "query.timeout"),
-                                      .query_memory_bytes = cfg_int(n, "query.memory"), .missing_wait_ms = cfg_int(n, "broker.missing_wait"), .entities_bytes = cfg_int(n, "broker.entities.bytes"), .subquery_rows = cfg_int(n, "broker.subquery.rows"), .subquery_ship_bytes = cfg_int(n, "broker.subquery.ship"), .hedge = hg_cfg_bool(n->cfg, "broker.hedge"),
+                                      .query_memory_bytes = cfg_int(n, "query.memory"), .spill_dir = n->spill_dir, .spill_max_bytes = cfg_int(n, "query.spill.max.bytes"), .missing_wait_ms = cfg_int(n, "broker.missing_wait"), .entities_bytes = cfg_int(n, "broker.entities.bytes"), .subquery_rows = cfg_int(n, "broker.subquery.rows"), .subquery_ship_bytes = cfg_int(n, "broker.subquery.ship"), .hedge = hg_cfg_bool(n->cfg, "broker.hedge"),
                                       .hedge_percentile = (int)cfg_int(n, "broker.hedge.percentile"), .hedge_share = (int)cfg_int(n, "broker.hedge.share"),
                                       .hedge_floor_ms = cfg_int(n, "broker.hedge.floor"), .entity_batch = cfg_int(n, "broker.batch.entities"), .process = &n->memory, .loop = n->loop, .local_most = (int)cores()};
         if (n->data) o.local = hg_dataserver_local(n->data, n->wire_address);
@@ -326,12 +327,21 @@ static enum hg_rc announce(struct node *n, struct hg_err *err)
     return hg_member_start(n->meta, &row, cfg_int(n, "server.lease"), &n->member, err);
 }
 
+static enum hg_rc make_spill_dir(struct node *n, struct hg_err *err)
+{
+    char buf[4200];
+    if (!(n->parts & (HG_ROLE_HISTORICAL | HG_ROLE_INGEST | HG_ROLE_BROKER)) || !cfg_int(n, "query.spill.max.bytes")) return HG_OK;
+    snprintf(n->spill_dir, sizeof n->spill_dir, "%s", under_data(n, "query.spill.dir", "", "spill", buf, sizeof buf));
+    return hg_dir_make(n->spill_dir, err);
+}
+
 static enum hg_rc start(struct node *n, bool *stop, struct hg_err *err)
 {
     hg_budget_init(&n->memory, NULL, "server memory", cfg_int(n, "server.memory"));
     name_roles(n);
     HG_TRY(hg_dir_make(cfg_str(n, "data.dir"), err));
     if (!realpath(cfg_str(n, "data.dir"), n->data_dir)) return hg_fail_errno(err, HG_E_IO, "data.dir %s", cfg_str(n, "data.dir"));
+    HG_TRY(make_spill_dir(n, err));
     HG_TRY(start_network(n, err));
     HG_TRY(open_meta(n, stop, err));
     if (*stop) return HG_OK;

@@ -14,6 +14,8 @@ struct hg_dataserver_options {
     unsigned threads;             /* scanning; 0: one a core */
     size_t max_queued;            /* requests that wait, about; more are HG_E_UNAVAILABLE */
     int64_t query_memory_bytes;   /* per query here */
+    const char *spill_dir;        /* where groups go that do not fit (query/spill/spill.h); borrowed, NULL: nowhere */
+    int64_t spill_max_bytes;      /* per query here; 0: nowhere */
     struct hg_budget *process;    /* parent of queries' budgets; may be NULL */
 };
 /* Registers the handlers of HG_WIRE_QUERY and HG_WIRE_INVENTORY on the server. A query is cancelled by cancelling its stream. */

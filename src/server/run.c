@@ -1,6 +1,6 @@
 /* A query on a data server. The request is parsed on the pool; then at most as many runners as there are threads take its segments one by one. After each segment a runner
  * goes to the back of the pool's queue, so that queries share the threads by priority and a query over 100,000 segments waits in it as a few jobs. The partial results are merged
- * into one; the last runner answers.
+ * into one; the last runner answers. Groups that memory has no room for are handed over before a segment is done, and written to disk by the merge (query/spill/sorted.h).
  *
  *   request ──► start (parse, look up) ──► runners: segment, segment … ──► finish (encode, coverage, end)
  */
@@ -27,7 +27,7 @@ int64_t hg_run_cpu_us(void)
 
 struct hg_exec hg_run_exec(struct hg_run *r)
 {
-    return (struct hg_exec){.budget = &r->budget, .deadline_mono_ms = r->deadline_mono_ms, .cancelled = hg_wire_cancel_flag(r->st)};
+    return (struct hg_exec){.budget = &r->budget, .deadline_mono_ms = r->deadline_mono_ms, .cancelled = hg_wire_cancel_flag(r->st), .spill = &r->spill, .scans = r->scans};
 }
 
 static void run_free(struct hg_run *r)
@@ -35,6 +35,7 @@ static void run_free(struct hg_run *r)
     struct hg_dataserver *d = r->d;
     for (uint32_t i = 0; i < r->n_items; i++)
         if (r->items[i].entry) hg_entry_release(r->items[i].entry);
+    hg_partial_free(r->result);
     hg_merge_free(r->merge);
     pthread_mutex_destroy(&r->mu);
     hg_arena_free(r->arena);
@@ -45,41 +46,60 @@ static void run_free(struct hg_run *r)
     pthread_mutex_unlock(&d->mu);
 }
 
-static enum hg_rc send_result(struct hg_run *r, struct hg_err *err)
+static enum hg_rc send_whole(struct hg_run *r, struct hg_err *err)
 {
-    struct hg_partial *result = NULL;
     struct hg_buf b;
-    enum hg_rc rc = HG_OK;
     hg_buf_init(&b, MAX_REPLY);
-    if (r->q->type != HG_Q_SCAN) { /* rows are sent as they come */
-        HG_TRY(hg_merge_take(r->merge, &result, err));
-        hg_buf_u8(&b, HG_SUB_PARTIAL);
-        if (result) rc = hg_partial_encode(result, &b, err);
-        hg_partial_free(result);
-        if (!rc && result) rc = hg_wire_send(r->st, &b, err);
-    }
-    hg_buf_clear(&b);
-    hg_buf_u8(&b, HG_SUB_COVERAGE);
-    struct hg_sub_coverage c = {.covered = r->covered, .missing = r->missing, .whole = r->whole, .times = r->times, .n_covered = r->n_covered, .n_missing = r->n_missing, .n_whole = r->n_whole,
-                                .rows_scanned = r->rows_scanned, .cpu_us = r->cpu_us};
-    if (!rc) rc = hg_sub_coverage_encode(&c, &b, err);
+    hg_buf_u8(&b, HG_SUB_PARTIAL);
+    enum hg_rc rc = hg_partial_encode(r->result, &b, err);
     if (!rc) rc = hg_wire_send(r->st, &b, err);
     hg_buf_free(&b);
     return rc;
+}
+
+static enum hg_rc send_coverage(struct hg_run *r, struct hg_err *err)
+{
+    struct hg_buf b;
+    hg_buf_init(&b, MAX_REPLY);
+    hg_buf_u8(&b, HG_SUB_COVERAGE);
+    struct hg_sub_coverage c = {.covered = r->covered, .missing = r->missing, .whole = r->whole, .times = r->times, .n_covered = r->n_covered, .n_missing = r->n_missing, .n_whole = r->n_whole,
+                                .rows_scanned = r->rows_scanned, .cpu_us = r->cpu_us};
+    enum hg_rc rc = hg_sub_coverage_encode(&c, &b, err);
+    if (!rc) rc = hg_wire_send(r->st, &b, err);
+    hg_buf_free(&b);
+    return rc;
+}
+
+void hg_run_end(struct hg_run *r)
+{
+    struct hg_err err = r->err;
+    if (!err.rc) {
+        enum hg_rc rc = send_coverage(r, &err);
+        if (rc) err.rc = rc;
+    }
+    if (err.rc) hg_wire_fail(r->st, err.rc, err.msg);
+    else hg_wire_end(r->st);
+    run_free(r);
 }
 
 void hg_run_finish(struct hg_run *r)
 {
     hg_metric_add(HG_M_query_rows_scanned, NULL, r->rows_scanned);
     hg_metric_add(HG_M_query_segments_scanned, NULL, r->n_covered);
-    struct hg_err err = r->err;
-    if (!err.rc) {
-        enum hg_rc rc = send_result(r, &err);
-        if (rc) err.rc = rc;
+    if (!r->err.rc && r->q->type != HG_Q_SCAN) { /* rows are sent as they come */
+        struct hg_err err = {HG_OK, ""};
+        enum hg_rc rc = hg_merge_take(r->merge, &r->result, &err);
+        if (!rc && r->result && hg_partial_large(r->result)) {
+            hg_run_groups(r);
+            return;
+        }
+        if (!rc && r->result) rc = send_whole(r, &err);
+        if (rc) {
+            r->err = err;
+            r->err.rc = rc;
+        }
     }
-    if (err.rc) hg_wire_fail(r->st, err.rc, err.msg);
-    else hg_wire_end(r->st);
-    run_free(r);
+    hg_run_end(r);
 }
 
 enum hg_rc hg_run_look(const struct hg_run *r, struct hg_err *err)
@@ -112,6 +132,16 @@ struct hg_interval hg_run_times(const struct hg_source *const *srcs, size_t n)
     return all;
 }
 
+/* A part of a segment's groups, before the segment is done. If it then fails, so does the whole run. */
+static enum hg_rc give(void *arg, struct hg_partial *p, struct hg_err *err)
+{
+    struct hg_run *r = arg;
+    pthread_mutex_lock(&r->mu);
+    enum hg_rc rc = hg_merge_add(r->merge, p, err);
+    pthread_mutex_unlock(&r->mu);
+    return rc;
+}
+
 static enum hg_rc scan_sources(struct hg_run *r, struct hg_run_item *it, struct hg_exec *x, bool *whole, struct hg_interval *times, struct hg_err *err)
 {
     HG_TRY(hg_run_look(r, err)); /* a live sink's acquire is not free */
@@ -129,9 +159,7 @@ static enum hg_rc scan_sources(struct hg_run *r, struct hg_run_item *it, struct 
             struct hg_partial *p;
             rc = hg_query_scan(r->q, srcs[i], s->id.interval, it->ask.ivs, it->ask.n_ivs, x, &p, err);
             if (rc) break;
-            pthread_mutex_lock(&r->mu);
-            rc = hg_merge_add(r->merge, p, err);
-            pthread_mutex_unlock(&r->mu);
+            rc = give(r, p, err);
         }
         s->release(s->self, handle);
     }
@@ -155,6 +183,8 @@ static void run_item(struct hg_run *r, struct hg_run_item *it)
     bool whole = false;
     struct hg_interval times = {0, 0};
     x.segment = it->entry->text;
+    x.give = give;
+    x.give_arg = r;
     enum hg_rc rc = scan_sources(r, it, &x, &whole, &times, &err);
     cpu = hg_run_cpu_us() - cpu;
     faults = hg_thread_major_faults() - faults;
@@ -208,6 +238,8 @@ static enum hg_rc prepare(struct hg_run *r, struct hg_err *err)
     HG_TRY(hg_subquery_decode(r->arena, r->body, &sq, err));
     HG_TRY(hg_query_parse(r->arena, sq.query, &r->q, err));
     r->priority = (int)(sq.priority > MAX_PRIORITY ? MAX_PRIORITY : sq.priority < -MAX_PRIORITY ? -MAX_PRIORITY : sq.priority);
+    hg_spill_init(&r->spill, r->d->opt.spill_dir, r->d->opt.spill_max_bytes, r->q);
+    r->scans = hg_pool_threads(r->d->pool) < sq.n_items ? hg_pool_threads(r->d->pool) : sq.n_items;
     r->merge_exec = hg_run_exec(r);
     HG_TRY(hg_merge_new(r->q, &r->merge_exec, &r->merge, err));
     struct hg_run_item *items = hg_arena_array(r->arena, sq.n_items + 1, sizeof *items);
@@ -241,8 +273,7 @@ static void start(void *arg)
         hg_run_rows(r);
         return;
     }
-    uint32_t want = hg_pool_threads(r->d->pool), sent = 0;
-    if (want > r->n_items) want = r->n_items;
+    uint32_t want = r->scans < r->n_items ? r->scans : r->n_items, sent = 0;
     r->runners = want;
     while (sent < want && !hg_pool_submit(r->d->pool, r->priority, runner, r, &err)) sent++;
     if (sent + 1 < want) leave(r, want - sent - 1); /* the one that is left keeps the query alive */

@@ -1,7 +1,8 @@
-/* One query on a data server, shared by run.c (partial results of segments, merged here) and run_rows.c (rows, sent as they come). */
+/* One query on a data server, shared by run.c (partial results of segments, merged here), run_rows.c (rows, sent as they come) and run_groups.c (a large result, sent in pieces). */
 #ifndef HG_SERVER_RUN_PRIVATE_H
 #define HG_SERVER_RUN_PRIVATE_H
 
+#include "query/spill/spill.h"
 #include "server/server_private.h"
 
 struct hg_run_item {
@@ -25,6 +26,10 @@ struct hg_run {
     struct hg_str *covered, *missing, *whole;
     struct hg_interval *times; /* of the rows of each covered one */
 
+    struct hg_spill spill;
+    uint32_t scans;     /* at most so many at once */
+    struct hg_partial *result; /* that is being sent */
+
     pthread_mutex_t mu; /* guards all below; the merge works under it */
     struct hg_merge *merge;
     struct hg_exec merge_exec;
@@ -37,7 +42,9 @@ int64_t hg_run_cpu_us(void);                    /* of this thread */
 struct hg_exec hg_run_exec(struct hg_run *r);   /* cancel, deadline, budget */
 HG_MUST_USE enum hg_rc hg_run_look(const struct hg_run *r, struct hg_err *err); /* cancel, deadline */
 struct hg_interval hg_run_times(const struct hg_source *const *srcs, size_t n); /* of their rows */
-void hg_run_finish(struct hg_run *r);           /* the reply's end (or r->err); frees r */
+void hg_run_finish(struct hg_run *r);           /* the merged result, and the reply's end (or r->err); frees r */
+void hg_run_end(struct hg_run *r);              /* the reply's end alone */
+void hg_run_groups(struct hg_run *r);           /* run_groups.c: r->result in pieces, and the end. On a pool thread */
 void hg_run_rows(struct hg_run *r);             /* run_rows.c: everything from here on. On a pool thread */
 
 #endif

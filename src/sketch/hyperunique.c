@@ -189,11 +189,11 @@ double hg_hyperunique_estimate(const struct hg_hyperunique *s)
 
 /* ---- bytes ---- */
 
-void hg_hyperunique_write(const struct hg_hyperunique *s, struct hg_buf *out)
+static void write_form(const struct hg_hyperunique *s, bool dense, struct hg_buf *out)
 {
     const uint8_t head[HEAD] = {1, s->offset, (uint8_t)(s->nonzero >> 8), (uint8_t)s->nonzero, s->over, (uint8_t)(s->over_register >> 8), (uint8_t)s->over_register};
     hg_buf_put(out, head, sizeof head);
-    if (s->nonzero >= DENSE_FROM) {
+    if (dense) {
         hg_buf_put(out, s->nibbles, sizeof s->nibbles);
         return;
     }
@@ -206,6 +206,9 @@ void hg_hyperunique_write(const struct hg_hyperunique *s, struct hg_buf *out)
     }
     for (; left; left--) hg_buf_put(out, (const uint8_t[3]){0, 0, 0}, 3);
 }
+
+void hg_hyperunique_write(const struct hg_hyperunique *s, struct hg_buf *out) { write_form(s, s->nonzero >= DENSE_FROM, out); }
+void hg_hyperunique_write_exact(const struct hg_hyperunique *s, struct hg_buf *out) { write_form(s, !s->sparse || s->nonzero >= DENSE_FROM, out); }
 
 static enum hg_rc bad(struct hg_err *err, const char *what, uint64_t got) { return hg_fail(err, HG_E_CORRUPT, "not a hyperUnique sketch: %s (%llu)", what, (unsigned long long)got); }
 

@@ -33,6 +33,8 @@ double hg_hyperunique_estimate(const struct hg_hyperunique *s);
 #define HG_HYPERUNIQUE_MAX_BYTES (7 + HG_HYPERUNIQUE_REGISTERS / 2)
 /* Appends the serialised form, sparse where Druid's is. */
 void hg_hyperunique_write(const struct hg_hyperunique *s, struct hg_buf *out);
+/* Sparse only where it is `sparse`, so that what is read again is the same in every estimate. */
+void hg_hyperunique_write_exact(const struct hg_hyperunique *s, struct hg_buf *out);
 /* Untrusted bytes. No bytes: the empty sketch. HG_E_CORRUPT says what is wrong. */
 HG_MUST_USE enum hg_rc hg_hyperunique_read(struct hg_span bytes, struct hg_hyperunique *out, struct hg_err *err);
 

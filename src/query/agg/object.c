@@ -1,5 +1,6 @@
 #include "query/agg/object.h"
 #include "query/agg/xagg.h"
+#include "sketch/hyperunique.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,13 @@ enum hg_rc hg_object_write(const struct hg_agg *a, const void *o, struct hg_buf 
     const struct hg_timed_text *t = o;
     hg_buf_i64(out, t->time);
     hg_buf_str(out, (struct hg_str){t->null ? NULL : t->s, t->len});
+    return HG_OK;
+}
+
+enum hg_rc hg_object_write_exact(const struct hg_agg *a, const void *o, struct hg_buf *out, struct hg_err *err)
+{
+    if (a->state != HG_STATE_SKETCH || a->sketch.kind != HG_SKETCH_HYPERUNIQUE) return hg_object_write(a, o, out, err);
+    hg_hyperunique_write_exact(o, out);
     return HG_OK;
 }
 

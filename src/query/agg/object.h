@@ -20,6 +20,8 @@ HG_MUST_USE enum hg_rc hg_object_merge(const struct hg_agg *a, void **acc, void 
 HG_MUST_USE enum hg_rc hg_object_copy(const struct hg_agg *a, const void *o, void **out, struct hg_err *err);
 /* Bytes on the wire; read trusts nothing. */
 HG_MUST_USE enum hg_rc hg_object_write(const struct hg_agg *a, const void *o, struct hg_buf *out, struct hg_err *err);
+/* The same, to be read again here in place of the object: it differs where a sketch that was never bytes counts otherwise than one that was. */
+HG_MUST_USE enum hg_rc hg_object_write_exact(const struct hg_agg *a, const void *o, struct hg_buf *out, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_object_read(const struct hg_agg *a, struct hg_span bytes, void **out, struct hg_err *err);
 
 /* Whether a value of time t takes the place of one of time `have`. */

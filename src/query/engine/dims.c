@@ -46,6 +46,17 @@ void hg_dimread_close(struct hg_dimread *d)
     hg_buf_free(&d->scratch);
 }
 
+void hg_dimread_forget(struct hg_dimread *d)
+{
+    struct hg_budget *budget = d->values.budget;
+    if (!d->numeric) return;
+    hg_gtab_free(&d->values);
+    hg_gtab_init(&d->values, 1, budget);
+    if (!d->map) return;
+    memset(d->map, 0xFF, d->col->dict->card * sizeof *d->map);
+    d->map[0] = 0;
+}
+
 static uint64_t bits_of(double v)
 {
     uint64_t b;
@@ -171,6 +182,10 @@ enum hg_rc hg_dimread_emit(struct hg_dimread *d, uint32_t id, struct hg_key_col 
         return HG_OK;
     }
     if (id == 0) return col->ids[to] = 0, HG_OK;
+    if (d->piecewise) {
+        char num[HG_NUM_TEXT];
+        return hg_strtab_add(t, d->numeric ? text_of(d, *hg_gtab_key(&d->values, id - 1), num) : hg_dict_get(d->col->dict, id, &d->scratch), true, &col->ids[to], err);
+    }
     if (!d->str) {
         size_t n = d->numeric ? (size_t)d->values.n + 1 : d->card;
         d->str = hg_arena_array(a, n, sizeof *d->str);

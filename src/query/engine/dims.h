@@ -26,9 +26,12 @@ struct hg_dimread {
     uint8_t *nulls;
 
     uint32_t *str;               /* emitting: string number per id; UINT32_MAX: not asked yet */
+    bool piecewise;              /* emitting to more than one partial: str is of none */
 };
 HG_MUST_USE enum hg_rc hg_dimread_open(struct hg_dimread *d, const struct hg_dim *dim, const struct hg_source *src, struct hg_arena *a, struct hg_exec *x, struct hg_err *err);
 void hg_dimread_close(struct hg_dimread *d);
+/* Ids of numbers are given out anew; between batches. */
+void hg_dimread_forget(struct hg_dimread *d);
 /* Ids of the selected rows of [row, row + n) into ids, by position; or ends and mids. */
 HG_MUST_USE enum hg_rc hg_dimread_load(struct hg_dimread *d, uint32_t row, uint32_t n, const struct hg_sel *sel, struct hg_err *err);
 /* The output id of a dictionary id of a multi column. */

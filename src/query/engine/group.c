@@ -4,6 +4,7 @@
 #include <string.h>
 #include "query/engine/check.h"
 #include "query/engine/dims.h"
+#include "query/spill/sorted.h"
 
 #define CHUNK HG_BLOCK_ROWS
 #define DIRECT_ANYWAY 2048u   /* slots that are never too many */
@@ -31,6 +32,11 @@ struct group {
     bool drop_empty;
 
     struct hg_states st;
+    size_t st_base;         /* direct: bytes of the slots, which are there whatever is grouped */
+    bool may_give, gave;    /* groups may be handed over before the end; some of this batch's were */
+    size_t share;           /* bytes that groups may have until then; 0: any */
+    uint32_t step;          /* rows between looks at how much they have */
+    uint32_t *piece;        /* slots, and then scratch, of a piece that is handed over */
     bool direct;
     uint64_t n_slots;       /* direct */
     uint8_t *used;          /* direct */
@@ -104,7 +110,9 @@ static enum hg_rc choose(struct group *g, struct hg_err *err)
     if (g->direct) {
         HG_TRY(hg_counted_grow(g->x->budget, &g->counted, (void **)&g->used, 0, g->n_slots, 1, "grouping", err));
         memset(g->used, 0, g->n_slots);
-        return hg_states_room(&g->st, g->n_slots, err);
+        HG_TRY(hg_states_room(&g->st, g->n_slots, err));
+        g->st_base = g->st.counted;
+        return HG_OK;
     }
     uint32_t word = 0, at = 0;
     g->field = hg_arena_array(g->a, g->n_dims, sizeof *g->field);
@@ -190,15 +198,49 @@ static enum hg_rc table_slots(struct group *g, struct hg_err *err)
     return hg_states_room(&g->st, g->tab.n, err);
 }
 
+static bool crowded(const struct group *g, uint32_t m);
+static enum hg_rc hand_over(struct group *g, struct hg_err *err);
+static enum hg_rc begin_anew(struct group *g, struct hg_err *err);
+
 /* The chunk's rows into the states. */
-static enum hg_rc flush(struct group *g, struct hg_err *err)
+static enum hg_rc flush_all(struct group *g, struct hg_err *err)
 {
     if (!g->m) return HG_OK;
+    if (g->may_give && crowded(g, g->m)) HG_TRY(hand_over(g, err));
     if (g->direct) direct_slots(g);
     else HG_TRY(table_slots(g, err));
     uint32_t m = g->m;
     g->m = 0;
     return hg_aggs_add(g->s.aggs, &g->st, g->at, g->slot, 0, m, err);
+}
+
+/* The same, few rows at a time, since each may need much memory. */
+static enum hg_rc flush_steps(struct group *g, struct hg_err *err)
+{
+    uint32_t m = g->m, *bucket = g->bucket;
+    const uint16_t *at = g->at;
+    enum hg_rc rc = HG_OK;
+    for (uint32_t i = 0; !at && i < m; i++) g->pos[i] = (uint16_t)i;
+    if (!at) g->at = g->pos;
+    uint32_t done = 0;
+    while (done < m && rc == HG_OK) {
+        uint32_t n = g->m = m - done < g->step ? m - done : g->step;
+        rc = flush_all(g, err);
+        done += n;
+        g->at += n;
+        if (!g->one) g->bucket += n;
+        for (uint32_t k = 0; k < g->n_dims; k++) g->ids[k] += n;
+    }
+    for (uint32_t k = 0; k < g->n_dims; k++) g->ids[k] -= done;
+    g->bucket = bucket;
+    g->at = at;
+    g->m = 0;
+    return rc;
+}
+
+static enum hg_rc flush(struct group *g, struct hg_err *err)
+{
+    return g->m > g->step ? flush_steps(g, err) : flush_all(g, err);
 }
 
 static enum hg_rc buckets_of_rows(struct group *g, const uint16_t *at, uint32_t m, struct hg_err *err)
@@ -270,6 +312,7 @@ static enum hg_rc scan_rows(struct group *g, struct hg_err *err)
         HG_TRY(hg_scan_next(&g->s, &more, err));
         if (!more) return HG_OK;
         g->x->stats.blocks_read++;
+        if (g->gave) HG_TRY(begin_anew(g, err));
         if (g->list) HG_TRY(hg_scan_one_bucket(&g->s, &g->b, &one, &bucket, err));
         if (!one) HG_TRY(hg_scan_times(&g->s, err));
         for (uint32_t k = 0; k < g->n_dims; k++) HG_TRY(hg_dimread_load(&g->dims[k], g->s.row, g->s.n, g->s.sel, err));
@@ -361,6 +404,101 @@ static enum hg_rc emit(struct group *g, struct hg_partial **out, struct hg_err *
     return rc;
 }
 
+/* ---- handing over ----
+ * A scan has a share of the query's memory for its groups. When they need more they go to whoever merges (hg_exec.give), who can write them to disk, and grouping begins anew. */
+
+#define VALUE_BYTES 100u /* about what a text takes in a result, with the table of texts */
+#define MUCH_A_ROW ((size_t)16 << 10) /* that an object may grow by for one row */
+
+static void set_limits(struct group *g)
+{
+    const struct hg_exec *x = g->x;
+    const struct hg_plan *plan = g->q->plan;
+    size_t objects = 0;
+    g->step = CHUNK;
+    g->may_give = x->give && g->q->type == HG_Q_GROUPBY;
+    if (!g->may_give || x->budget->limit <= 0) return;
+    g->share = (size_t)x->budget->limit / 4 / (x->scans ? x->scans : 1);
+    for (uint32_t k = 0; k < plan->n_aggs; k++) objects += hg_state_is_object(plan->aggs[k].state);
+    size_t step = objects ? g->share / objects / MUCH_A_ROW : CHUNK;
+    g->step = step < 16 ? 16 : step < CHUNK ? (uint32_t)step : CHUNK;
+}
+
+static int64_t used_now(const struct group *g) { return atomic_load_explicit(&g->x->budget->used, memory_order_relaxed); }
+
+/* Whether m rows more may be too many groups. */
+static bool crowded(const struct group *g, uint32_t m)
+{
+    const struct hg_spill *s = g->x->spill;
+    if (s && s->max_groups && !g->direct && g->tab.n >= s->max_groups) return true;
+    size_t n = g->st.counted - g->st_base;
+    if (!g->direct) {
+        n += g->tab.counted + g->times.counted;
+        for (uint32_t k = 0; k < g->n_dims; k++) n += g->dims[k].values.counted;
+        if (g->tab.n + m > g->tab.cap) n += g->tab.counted; /* they are about to grow */
+        if (g->tab.n + m > g->st.cap) n += g->st.counted / 2;
+    }
+    return g->share && n > g->share && used_now(g) > g->x->budget->limit / 4;
+}
+
+/* The next groups from slot *from on, n at most. */
+static enum hg_rc give_piece(struct group *g, uint64_t *from, uint64_t end, uint32_t n, struct hg_err *err)
+{
+    struct hg_partial *p;
+    struct hg_strtab t;
+    uint32_t m = 0;
+    for (; m < n && *from < end; ++*from)
+        if (!g->direct || g->used[*from]) g->piece[m++] = (uint32_t)*from;
+    HG_TRY(hg_partial_new(g->q, g->x, m, 0, &p, err));
+    hg_strtab_init(&t, p);
+    enum hg_rc rc = emit_groups(g, g->piece, m, g->piece + n, p, &t, err);
+    if (rc == HG_OK) return g->x->give(g->x->give_arg, p, err);
+    hg_partial_free(p);
+    return rc;
+}
+
+static enum hg_rc hand_over(struct group *g, struct hg_err *err)
+{
+    uint64_t end = g->direct ? g->n_slots : g->tab.n;
+    uint32_t rows = hg_piece_rows(g->q, g->x);
+    if (!g->piece && !(g->piece = hg_arena_array(g->a, (size_t)rows * 2, sizeof *g->piece))) return hg_arena_fail(g->a, "grouping", err);
+    for (uint32_t k = 0; k < g->n_dims; k++) g->dims[k].piecewise = true;
+    hg_aggs_seen(g->s.aggs, &g->st, g->direct ? g->used : NULL, end);
+    for (uint64_t from = 0; from < end;) HG_TRY(give_piece(g, &from, end, rows, err));
+    g->gave = true;
+    hg_states_free(&g->st);
+    HG_TRY(hg_states_init(&g->st, g->q->plan, g->x->budget, err));
+    if (g->direct) {
+        memset(g->used, 0, g->n_slots);
+        return hg_states_room(&g->st, g->n_slots, err);
+    }
+    hg_gtab_free(&g->tab);
+    hg_gtab_init(&g->tab, g->words, g->x->budget);
+    return HG_OK;
+}
+
+/* Between batches, when nothing but groups knows the numbers of times and values: they are forgotten, too. */
+static enum hg_rc begin_anew(struct group *g, struct hg_err *err)
+{
+    g->gave = false;
+    if (g->direct) return HG_OK;
+    HG_TRY(hand_over(g, err));
+    g->gave = false;
+    for (uint32_t k = 0; k < g->n_dims; k++) hg_dimread_forget(&g->dims[k]);
+    hg_gtab_free(&g->times);
+    hg_gtab_init(&g->times, 1, g->x->budget);
+    return HG_OK;
+}
+
+/* At the end: whether what is held would be too much a second time, as a result. */
+static bool too_much(const struct group *g)
+{
+    int64_t limit = g->x->budget->limit;
+    if (!g->may_give || g->direct || limit <= 0) return false;
+    int64_t again = (int64_t)(g->tab.n * (hg_row_bytes(g->q) + VALUE_BYTES * g->n_dims)) * (g->x->scans ? g->x->scans : 1);
+    return used_now(g) + again > limit / 2;
+}
+
 enum hg_rc hg_group_scan(const struct hg_query *q, const struct hg_source *src, const struct hg_interval *ivs, uint32_t n_ivs, bool drop_empty, struct hg_exec *x, struct hg_arena *a,
                          struct hg_partial **out, struct hg_err *err)
 {
@@ -370,9 +508,11 @@ enum hg_rc hg_group_scan(const struct hg_query *q, const struct hg_source *src, 
     g->x = x;
     g->a = a;
     g->drop_empty = drop_empty;
+    set_limits(g);
     HG_TRY(hg_states_init(&g->st, q->plan, x->budget, err));
     enum hg_rc rc = open_group(g, src, ivs, n_ivs, err);
     if (rc == HG_OK) rc = scan_rows(g, err);
+    if (rc == HG_OK && too_much(g)) rc = hand_over(g, err);
     if (rc == HG_OK) rc = emit(g, out, err);
     for (uint32_t k = 0; k < g->n_opened; k++) hg_dimread_close(&g->dims[k]);
     hg_gtab_free(&g->tab);

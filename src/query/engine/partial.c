@@ -2,6 +2,7 @@
 #include <string.h>
 #include "query/engine/rowbatch.h"
 #include "query/engine/rows.h"
+#include "query/spill/sorted.h"
 
 static void drop_sketches(void *arg)
 {
@@ -74,6 +75,7 @@ void hg_partial_free(struct hg_partial *p)
 {
     if (!p) return;
     hg_rowbatch_free_all(p->batches);
+    hg_sorted_free(p->sorted);
     hg_arena_free(p->arena);
 }
 

@@ -29,6 +29,9 @@ struct hg_partial {
     const struct hg_agg *plan_aggs; /* the plan's: they tell what objects are */
     size_t obj_bytes;       /* what objects are counted with in the budget */
     uint64_t cap_rows;      /* room in the columns */
+    uint64_t given;         /* rows that hg_partial_next has moved out */
+    bool exact;             /* encoded to be read again here, not sent (hg_object_write_exact) */
+    struct hg_sorted *sorted; /* not NULL: its rows are on disk (spill/sorted.h), and n_rows is 0; owned */
     enum hg_query_type type;
     uint64_t n_rows;
     int64_t *bucket;        /* start of each row's time bucket; granularity all: 0 */

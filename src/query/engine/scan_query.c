@@ -40,20 +40,46 @@ static enum hg_rc scan_source(struct hg_scan_args *s, struct hg_partial **out, s
     return hg_query_ops(s->q)->scan(s, out, err);
 }
 
+/* Groups of a projection that are handed over before the end, as the query's. */
+struct restoring {
+    const struct hg_query *q;
+    const struct hg_exec *x; /* the caller's */
+};
+
+static enum hg_rc give_restored(void *arg, struct hg_partial *p, struct hg_err *err)
+{
+    const struct restoring *r = arg;
+    hg_project_restore(r->q, p);
+    return r->x->give(r->x->give_arg, p, err);
+}
+
+static enum hg_rc scan_projection(struct hg_scan_args *s, const struct hg_query *q, struct hg_partial **out, struct hg_err *err)
+{
+    struct hg_exec *x = s->x, mine = *x;
+    struct restoring r = {q, x};
+    if (x->give) {
+        mine.give = give_restored;
+        mine.give_arg = &r;
+    }
+    s->x = &mine;
+    enum hg_rc rc = scan_source(s, out, err);
+    if (rc == HG_OK) {
+        hg_project_restore(q, *out);
+        note_projection(&mine.stats, &x->stats);
+    }
+    x->stats = mine.stats;
+    return rc;
+}
+
 enum hg_rc hg_query_scan(const struct hg_query *q, const struct hg_source *src, struct hg_interval seg_interval, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_exec *x,
                          struct hg_partial **out, struct hg_err *err)
 {
     struct hg_arena *a = hg_arena_new(x->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "scan");
     struct hg_projected p;
-    struct hg_exec_stats before = x->stats;
     enum hg_rc rc = hg_project(q, src, ivs, n_ivs, a, &p, err);
     struct hg_scan_args s = {rc == HG_OK && p.use ? p.q : q, rc == HG_OK && p.use ? p.use->src : src, seg_interval, ivs, n_ivs, x, a};
-    if (rc == HG_OK) rc = scan_source(&s, out, err);
-    if (rc == HG_OK && p.use) {
-        hg_project_restore(q, *out);
-        note_projection(&x->stats, &before);
-    }
+    if (rc == HG_OK) rc = p.use ? scan_projection(&s, q, out, err) : scan_source(&s, out, err);
     hg_arena_free(a);
     if (rc == HG_E_IO || rc == HG_E_CORRUPT) return hg_err_context(err, rc, "%s", src->id ? src->id : "source");
     return rc;

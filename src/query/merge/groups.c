@@ -1,7 +1,8 @@
 /* Uniting partial results that are groups: rows with equal bucket and keys become one, their states combined. One partial alone is passed through as it is; from the
- * second on, rows are looked up in a table of (bucket, keys), with texts numbered anew across all partials. */
-#include <inttypes.h>
-#include <math.h>
+ * second on, rows are looked up in a table of (bucket, keys), with texts numbered anew across all partials.
+ *
+ * groupBy's table has a share of the query's memory. When it is full its groups are put in order, written to disk as a run (spill/sorted.h), and the table begins anew; the result is then
+ * what the runs are together. */
 #include <stdlib.h>
 #include <string.h>
 #include "query/engine/check.h"
@@ -9,6 +10,9 @@
 #include "query/engine/strtab.h"
 #include "query/agg/states.h"
 #include "query/merge/merge_private.h"
+#include "query/result/sort.h"
+#include "query/result/value.h"
+#include "query/spill/sorted.h"
 
 struct groups {
     const struct hg_query *q;
@@ -25,6 +29,9 @@ struct groups {
     int64_t *buckets;
     uint64_t n_buckets;
     size_t counted;
+    bool may_spill;
+    size_t share;             /* bytes of memory that the table may have; 0: any */
+    struct hg_sorted *sorted; /* runs of groups on disk; NULL: none yet */
 };
 
 static enum hg_rc groups_new(const struct hg_query *q, struct hg_exec *x, void **out, struct hg_err *err)
@@ -35,18 +42,25 @@ static enum hg_rc groups_new(const struct hg_query *q, struct hg_exec *x, void *
     m->x = x;
     m->n_keys = q->plan->n_dims;
     m->null_word = 1 + m->n_keys;
+    m->may_spill = q->type == HG_Q_GROUPBY && hg_spill_on(x->spill);
+    m->share = x->budget->limit > 0 ? (size_t)x->budget->limit / 4 : 0;
     *out = m;
     return HG_OK;
 }
 
-static void close_table(struct groups *m)
+static void close_rows(struct groups *m)
 {
     hg_partial_free(m->texts);
     hg_gtab_free(&m->tab);
     hg_states_free(&m->st);
+    m->texts = NULL;
+}
+
+static void close_table(struct groups *m)
+{
+    close_rows(m);
     free(m->buckets);
     hg_budget_give(m->x->budget, m->counted);
-    m->texts = NULL;
     m->buckets = NULL;
     m->n_buckets = m->counted = 0;
     m->open = m->has_first_time = false;
@@ -58,6 +72,7 @@ static void groups_free(void *arg)
     if (!m) return;
     hg_partial_free(m->only);
     close_table(m);
+    hg_sorted_free(m->sorted);
     free(m);
 }
 
@@ -71,56 +86,132 @@ static enum hg_rc open_table(struct groups *m, struct hg_err *err)
     return HG_OK;
 }
 
-/* ---- states ---- */
+/* ---- spilling ---- */
 
-static void combine_timed(const struct hg_agg *agg, struct hg_state_arr *a, uint64_t slot, const struct hg_state_col *c, uint64_t row)
+/* Rows of the table in the order of keys, texts by their rank. */
+struct by_key {
+    const struct groups *m;
+    const uint32_t *rank;
+};
+
+static int text_cmp(const void *arg, uint32_t a, uint32_t b)
 {
-    if (!c->there[row]) return;
-    if (a->seen[slot] && (!hg_timed_wins(agg->kind, c->t[row], a->t[slot]) || c->t[row] == a->t[slot])) return; /* of equal times the one that was there stays */
-    a->t[slot] = c->t[row];
-    a->seen[slot] = c->nulls[row] ? 2 : 1;
-    if (a->i) a->i[slot] = c->i[row];
-    else a->d[slot] = c->d[row];
+    const struct hg_str *s = arg;
+    return hg_str_cmp(s[a], s[b]);
 }
 
-static enum hg_rc combine(struct groups *m, uint32_t k, struct hg_partial *p, uint64_t row, uint64_t slot, struct hg_err *err)
+static double real_of(uint64_t bits)
 {
-    const struct hg_agg *agg = &m->q->plan->aggs[k];
-    struct hg_state_arr *a = &m->st.v[k];
-    struct hg_state_col *c = &p->aggs[k];
-    switch (a->kind) {
-    case HG_STATE_COUNT: a->i[slot] = (int64_t)((uint64_t)a->i[slot] + (uint64_t)c->i[row]); return HG_OK;
-    case HG_STATE_MEAN:
-        a->d[slot] += c->d[row];
-        a->i[slot] = (int64_t)((uint64_t)a->i[slot] + (uint64_t)c->i[row]);
-        return HG_OK;
-    case HG_STATE_SKETCH:
-    case HG_STATE_EXPR:
-    case HG_STATE_TEXT: return hg_state_object(&m->st, a, slot, p, c, row, err);
-    case HG_STATE_TIMED: return combine_timed(agg, a, slot, c, row), HG_OK;
-    case HG_STATE_I64: {
-        if (c->nulls[row]) return HG_OK;
-        int64_t v = c->i[row];
-        a->seen[slot] = 1;
-        if (agg->kind == HG_AGG_MIN) {
-            if (v < a->i[slot]) a->i[slot] = v;
-        } else if (agg->kind == HG_AGG_MAX) {
-            if (v > a->i[slot]) a->i[slot] = v;
-        } else if (__builtin_add_overflow(a->i[slot], v, &a->i[slot]) && agg->type == HG_T_DECIMAL) { /* LONG wraps round */
-            return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: the sum \"%s\" is too large for a decimal (64 bits of micro-units)", agg->name);
+    double v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+/* As hg_sorted_cmp, of keys in the table. */
+static int key_cmp(const void *arg, uint32_t a, uint32_t b)
+{
+    const struct by_key *o = arg;
+    const struct groups *m = o->m;
+    const uint64_t *x = hg_gtab_key(&m->tab, a), *y = hg_gtab_key(&m->tab, b);
+    int time = ((int64_t)x[0] > (int64_t)y[0]) - ((int64_t)x[0] < (int64_t)y[0]);
+    if (time && !m->q->plan->sort_by_dims_first) return time;
+    for (uint32_t k = 0; k < m->n_keys; k++) {
+        uint64_t i = x[1 + k], j = y[1 + k];
+        enum hg_type type = m->q->plan->dims[k].type;
+        if (type == HG_T_STRING) {
+            if (i == j) continue;
+            return o->rank[i] < o->rank[j] ? -1 : 1;
         }
-        return HG_OK;
+        bool null_x = x[m->null_word + k / 64] >> (k % 64) & 1, null_y = y[m->null_word + k / 64] >> (k % 64) & 1;
+        if (null_x || null_y) {
+            if (null_x && null_y) continue;
+            return null_x ? -1 : 1;
+        }
+        if (i == j) continue;
+        if (type == HG_T_LONG) return (int64_t)i < (int64_t)j ? -1 : 1;
+        double p = real_of(i), q = real_of(j);
+        int c = hg_f64_cmp(p, q);
+        return c ? c : memcmp(&p, &q, sizeof p);
     }
-    case HG_STATE_F64: {
-        if (c->nulls[row]) return HG_OK;
-        double v = c->d[row];
-        a->seen[slot] = 1;
-        if (agg->kind == HG_AGG_SUM) a->d[slot] += v;
-        else if (isnan(v) || (agg->kind == HG_AGG_MIN ? v < a->d[slot] : v > a->d[slot])) a->d[slot] = v;
-        return HG_OK;
-    }
+    return time;
+}
+
+static enum hg_rc order_rows(struct groups *m, struct hg_arena *a, uint32_t **out, struct hg_err *err)
+{
+    uint32_t n = m->tab.n, texts = m->texts->n_strings;
+    uint32_t *rows = hg_arena_array(a, n, sizeof *rows), *byte_order = hg_arena_array(a, texts, sizeof *byte_order), *rank = hg_arena_array(a, texts, sizeof *rank);
+    if (!rows || !byte_order || !rank) return hg_arena_fail(a, "spilling", err);
+    for (uint32_t k = 0; k < texts; k++) byte_order[k] = k;
+    HG_TRY(hg_sort_rows(byte_order, texts, texts, text_cmp, m->texts->strings, m->x, err));
+    for (uint32_t k = 0; k < texts; k++) rank[byte_order[k]] = k;
+    for (uint32_t k = 0; k < n; k++) rows[k] = k;
+    struct by_key o = {m, rank};
+    HG_TRY(hg_sort_rows(rows, n, n, key_cmp, &o, m->x, err));
+    *out = rows;
+    return HG_OK;
+}
+
+static enum hg_rc emit_row(struct groups *m, uint32_t r, struct hg_partial *p, struct hg_strtab *t, struct hg_err *err);
+
+/* The next rows of those in order, as one block. */
+static enum hg_rc emit_block(struct groups *m, const uint32_t *rows, uint32_t *at, struct hg_partial **out, struct hg_err *err)
+{
+    uint32_t left = m->tab.n - *at, n = hg_piece_rows(m->q, m->x);
+    size_t most = hg_piece_objects(m->x);
+    struct hg_picked to;
+    HG_TRY(hg_pick_new(m->q, m->x, left < n ? left : n, &to, err));
+    enum hg_rc rc = HG_OK;
+    while (rc == HG_OK && to.p->n_rows < to.p->cap_rows && to.p->obj_bytes <= most) rc = emit_row(m, rows[(*at)++], to.p, &to.texts, err);
+    if (rc == HG_OK) *out = to.p;
+    else hg_partial_free(to.p);
+    return rc;
+}
+
+static enum hg_rc write_run(struct groups *m, const uint32_t *rows, struct hg_err *err)
+{
+    if (!m->sorted) HG_TRY(hg_sorted_new(m->q, m->x, NULL, &m->sorted, err));
+    HG_TRY(hg_sorted_begin(m->sorted, err));
+    for (uint32_t at = 0; at < m->tab.n;) {
+        struct hg_partial *p;
+        HG_TRY(emit_block(m, rows, &at, &p, err));
+        HG_TRY(hg_sorted_put(m->sorted, p, err));
     }
     return HG_OK;
+}
+
+/* The table's groups become a run on disk; the table is empty then. */
+static enum hg_rc spill(struct groups *m, struct hg_err *err)
+{
+    if (!m->tab.n) return HG_OK;
+    struct hg_arena *a = hg_arena_new(m->x->budget);
+    uint32_t *rows = NULL;
+    if (!a) return hg_fail(err, HG_E_NOMEM, "spilling");
+    enum hg_rc rc = order_rows(m, a, &rows, err);
+    if (rc == HG_OK) rc = write_run(m, rows, err);
+    hg_arena_free(a);
+    if (rc != HG_OK) return rc;
+    close_rows(m);
+    HG_TRY(open_table(m, err));
+    return hg_sorted_end(m->sorted, err);
+}
+
+/* Whether one more group may be too many. */
+static bool full(const struct groups *m)
+{
+    const struct hg_spill *s = m->x->spill;
+    if (s->max_groups && m->tab.n >= s->max_groups) return true;
+    if (!m->share) return false;
+    size_t n = m->tab.counted + m->st.counted + hg_arena_bytes(m->texts->arena);
+    if (m->tab.n + HG_GTAB_MANY > m->tab.cap) n += m->tab.counted; /* they are about to grow */
+    if (m->tab.n + HG_GTAB_MANY > m->st.cap) n += m->st.counted / 2;
+    return n > m->share;
+}
+
+/* Whether what is held would not fit a second time, as a result. */
+static bool too_much(const struct groups *m)
+{
+    int64_t limit = m->x->budget->limit, used = atomic_load_explicit(&m->x->budget->used, memory_order_relaxed);
+    return limit > 0 && used + (int64_t)(m->tab.n * hg_row_bytes(m->q)) > limit / 4 * 3;
 }
 
 /* ---- rows ---- */
@@ -145,18 +236,34 @@ static void key_of(const struct groups *m, const struct hg_partial *p, const uin
     }
 }
 
-/* keys: HG_GTAB_MANY of them. Rows come a few at a time, so that the memory which one needs is on its way while others are at work. */
-static enum hg_rc add_rows(struct groups *m, struct hg_partial *p, const uint32_t *map, uint64_t *keys, struct hg_err *err)
+/* Before rows [r, r + n): the table is spilled if it is full. Texts are numbered as rows want them, since after a spill they are numbered anew. */
+static enum hg_rc make_room(struct groups *m, struct hg_partial *p, uint64_t r, uint32_t n, uint32_t *map, struct hg_err *err)
 {
-    uint32_t slot[HG_GTAB_MANY];
-    for (uint64_t r = 0; r < p->n_rows; r += HG_GTAB_MANY) {
-        uint32_t n = p->n_rows - r < HG_GTAB_MANY ? (uint32_t)(p->n_rows - r) : HG_GTAB_MANY;
+    if (full(m)) {
+        HG_TRY(spill(m, err));
+        memset(map, 0xFF, p->n_strings * sizeof *map);
+    }
+    for (uint32_t k = 0; k < m->n_keys; k++) {
+        const struct hg_key_col *c = &p->keys[k];
+        for (uint64_t i = r; c->type == HG_T_STRING && i < r + n; i++)
+            if (map[c->ids[i]] == UINT32_MAX) HG_TRY(hg_strtab_add(&m->strings, p->strings[c->ids[i]], true, &map[c->ids[i]], err));
+    }
+    return HG_OK;
+}
+
+/* keys: HG_GTAB_MANY of them. Rows come a few at a time, so that the memory which one needs is on its way while others are at work. */
+static enum hg_rc add_rows(struct groups *m, struct hg_partial *p, uint32_t *map, uint64_t *keys, struct hg_err *err)
+{
+    uint32_t slot[HG_GTAB_MANY], step = HG_GTAB_MANY;
+    if (m->may_spill && m->x->spill->max_groups && m->x->spill->max_groups < step) step = (uint32_t)m->x->spill->max_groups;
+    for (uint64_t r = 0; r < p->n_rows; r += step) {
+        uint32_t n = p->n_rows - r < step ? (uint32_t)(p->n_rows - r) : step;
         if ((r & 4095) == 0) HG_TRY(hg_exec_check(m->x, err));
+        if (m->may_spill) HG_TRY(make_room(m, p, r, n, map, err));
         for (uint32_t i = 0; i < n; i++) key_of(m, p, map, r + i, keys + (size_t)i * m->tab.words);
         HG_TRY(hg_gtab_add_many(&m->tab, keys, n, slot, err));
         HG_TRY(hg_states_room(&m->st, m->tab.n, err));
-        for (uint32_t k = 0; k < m->st.n_aggs; k++)
-            for (uint32_t i = 0; i < n; i++) HG_TRY(combine(m, k, p, r + i, slot[i], err));
+        for (uint32_t i = 0; i < n; i++) HG_TRY(hg_states_combine(&m->st, p, r + i, slot[i], err));
     }
     return HG_OK;
 }
@@ -190,18 +297,32 @@ static enum hg_rc add_buckets(struct groups *m, const struct hg_partial *p, stru
     return HG_OK;
 }
 
-static enum hg_rc absorb(struct groups *m, struct hg_partial *p, struct hg_err *err)
+static enum hg_rc absorb_one(struct groups *m, struct hg_partial *p, struct hg_err *err)
 {
     struct hg_arena *a = hg_arena_new(m->x->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "merge");
     uint32_t *map = hg_arena_array(a, p->n_strings, sizeof *map);
     uint64_t *keys = hg_arena_array(a, (size_t)m->tab.words * HG_GTAB_MANY, sizeof *keys);
     enum hg_rc rc = map && keys ? HG_OK : hg_arena_fail(a, "merge", err);
-    if (rc == HG_OK) rc = hg_strtab_add_all(&m->strings, p->strings, p->n_strings, true, map, err);
+    if (rc == HG_OK && m->may_spill) memset(map, 0xFF, p->n_strings * sizeof *map);
+    else if (rc == HG_OK) rc = hg_strtab_add_all(&m->strings, p->strings, p->n_strings, true, map, err);
     if (rc == HG_OK) rc = add_rows(m, p, map, keys, err);
     if (rc == HG_OK) rc = add_buckets(m, p, err);
     hg_arena_free(a);
     return rc;
+}
+
+static enum hg_rc absorb(struct groups *m, struct hg_partial *p, struct hg_err *err)
+{
+    struct hg_partial *piece;
+    if (!hg_partial_spilled(p)) return absorb_one(m, p, err);
+    for (;;) {
+        HG_TRY(hg_partial_next(m->q, p, m->x, &piece, err));
+        if (!piece) return HG_OK;
+        enum hg_rc rc = absorb_one(m, piece, err);
+        hg_partial_free(piece);
+        if (rc != HG_OK) return rc;
+    }
 }
 
 static enum hg_rc groups_add(void *arg, struct hg_partial *p, struct hg_err *err)
@@ -218,6 +339,28 @@ static enum hg_rc groups_add(void *arg, struct hg_partial *p, struct hg_err *err
     if (rc == HG_OK) rc = absorb(m, p, err);
     hg_partial_free(p);
     return rc;
+}
+
+/* Row r of the table as the next of p; t NULL: p has all texts as they are numbered in the table. */
+static enum hg_rc emit_row(struct groups *m, uint32_t r, struct hg_partial *p, struct hg_strtab *t, struct hg_err *err)
+{
+    const uint64_t *key = hg_gtab_key(&m->tab, r);
+    uint64_t at = p->n_rows;
+    p->bucket[at] = (int64_t)key[0];
+    for (uint32_t k = 0; k < m->n_keys; k++) {
+        struct hg_key_col *c = &p->keys[k];
+        if (c->type == HG_T_STRING) {
+            if (t) HG_TRY(hg_strtab_add(t, m->texts->strings[key[1 + k]], false, &c->ids[at], err));
+            else c->ids[at] = (uint32_t)key[1 + k];
+            continue;
+        }
+        c->nulls[at] = key[m->null_word + k / 64] >> (k % 64) & 1;
+        if (c->type == HG_T_LONG) c->i[at] = (int64_t)key[1 + k];
+        else memcpy(&c->d[at], &key[1 + k], sizeof c->d[at]);
+    }
+    hg_states_move(&m->st, r, p, at);
+    p->n_rows++;
+    return HG_OK;
 }
 
 static void free_texts(void *arg) { hg_partial_free(arg); }
@@ -242,23 +385,20 @@ static enum hg_rc emit(struct groups *m, struct hg_partial **out, struct hg_err 
     p->n_buckets = m->n_buckets;
     p->has_first_time = m->has_first_time;
     p->first_time = m->first_time;
-    for (uint32_t r = 0; r < m->tab.n; r++) {
-        const uint64_t *key = hg_gtab_key(&m->tab, r);
-        p->bucket[r] = (int64_t)key[0];
-        for (uint32_t k = 0; k < m->n_keys; k++) {
-            struct hg_key_col *c = &p->keys[k];
-            if (c->type == HG_T_STRING) {
-                c->ids[r] = (uint32_t)key[1 + k];
-                continue;
-            }
-            c->nulls[r] = key[m->null_word + k / 64] >> (k % 64) & 1;
-            if (c->type == HG_T_LONG) c->i[r] = (int64_t)key[1 + k];
-            else memcpy(&c->d[r], &key[1 + k], sizeof c->d[r]);
-        }
-        hg_states_move(&m->st, r, p, r);
-        p->n_rows++;
+    for (uint32_t r = 0; r < m->tab.n && rc == HG_OK; r++) rc = emit_row(m, r, p, NULL, err);
+    if (rc != HG_OK) {
+        hg_partial_free(p);
+        return rc;
     }
     *out = p;
+    return HG_OK;
+}
+
+static enum hg_rc emit_sorted(struct groups *m, struct hg_partial **out, struct hg_err *err)
+{
+    HG_TRY(hg_partial_new(m->q, m->x, 0, 0, out, err));
+    (*out)->sorted = m->sorted;
+    m->sorted = NULL;
     return HG_OK;
 }
 
@@ -271,7 +411,9 @@ static enum hg_rc groups_take(void *arg, struct hg_partial **out, struct hg_err 
         m->only = NULL;
         return HG_OK;
     }
-    enum hg_rc rc = emit(m, out, err);
+    enum hg_rc rc = HG_OK;
+    if (m->sorted || (m->may_spill && too_much(m))) rc = spill(m, err);
+    if (rc == HG_OK) rc = m->sorted ? emit_sorted(m, out, err) : emit(m, out, err);
     close_table(m);
     return rc;
 }

@@ -9,11 +9,14 @@
 
 /* ---- writing ---- */
 
-static enum hg_rc put_objects(struct hg_buf *out, const struct hg_agg *a, const struct hg_state_col *c, uint64_t n, struct hg_buf *one, struct hg_err *err)
+static enum hg_rc put_objects(struct hg_buf *out, const struct hg_partial *p, uint32_t k, struct hg_buf *one, struct hg_err *err)
 {
+    const struct hg_agg *a = &p->plan_aggs[k];
+    const struct hg_state_col *c = &p->aggs[k];
+    uint64_t n = p->n_rows;
     for (uint64_t r = 0; r < n; r++) {
         hg_buf_clear(one);
-        if (c->obj[r]) HG_TRY(hg_object_write(a, c->obj[r], one, err));
+        if (c->obj[r]) HG_TRY(p->exact ? hg_object_write_exact(a, c->obj[r], one, err) : hg_object_write(a, c->obj[r], one, err));
         if (one->failed) out->failed = out->nomem = true;
         hg_buf_varint(out, one->len);
         hg_buf_put(out, one->p, one->len);
@@ -56,7 +59,7 @@ enum hg_rc hg_groups_encode(const struct hg_partial *p, struct hg_buf *out, stru
         if (c->d) hg_put_f64(out, c->d, n);
         if (c->t) hg_put_flags(out, c->there, n);
         if (c->t) hg_put_times(out, c->t, n);
-        if (c->obj) rc = put_objects(out, &p->plan_aggs[k], c, n, &one, err);
+        if (c->obj) rc = put_objects(out, p, k, &one, err);
     }
     hg_buf_free(&one);
     return rc ? rc : hg_buf_check(out, "partial result", err);

@@ -2,6 +2,8 @@
 #ifndef HG_QUERY_MERGE_PRIVATE_H
 #define HG_QUERY_MERGE_PRIVATE_H
 
+#include "query/agg/states.h"
+#include "query/engine/strtab.h"
 #include "query/types.h"
 
 /* Columns as bytes. Flags: a byte 0 when none is set, else 1 and a bit each. Times: differences. i64: zigzag. Arrays that are read into start as zeros; where a row is null its value is 0. */
@@ -19,5 +21,19 @@ HG_MUST_USE enum hg_rc hg_groups_encode(const struct hg_partial *p, struct hg_bu
 HG_MUST_USE enum hg_rc hg_groups_decode(const struct hg_query *q, struct hg_rd *r, struct hg_exec *x, struct hg_partial **out, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_rows_encode(const struct hg_partial *p, struct hg_buf *out, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_rows_decode(const struct hg_query *q, struct hg_rd *r, struct hg_exec *x, struct hg_partial **out, struct hg_err *err);
+
+/* combine.c: row `row` of p into the states of a slot; what objects it has are moved. */
+HG_MUST_USE enum hg_rc hg_states_combine(struct hg_states *st, struct hg_partial *p, uint64_t row, uint64_t slot, struct hg_err *err);
+
+/* pick.c: a partial result that rows of others are moved into, one by one. */
+struct hg_picked {
+    struct hg_partial *p;
+    struct hg_strtab texts;
+};
+HG_MUST_USE enum hg_rc hg_pick_new(const struct hg_query *q, struct hg_exec *x, uint64_t cap_rows, struct hg_picked *out, struct hg_err *err);
+/* The keys of a row: into row to->p->n_rows, which they do not count yet. copy: texts must outlive p. */
+HG_MUST_USE enum hg_rc hg_pick_keys(struct hg_picked *to, const struct hg_partial *p, uint64_t row, bool copy, struct hg_err *err);
+/* The whole row; its objects are to's from now on. */
+HG_MUST_USE enum hg_rc hg_pick_row(struct hg_picked *to, struct hg_partial *p, uint64_t row, bool copy, struct hg_err *err);
 
 #endif

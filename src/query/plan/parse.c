@@ -171,7 +171,7 @@ static enum hg_rc parse_context(struct hg_parse *ps, const json_t *q, struct hg_
     const char *s = NULL;
     int64_t vec = 0, min_topn = 0;
     bool hedge = true;
-    c->timeout_ms = c->entity_batch = -1;
+    c->timeout_ms = c->entity_batch = c->max_on_disk = -1;
     plan->finalize = true;
     HG_TRY(hg_jget_obj(q, "context", &hg_jroot, false, &o, err));
     if (!o) return HG_OK;
@@ -199,6 +199,10 @@ static enum hg_rc parse_context(struct hg_parse *ps, const json_t *q, struct hg_
     if (c->entity_batch < -1) return hg_jfail(err, HG_JKEY(p, "entityBatch"), "expected at least 0, got %" PRId64, c->entity_batch);
     HG_TRY(hg_jget_i64(o, "maxSubqueryRows", p, false, &c->max_subquery_rows, err));
     if (c->max_subquery_rows < 0) return hg_jfail(err, HG_JKEY(p, "maxSubqueryRows"), "expected at least 1, got %" PRId64, c->max_subquery_rows);
+    HG_TRY(hg_jget_i64(o, "maxOnDiskStorage", p, false, &c->max_on_disk, err));
+    if (c->max_on_disk < -1) return hg_jfail(err, HG_JKEY(p, "maxOnDiskStorage"), "expected bytes of at least 0, got %" PRId64, c->max_on_disk);
+    HG_TRY(hg_jget_i64(o, "bufferGrouperMaxSize", p, false, &c->max_groups, err));
+    if (c->max_groups < 0) return hg_jfail(err, HG_JKEY(p, "bufferGrouperMaxSize"), "expected at least 1, got %" PRId64, c->max_groups);
     HG_TRY(hg_jget_i64(o, "vectorSize", p, false, &vec, err));
     if (vec < 0) return hg_jfail(err, HG_JKEY(p, "vectorSize"), "expected at least 1, got %" PRId64, vec);
     c->vector_rows = vec > HG_BLOCK_ROWS ? HG_BLOCK_ROWS : (uint32_t)vec;

@@ -70,7 +70,7 @@ void hg_answer_load(struct hg_answer *an, uint32_t row)
     an->null_row = row == HG_NULL_ROW;
     if (an->null_row) return;
     uint32_t k = hg_answer_part(an, row);
-    an->part = k;
+    an->part = an->first_part + k;
     an->p = an->parts[k];
     an->r = row - an->base[k];
 }

@@ -16,6 +16,7 @@ struct hg_answer {
     struct hg_partial **parts;
     uint32_t *base;            /* base[k]: number of the first row of part k; base[n_parts]: of all rows */
     uint32_t n_parts;
+    uint32_t first_part;       /* number of parts[0] among the grouping sets */
     uint32_t n;                /* rows */
     int64_t all_stamp;         /* granularity all: what rows are stamped with */
 
@@ -77,5 +78,7 @@ HG_MUST_USE enum hg_rc hg_having_holds(struct hg_answer *an, const struct hg_hav
 /* result/regroup.c: groups rows v[0..n) of p anew, by those dimensions that are in keep (others become null); all_one: buckets too become one. */
 HG_MUST_USE enum hg_rc hg_regroup(const struct hg_query *q, struct hg_exec *x, const struct hg_partial *p, const uint32_t *v, uint32_t n, const struct hg_subtotal *keep, bool all_one,
                                   struct hg_partial **out, struct hg_err *err);
+/* The same of all rows of a result that is on disk. */
+HG_MUST_USE enum hg_rc hg_regroup_spilled(const struct hg_query *q, struct hg_exec *x, struct hg_partial *p, const struct hg_subtotal *keep, struct hg_partial **out, struct hg_err *err);
 
 #endif

@@ -128,16 +128,18 @@ static enum hg_rc make_subtotals(const struct hg_query *q, struct hg_exec *x, st
     const struct hg_plan *plan = q->plan;
     struct hg_answer an;
     uint32_t *rows = NULL;
+    bool taken = false; /* parts are written one by one, and may be used up then */
     HG_TRY(hg_answer_open(&an, q, x, a, &merged, 1, err));
     HG_TRY(hg_answer_rows(&an, &rows, err));
-    ps->v = hg_arena_array(a, plan->n_subtotals, sizeof *ps->v);
-    if (!ps->v) return hg_arena_fail(a, "subtotals", err);
     for (uint32_t k = 0; k < plan->n_subtotals; k++) {
-        if (plan->subtotals[k].n == plan->n_dims) { /* that is what merged is grouped by */
+        const struct hg_subtotal *set = &plan->subtotals[k];
+        if (set->n == plan->n_dims && !taken) { /* that is what merged is grouped by */
+            taken = true;
             ps->v[ps->n++] = merged;
             continue;
         }
-        HG_TRY(hg_regroup(q, x, merged, rows, an.n, &plan->subtotals[k], false, &ps->mine[ps->n_mine], err));
+        struct hg_partial **one = &ps->mine[ps->n_mine];
+        HG_TRY(hg_partial_spilled(merged) ? hg_regroup_spilled(q, x, merged, set, one, err) : hg_regroup(q, x, merged, rows, an.n, set, false, one, err));
         ps->v[ps->n++] = ps->mine[ps->n_mine++];
     }
     return HG_OK;
@@ -145,7 +147,11 @@ static enum hg_rc make_subtotals(const struct hg_query *q, struct hg_exec *x, st
 
 static enum hg_rc collect(const struct hg_query *q, struct hg_exec *x, struct hg_arena *a, struct hg_partial *merged, struct parts *ps, struct hg_err *err)
 {
-    if (!merged || (merged->n_rows == 0 && wants_empty_row(q))) {
+    uint32_t most = q->plan->has_subtotals ? q->plan->n_subtotals : 1;
+    ps->v = hg_arena_array(a, most, sizeof *ps->v);
+    ps->mine = hg_arena_array(a, (size_t)most * 2 + 1, sizeof *ps->mine); /* each may come anew, and with fewer rows (hg_spilled_limit) */
+    if (!ps->v || !ps->mine) return hg_arena_fail(a, "answer", err);
+    if (!merged || (merged->n_rows == 0 && !hg_partial_spilled(merged) && wants_empty_row(q))) {
         struct hg_partial *p;
         if (wants_empty_row(q)) HG_TRY(empty_row(q, x, &p, err));
         else HG_TRY(hg_partial_new(q, x, 0, 0, &p, err));
@@ -156,29 +162,52 @@ static enum hg_rc collect(const struct hg_query *q, struct hg_exec *x, struct hg
         merged = ps->mine[ps->n_mine++] = p;
     }
     if (q->plan->has_subtotals) return make_subtotals(q, x, a, merged, ps, err);
-    ps->v = hg_arena_array(a, 1, sizeof *ps->v);
-    if (!ps->v) return hg_arena_fail(a, "answer", err);
     ps->v[ps->n++] = merged;
     return HG_OK;
 }
 
-static enum hg_rc write_answer(const struct hg_query *q, struct hg_exec *x, struct hg_arena *a, struct parts *ps, bool pretty, struct hg_buf *out, struct hg_rows_out *rows, struct hg_err *err)
+static bool any_spilled(const struct parts *ps)
+{
+    for (uint32_t k = 0; k < ps->n; k++)
+        if (hg_partial_spilled(ps->v[k])) return true;
+    return false;
+}
+
+/* What there is besides the query and its result. */
+struct ways {
+    struct hg_rows_out *rows;     /* see hg_out */
+    const struct hg_drain *drain; /* NULL: the answer is wanted whole */
+};
+
+static enum hg_rc write_rows(const struct hg_query *q, struct hg_exec *x, struct parts *ps, struct hg_answer *an, struct hg_out *o, const struct ways *w, struct hg_err *err)
+{
+    if (any_spilled(ps)) return hg_spilled_write(q, x, ps->v, ps->n, o, w->drain, err);
+    switch (q->type) {
+    case HG_Q_TIMESERIES: return hg_finish_timeseries(an, o, err);
+    case HG_Q_TOPN: return hg_finish_topn(an, o, err);
+    case HG_Q_GROUPBY: return hg_finish_groupby(an, o, err);
+    default: return HG_OK; /* they are written elsewhere */
+    }
+}
+
+static enum hg_rc write_answer(const struct hg_query *q, struct hg_exec *x, struct hg_arena *a, struct parts *ps, bool pretty, struct hg_buf *out, const struct ways *w, struct hg_err *err)
 {
     struct hg_answer an;
     struct hg_out o;
+    bool small;
+    if (any_spilled(ps)) {
+        struct hg_partial **made = ps->mine + ps->n_mine;
+        ps->n_mine += ps->n;
+        HG_TRY(hg_spilled_limit(q, x, ps->v, ps->n, made, &small, err));
+    }
     HG_TRY(hg_answer_open(&an, q, x, a, ps->v, ps->n, err));
     bool by_data = q->type != HG_Q_GROUPBY && ps->n && ps->v[0]->has_first_time;
     an.all_stamp = by_data ? ps->v[0]->first_time : hg_first_start(q);
     enum hg_rc rc = hg_out_open(&o, &an, pretty, out, err);
-    o.rows_out = rows;
+    o.rows_out = w->rows;
     if (rc == HG_OK) {
         hg_jw_open(&o.w, '[');
-        switch (q->type) {
-        case HG_Q_TIMESERIES: rc = hg_finish_timeseries(&an, &o, err); break;
-        case HG_Q_TOPN: rc = hg_finish_topn(&an, &o, err); break;
-        case HG_Q_GROUPBY: rc = hg_finish_groupby(&an, &o, err); break;
-        default: break; /* they are written elsewhere */
-        }
+        rc = write_rows(q, x, ps, &an, &o, w, err);
         hg_jw_close(&o.w, ']');
     }
     if (rc == HG_OK) rc = hg_buf_check(out, "answer", err);
@@ -186,14 +215,14 @@ static enum hg_rc write_answer(const struct hg_query *q, struct hg_exec *x, stru
     return rc;
 }
 
-static enum hg_rc finish(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, bool pretty, struct hg_buf *out, struct hg_rows_out *rows, struct hg_err *err)
+static enum hg_rc finish(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, bool pretty, struct hg_buf *out, const struct ways *w, struct hg_err *err)
 {
     struct hg_arena *a = hg_arena_new(x->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "answer");
-    struct parts ps = {.mine = hg_arena_array(a, (size_t)q->plan->n_subtotals + 1, sizeof *ps.mine)};
-    enum hg_rc rc = ps.mine ? collect(q, x, a, merged, &ps, err) : hg_arena_fail(a, "answer", err);
-    if (rc == HG_OK) rc = write_answer(q, x, a, &ps, pretty, out, rows, err);
-    for (uint32_t k = 0; k < ps.n_mine; k++) hg_partial_free(ps.mine[k]);
+    struct parts *ps = hg_arena_zalloc(a, sizeof *ps);
+    enum hg_rc rc = ps ? collect(q, x, a, merged, ps, err) : hg_arena_fail(a, "answer", err);
+    if (rc == HG_OK) rc = write_answer(q, x, a, ps, pretty, out, w, err);
+    for (uint32_t k = 0; ps && k < ps->n_mine; k++) hg_partial_free(ps->mine[k]);
     hg_arena_free(a);
     return rc;
 }
@@ -205,14 +234,20 @@ enum hg_rc hg_query_finish(const struct hg_query *q, struct hg_partial *merged, 
 
 enum hg_rc hg_finish_groups(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, bool pretty, struct hg_buf *out, struct hg_err *err)
 {
-    return finish(q, merged, x, pretty, out, NULL, err);
+    return finish(q, merged, x, pretty, out, &(struct ways){NULL, NULL}, err);
+}
+
+enum hg_rc hg_query_finish_to(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, bool pretty, struct hg_buf *out, const struct hg_drain *drain, struct hg_err *err)
+{
+    if (q->type == HG_Q_GROUPBY) return finish(q, merged, x, pretty, out, &(struct ways){NULL, drain}, err);
+    return hg_query_finish(q, merged, x, pretty, out, err);
 }
 
 enum hg_rc hg_query_finish_rows(const struct hg_query *q, struct hg_partial *merged, struct hg_exec *x, struct hg_rows_out *rows, struct hg_err *err)
 {
     struct hg_buf scratch;
     hg_buf_init(&scratch, SIZE_MAX);
-    enum hg_rc rc = finish(q, merged, x, false, &scratch, rows, err);
+    enum hg_rc rc = finish(q, merged, x, false, &scratch, &(struct ways){rows, NULL}, err);
     hg_buf_free(&scratch);
     return rc;
 }

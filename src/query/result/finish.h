@@ -27,6 +27,19 @@ HG_MUST_USE enum hg_rc hg_finish_timeseries(struct hg_answer *an, struct hg_out 
 HG_MUST_USE enum hg_rc hg_finish_topn(struct hg_answer *an, struct hg_out *o, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_finish_groupby(struct hg_answer *an, struct hg_out *o, struct hg_err *err);
 
+/* Of groupBy: rows v[0..n) that `having` keeps; whether limitSpec orders rows otherwise than by their keys; the keys of the order; a row written. */
+struct hg_keys;
+HG_MUST_USE enum hg_rc hg_groupby_having(struct hg_answer *an, uint32_t *v, uint32_t *n, struct hg_err *err);
+bool hg_groupby_needs_order(const struct hg_answer *an);
+HG_MUST_USE enum hg_rc hg_groupby_keys(struct hg_keys *ks, struct hg_answer *an, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_groupby_put(struct hg_out *o, uint32_t row, struct hg_err *err);
+
+/* finish_spilled.c: a groupBy of which some parts are on disk. Where the limit leaves few rows, those parts are replaced by these rows (*small: all are, and the ordinary way goes on);
+ * replaced partials stay whoever's they are, the new ones are the caller's. */
+HG_MUST_USE enum hg_rc hg_spilled_limit(const struct hg_query *q, struct hg_exec *x, struct hg_partial **parts, uint32_t n, struct hg_partial **made, bool *small, struct hg_err *err);
+/* Writes the rows in their order; out is emptied by drain, if there is one, whenever there is much in it. */
+HG_MUST_USE enum hg_rc hg_spilled_write(const struct hg_query *q, struct hg_exec *x, struct hg_partial **parts, uint32_t n, struct hg_out *o, const struct hg_drain *drain, struct hg_err *err);
+
 /* All rows' numbers, in an->a. */
 HG_MUST_USE enum hg_rc hg_answer_rows(struct hg_answer *an, uint32_t **out, struct hg_err *err);
 /* Start of the query's first interval; 1970 when it has none. */

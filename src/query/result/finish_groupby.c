@@ -6,7 +6,7 @@
 #include "query/result/finish.h"
 #include "query/result/keys.h"
 
-static enum hg_rc keep_having(struct hg_answer *an, uint32_t *v, uint32_t *n, struct hg_err *err)
+enum hg_rc hg_groupby_having(struct hg_answer *an, uint32_t *v, uint32_t *n, struct hg_err *err)
 {
     const struct hg_having *h = an->plan->having;
     uint32_t kept = 0;
@@ -26,7 +26,7 @@ static enum hg_order natural(enum hg_type t) { return t == HG_T_STRING ? HG_ORD_
 
 /* Whether rows must be put in the order of limitSpec's columns, time before them, or (sortByDimsFirst) after. Where the columns are the first dimensions
  * in their natural order, rows stay as they are, as in Druid, which shows under subtotals: grouping sets one after the other. */
-static bool needs_order(const struct hg_answer *an)
+bool hg_groupby_needs_order(const struct hg_answer *an)
 {
     const struct hg_plan *plan = an->plan;
     const struct hg_limit_spec *s = &plan->limit_spec;
@@ -39,13 +39,13 @@ static bool needs_order(const struct hg_answer *an)
     return false;
 }
 
-static enum hg_rc make_keys(struct hg_keys *ks, struct hg_answer *an, struct hg_err *err)
+enum hg_rc hg_groupby_keys(struct hg_keys *ks, struct hg_answer *an, struct hg_err *err)
 {
     const struct hg_plan *plan = an->plan;
     const struct hg_limit_spec *s = &plan->limit_spec;
     bool time = an->q->gran.kind != HG_GRAN_ALL, dims_first = plan->sort_by_dims_first;
     HG_TRY(hg_keys_new(ks, an, s->n_cols + plan->n_dims + 4, err));
-    if (needs_order(an)) {
+    if (hg_groupby_needs_order(an)) {
         if (time && !dims_first) hg_keys_add(ks, (struct hg_key){.kind = HG_KEY_TIME});
         for (uint32_t k = 0; k < s->n_cols; k++) {
             const struct hg_order_col *c = &s->cols[k];
@@ -58,7 +58,7 @@ static enum hg_rc make_keys(struct hg_keys *ks, struct hg_answer *an, struct hg_
         }
         if (time && dims_first) hg_keys_add(ks, (struct hg_key){.kind = HG_KEY_TIME});
     }
-    if (an->n_parts > 1) hg_keys_add(ks, (struct hg_key){.kind = HG_KEY_PART});
+    if (plan->has_subtotals && plan->n_subtotals > 1) hg_keys_add(ks, (struct hg_key){.kind = HG_KEY_PART});
     if (time && !dims_first) hg_keys_add(ks, (struct hg_key){.kind = HG_KEY_TIME});
     hg_keys_add_dims(ks);
     if (time && dims_first) hg_keys_add(ks, (struct hg_key){.kind = HG_KEY_TIME});
@@ -93,23 +93,26 @@ static enum hg_rc put_event(struct hg_out *o, struct hg_err *err)
     return HG_OK;
 }
 
+enum hg_rc hg_groupby_put(struct hg_out *o, uint32_t row, struct hg_err *err)
+{
+    HG_TRY(hg_out_tick(o, err));
+    hg_answer_load(o->an, row);
+    hg_jw_item(&o->w);
+    return o->an->plan->result_as_array ? put_array(o, err) : put_event(o, err);
+}
+
 enum hg_rc hg_finish_groupby(struct hg_answer *an, struct hg_out *o, struct hg_err *err)
 {
     const struct hg_limit_spec *s = &an->plan->limit_spec;
     struct hg_keys ks;
     uint32_t *v = NULL, n = an->n;
     HG_TRY(hg_answer_rows(an, &v, err));
-    HG_TRY(keep_having(an, v, &n, err));
+    HG_TRY(hg_groupby_having(an, v, &n, err));
     uint64_t from = (uint64_t)s->offset < n ? (uint64_t)s->offset : n;
     uint64_t to = s->limit >= 0 && (uint64_t)s->limit < n - from ? from + (uint64_t)s->limit : n;
-    HG_TRY(make_keys(&ks, an, err));
+    HG_TRY(hg_groupby_keys(&ks, an, err));
     HG_TRY(hg_keys_ready(&ks, v, n, to, err));
     HG_TRY(hg_sort_rows(v, n, to, hg_keys_cmp, &ks, an->x, err));
-    for (uint64_t k = from; k < to; k++) {
-        HG_TRY(hg_out_tick(o, err));
-        hg_answer_load(an, v[k]);
-        hg_jw_item(&o->w);
-        HG_TRY(an->plan->result_as_array ? put_array(o, err) : put_event(o, err));
-    }
+    for (uint64_t k = from; k < to; k++) HG_TRY(hg_groupby_put(o, v[k], err));
     return HG_OK;
 }

@@ -116,24 +116,24 @@ enum hg_rc hg_keys_ready(struct hg_keys *ks, const uint32_t *v, uint32_t n, uint
 /* ---- comparing ---- */
 
 struct at { /* a row's place */
-    uint32_t part;
+    uint32_t set, part; /* number of its grouping set; of the part in its answer */
     uint64_t r;
     const struct hg_partial *p;
 };
 static struct at place(const struct hg_answer *an, uint32_t row)
 {
     uint32_t part = hg_answer_part(an, row);
-    return (struct at){part, row - an->base[part], an->parts[part]};
+    return (struct at){an->first_part + part, part, row - an->base[part], an->parts[part]};
 }
 
 static int sign_i64(int64_t a, int64_t b) { return (a > b) - (a < b); }
 
 /* Neither is null. Where not all are integers, i breaks ties (see load_metric; integers among them that are too long for a double). */
-static int metric_cmp(const struct hg_key *key, uint32_t a, uint32_t b)
+static int metric_cmp(const struct hg_key *x, uint32_t a, const struct hg_key *y, uint32_t b)
 {
-    if (key->as_int) return sign_i64(key->i[a], key->i[b]);
-    int k = hg_f64_cmp(key->d[a], key->d[b]);
-    return k ? k : sign_i64(key->i[a], key->i[b]);
+    if (x->as_int && y->as_int) return sign_i64(x->i[a], y->i[b]);
+    int k = hg_f64_cmp(x->d[a], y->d[b]);
+    return k ? k : sign_i64(x->i[a], y->i[b]);
 }
 
 static struct hg_str number_text(const struct hg_key_col *c, uint64_t r, char scratch[HG_VAL_TEXT])
@@ -151,7 +151,7 @@ static int dim_cmp(const struct hg_key *key, struct at a, struct at b, bool *nul
         *null_a = i == 0;
         *null_b = j == 0;
         if (i == 0 || j == 0) return 0;
-        if (a.part == b.part) {
+        if (a.p == b.p) {
             if (i == j) return 0;
             if (key->rank) return (key->rank[a.part][i] > key->rank[a.part][j]) - (key->rank[a.part][i] < key->rank[a.part][j]);
         }
@@ -167,24 +167,23 @@ static int dim_cmp(const struct hg_key *key, struct at a, struct at b, bool *nul
     return x->type == HG_T_LONG ? sign_i64(x->i[a.r], y->i[b.r]) : hg_f64_cmp(x->d[a.r], y->d[b.r]);
 }
 
-int hg_keys_cmp(const void *keys, uint32_t ra, uint32_t rb)
+static inline int rows_cmp(const struct hg_keys *ks, uint32_t ra, const struct hg_keys *other, uint32_t rb)
 {
-    const struct hg_keys *ks = keys;
-    struct at a = place(ks->an, ra), b = place(ks->an, rb);
+    struct at a = place(ks->an, ra), b = place(other->an, rb);
     for (uint32_t n = 0; n < ks->n; n++) {
-        const struct hg_key *key = &ks->v[n];
+        const struct hg_key *key = &ks->v[n], *key_b = &other->v[n];
         bool null_a = false, null_b = false;
         int k = 0;
         switch (key->kind) {
         case HG_KEY_TIME: k = sign_i64(a.p->bucket[a.r], b.p->bucket[b.r]); break;
-        case HG_KEY_PART: k = sign_i64(a.part, b.part); break;
+        case HG_KEY_PART: k = sign_i64(a.set, b.set); break;
         case HG_KEY_DIM:
         case HG_KEY_TEXT: k = dim_cmp(key, a, b, &null_a, &null_b); break;
         case HG_KEY_METRIC:
             if (key->constant) continue;
             null_a = key->null[ra];
-            null_b = key->null[rb];
-            if (!null_a && !null_b) k = metric_cmp(key, ra, rb);
+            null_b = key_b->null[rb];
+            if (!null_a && !null_b) k = metric_cmp(key, ra, key_b, rb);
             break;
         }
         if (null_a || null_b) {
@@ -196,3 +195,7 @@ int hg_keys_cmp(const void *keys, uint32_t ra, uint32_t rb)
     }
     return 0;
 }
+
+int hg_keys_cmp(const void *keys, uint32_t a, uint32_t b) { return rows_cmp(keys, a, keys, b); }
+
+int hg_keys_cmp_two(const struct hg_keys *x, uint32_t a, const struct hg_keys *y, uint32_t b) { return rows_cmp(x, a, y, b); }

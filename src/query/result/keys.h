@@ -30,5 +30,7 @@ void hg_keys_add_dims(struct hg_keys *ks);                         /* every dime
 /* Computes what comparing needs for rows v[0..n), of which `keep` are wanted. */
 HG_MUST_USE enum hg_rc hg_keys_ready(struct hg_keys *ks, const uint32_t *v, uint32_t n, uint64_t keep, struct hg_err *err);
 int hg_keys_cmp(const void *keys, uint32_t a, uint32_t b); /* hg_sort_cmp */
+/* A row of one answer and one of another, by the same keys. */
+int hg_keys_cmp_two(const struct hg_keys *x, uint32_t a, const struct hg_keys *y, uint32_t b);
 
 #endif

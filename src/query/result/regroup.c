@@ -2,6 +2,7 @@
  * their own, since merging takes what it is given, and merged. */
 #include <string.h>
 #include "query/result/answer.h"
+#include "query/spill/sorted.h"
 
 #define PIECE 65536u
 
@@ -79,6 +80,47 @@ enum hg_rc hg_regroup(const struct hg_query *q, struct hg_exec *x, const struct 
     for (uint32_t k = 0; keep && k < keep->n; k++) in[keep->dims[k]] = 1;
     HG_TRY(hg_merge_new(q, x, &m, err));
     enum hg_rc rc = add_rows(m, q, x, p, v, n, in, all_one, err);
+    if (rc == HG_OK) rc = hg_merge_take(m, out, err);
+    hg_merge_free(m);
+    return rc;
+}
+
+/* A piece's rows, without the dimensions that are left out, as a partial of their own. */
+static enum hg_rc add_piece(struct hg_merge *m, const struct hg_query *q, struct hg_exec *x, const struct hg_partial *piece, const uint8_t *keep, struct hg_err *err)
+{
+    struct hg_partial *to;
+    HG_TRY(hg_partial_new(q, x, piece->n_rows, 0, &to, err));
+    to->strings = piece->strings;
+    to->n_strings = piece->n_strings;
+    enum hg_rc rc = HG_OK;
+    for (uint64_t r = 0; rc == HG_OK && r < piece->n_rows; r++) rc = copy_row(piece, r, keep, false, to, err);
+    if (rc == HG_OK) return hg_merge_add(m, to, err);
+    hg_partial_free(to);
+    return rc;
+}
+
+static enum hg_rc add_pieces(struct hg_merge *m, const struct hg_query *q, struct hg_exec *x, struct hg_partial *p, const uint8_t *keep, struct hg_err *err)
+{
+    struct hg_partial *piece;
+    HG_TRY(hg_partial_new(q, x, 0, 0, &piece, err)); /* see add_rows */
+    HG_TRY(hg_merge_add(m, piece, err));
+    hg_sorted_again(p->sorted);
+    for (;;) {
+        HG_TRY(hg_partial_next(q, p, x, &piece, err));
+        if (!piece) return HG_OK;
+        enum hg_rc rc = add_piece(m, q, x, piece, keep, err);
+        hg_partial_free(piece);
+        if (rc != HG_OK) return rc;
+    }
+}
+
+enum hg_rc hg_regroup_spilled(const struct hg_query *q, struct hg_exec *x, struct hg_partial *p, const struct hg_subtotal *keep, struct hg_partial **out, struct hg_err *err)
+{
+    struct hg_merge *m;
+    uint8_t in[HG_PLAN_MAX_DIMS] = {0};
+    for (uint32_t k = 0; k < keep->n; k++) in[keep->dims[k]] = 1;
+    HG_TRY(hg_merge_new(q, x, &m, err));
+    enum hg_rc rc = add_pieces(m, q, x, p, in, err);
     if (rc == HG_OK) rc = hg_merge_take(m, out, err);
     hg_merge_free(m);
     return rc;

@@ -1,0 +1,60 @@
+/* The states of a row combined with those of its group. */
+#include <math.h>
+
+#include "query/merge/merge_private.h"
+
+static void combine_timed(const struct hg_agg *agg, struct hg_state_arr *a, uint64_t slot, const struct hg_state_col *c, uint64_t row)
+{
+    if (!c->there[row]) return;
+    if (a->seen[slot] && (!hg_timed_wins(agg->kind, c->t[row], a->t[slot]) || c->t[row] == a->t[slot])) return; /* of equal times the one that was there stays */
+    a->t[slot] = c->t[row];
+    a->seen[slot] = c->nulls[row] ? 2 : 1;
+    if (a->i) a->i[slot] = c->i[row];
+    else a->d[slot] = c->d[row];
+}
+
+static enum hg_rc combine(struct hg_states *st, uint32_t k, struct hg_partial *p, uint64_t row, uint64_t slot, struct hg_err *err)
+{
+    struct hg_state_arr *a = &st->v[k];
+    const struct hg_agg *agg = a->agg;
+    struct hg_state_col *c = &p->aggs[k];
+    switch (a->kind) {
+    case HG_STATE_COUNT: a->i[slot] = (int64_t)((uint64_t)a->i[slot] + (uint64_t)c->i[row]); return HG_OK;
+    case HG_STATE_MEAN:
+        a->d[slot] += c->d[row];
+        a->i[slot] = (int64_t)((uint64_t)a->i[slot] + (uint64_t)c->i[row]);
+        return HG_OK;
+    case HG_STATE_SKETCH:
+    case HG_STATE_EXPR:
+    case HG_STATE_TEXT: return hg_state_object(st, a, slot, p, c, row, err);
+    case HG_STATE_TIMED: return combine_timed(agg, a, slot, c, row), HG_OK;
+    case HG_STATE_I64: {
+        if (c->nulls[row]) return HG_OK;
+        int64_t v = c->i[row];
+        a->seen[slot] = 1;
+        if (agg->kind == HG_AGG_MIN) {
+            if (v < a->i[slot]) a->i[slot] = v;
+        } else if (agg->kind == HG_AGG_MAX) {
+            if (v > a->i[slot]) a->i[slot] = v;
+        } else if (__builtin_add_overflow(a->i[slot], v, &a->i[slot]) && agg->type == HG_T_DECIMAL) { /* LONG wraps round */
+            return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: the sum \"%s\" is too large for a decimal (64 bits of micro-units)", agg->name);
+        }
+        return HG_OK;
+    }
+    case HG_STATE_F64: {
+        if (c->nulls[row]) return HG_OK;
+        double v = c->d[row];
+        a->seen[slot] = 1;
+        if (agg->kind == HG_AGG_SUM) a->d[slot] += v;
+        else if (isnan(v) || (agg->kind == HG_AGG_MIN ? v < a->d[slot] : v > a->d[slot])) a->d[slot] = v;
+        return HG_OK;
+    }
+    }
+    return HG_OK;
+}
+
+enum hg_rc hg_states_combine(struct hg_states *st, struct hg_partial *p, uint64_t row, uint64_t slot, struct hg_err *err)
+{
+    for (uint32_t k = 0; k < st->n_aggs; k++) HG_TRY(combine(st, k, p, row, slot, err));
+    return HG_OK;
+}
