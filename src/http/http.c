@@ -100,7 +100,7 @@ void hg_http_on_gone(struct hg_http_req *rq, void (*fn)(void *), void *arg)
     if (late && !hg_gate_post(rq->gate, fire_posted, hg_http_req_ref(rq))) fire_posted(rq);
 }
 
-static void forget_gone(struct hg_http_req *rq)
+void hg_http_forget_gone(struct hg_http_req *rq)
 {
     if (rq->gone_set) event_del(&rq->gone);
     rq->gone_set = false;
@@ -113,13 +113,13 @@ static void on_closed(evutil_socket_t fd, short what, void *arg)
     char c;
     ssize_t n = recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
     if (!(what & EV_CLOSED) && (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))) return;
-    forget_gone(arg);
+    hg_http_forget_gone(arg);
     client_gone(arg);
 }
 
 static void unwatch(struct hg_http_req *rq)
 {
-    forget_gone(rq);
+    hg_http_forget_gone(rq);
     if (rq->conn) rq->conn->rq = NULL;
     rq->conn = NULL;
 }

@@ -98,6 +98,9 @@ struct hg_http_conn { /* by its descriptor */
 };
 
 /* ---- what stream.c needs of the server (http.c); on the loop ---- */
+/* The look-out for the client's going ends. It is edge-triggered, and so would be all that libevent has on the socket as long as writing goes on; while an answer is being written the
+ * connection itself tells. */
+void hg_http_forget_gone(struct hg_http_req *rq);
 bool hg_http_has_header(const struct hg_http_req *rq, const char *name); /* that the handler has set */
 void hg_http_put_headers(struct hg_http_req *rq);                        /* status metric, headers: an answer begins */
 /* The request is off the list and its connection; the connection then writes an answer's end (false: there is none, or nobody to take it). */

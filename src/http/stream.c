@@ -58,6 +58,7 @@ static void begin_on_loop(void *arg)
 {
     struct hg_http_req *rq = arg;
     if (rq->h) {
+        hg_http_forget_gone(rq); /* before the first byte */
         hg_http_put_headers(rq);
         if (rq->ev) evhttp_send_reply_start(rq->ev, rq->status, NULL);
     }

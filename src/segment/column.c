@@ -503,5 +503,12 @@ static uint32_t col_count_of(const struct hg_column *c, uint32_t id)
     return n < c->src->n_rows ? n : c->src->n_rows;
 }
 
+static const struct hg_common_ids *col_common(const struct hg_column *c, bool make)
+{
+    const struct hg_segcol *sc = hg_segcol_of(c);
+    return sc->common ? hg_common_acquire(sc->common, c->name, c->dict, make) : NULL;
+}
+
 const struct hg_column_ops hg_segcol_ops = {.open = col_open, .i64 = col_i64, .f64 = col_f64, .ids = col_ids, .multi = col_multi, .blob = col_blob, .stats = col_stats, .rows_of = col_rows_of,
-                                            .count_of = col_count_of, .runs = col_runs, .i64_at = col_i64_at, .f64_at = col_f64_at, .ids_at = col_ids_at, .sum_i64 = col_sum_i64};
+                                            .count_of = col_count_of, .runs = col_runs, .i64_at = col_i64_at, .f64_at = col_f64_at, .ids_at = col_ids_at, .sum_i64 = col_sum_i64,
+                                            .common = col_common};

@@ -82,6 +82,8 @@ static enum hg_rc read_directory(struct opening *o, struct hg_column *c, struct 
     return HG_OK;
 }
 
+static void forget_common(void *slot) { hg_common_forget(slot); }
+
 static enum hg_rc read_column(struct opening *o, struct hg_rd *r, uint32_t k, struct hg_column *c, struct hg_segcol *sc)
 {
     struct hg_segment *seg = o->seg;
@@ -116,6 +118,9 @@ static enum hg_rc read_column(struct opening *o, struct hg_rd *r, uint32_t k, st
         HG_TRY(read_section(o, r, c->name, "dictionary", true, &sc->dict_at));
         enum hg_rc rc = hg_dict_open(seg->arena, section_bytes(o, &sc->dict_at), &c->dict, o->err);
         if (rc != HG_OK) return hg_err_context(o->err, rc, "column %s", c->name);
+        sc->common = hg_arena_zalloc(seg->arena, sizeof *sc->common);
+        if (!sc->common) return hg_arena_fail(seg->arena, "segment", o->err);
+        HG_TRY(hg_arena_on_free(seg->arena, forget_common, sc->common, o->err));
     }
     if (sc->flags & HG_SEGCOL_BITMAP) {
         HG_TRY(read_section(o, r, c->name, "bitmap index table", true, &sc->bmi_dir_at));

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include "segment/block_cache.h"
 #include "segment/bmi.h"
+#include "segment/common.h"
 #include "segment/format.h"
 #include "segment/segment.h"
 
@@ -19,6 +20,7 @@ struct hg_segcol {
     uint32_t max_raw;           /* decoded bytes of the largest compressed block */
     uint32_t max_items;         /* ids of the largest multi-value block */
     struct hg_bmi *bmi;         /* NULL: none */
+    struct hg_common_slot *common; /* STRING */
     uint8_t flags, hll_bits;
     size_t refs_at;             /* where in the footer the column's sections are listed */
     struct hg_seg_section dir_at, dict_at, bmi_dir_at, bmi_data_at, entities_at;

@@ -69,6 +69,7 @@ struct hg_block_stats {
 };
 
 struct hg_colread;
+struct hg_common_ids;
 struct hg_column {
     const char *name;
     enum hg_type type;
@@ -114,6 +115,8 @@ struct hg_column_ops {
     enum hg_rc (*ids_at)(struct hg_colread *r, uint32_t row, const uint16_t *at, uint32_t m, uint32_t *out, struct hg_err *err);
     /* LONG, DECIMAL: the exact sum of rows [row, row + n), none of which need be written out. *known false: there may be nulls among them, read them. NULL: it never knows. */
     enum hg_rc (*sum_i64)(struct hg_colread *r, uint32_t row, uint32_t n, __int128 *sum, bool *known, struct hg_err *err);
+    /* STRING: the dictionary's ids as numbers that all segments have in common (segment/common.h; to be released), made if need be and make. NULL, or returns NULL: there are none. */
+    const struct hg_common_ids *(*common)(const struct hg_column *c, bool make);
 };
 
 /* Rows [row, row + n) of which only those at the positions at[0..m) are wanted (NULL: all): picked one by one where they are few, a value alone costs about as much as eight in a row. */

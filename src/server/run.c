@@ -36,7 +36,10 @@ static void run_free(struct hg_run *r)
     for (uint32_t i = 0; i < r->n_items; i++)
         if (r->items[i].entry) hg_entry_release(r->items[i].entry);
     hg_partial_free(r->result);
-    hg_merge_free(r->merge);
+    for (uint32_t i = 0; r->lanes && i < r->scans; i++) {
+        hg_merge_free(r->lanes[i].merge);
+        pthread_mutex_destroy(&r->lanes[i].mu);
+    }
     pthread_mutex_destroy(&r->mu);
     hg_arena_free(r->arena);
     free(r);
@@ -82,13 +85,31 @@ void hg_run_end(struct hg_run *r)
     run_free(r);
 }
 
+/* What all lanes have, as one result. */
+static enum hg_rc unite(struct hg_run *r, struct hg_err *err)
+{
+    struct hg_merge *first = NULL;
+    for (uint32_t i = 0; i < r->scans; i++) {
+        struct hg_merge *m = r->lanes[i].merge;
+        struct hg_partial *p;
+        if (!m) continue;
+        if (!first) {
+            first = m;
+            continue;
+        }
+        HG_TRY(hg_merge_take(m, &p, err));
+        HG_TRY(hg_merge_add(first, p, err));
+    }
+    return first ? hg_merge_take(first, &r->result, err) : HG_OK;
+}
+
 void hg_run_finish(struct hg_run *r)
 {
     hg_metric_add(HG_M_query_rows_scanned, NULL, r->rows_scanned);
     hg_metric_add(HG_M_query_segments_scanned, NULL, r->n_covered);
     if (!r->err.rc && r->q->type != HG_Q_SCAN) { /* rows are sent as they come */
         struct hg_err err = {HG_OK, ""};
-        enum hg_rc rc = hg_merge_take(r->merge, &r->result, &err);
+        enum hg_rc rc = unite(r, &err);
         if (!rc && r->result && hg_partial_large(r->result)) {
             hg_run_groups(r);
             return;
@@ -132,13 +153,17 @@ struct hg_interval hg_run_times(const struct hg_source *const *srcs, size_t n)
     return all;
 }
 
-/* A part of a segment's groups, before the segment is done. If it then fails, so does the whole run. */
+/* A part of a segment's groups, before the segment is done, or what is left of them. If it then fails, so does the whole run. */
 static enum hg_rc give(void *arg, struct hg_partial *p, struct hg_err *err)
 {
-    struct hg_run *r = arg;
-    pthread_mutex_lock(&r->mu);
-    enum hg_rc rc = hg_merge_add(r->merge, p, err);
-    pthread_mutex_unlock(&r->mu);
+    struct hg_run_lane *l = arg;
+    const struct hg_budget *b = &l->run->budget;
+    if (b->limit > 0 && atomic_load_explicit(&b->used, memory_order_relaxed) > b->limit / 4) l = &l->run->lanes[0]; /* one table of groups, not several */
+    pthread_mutex_lock(&l->mu);
+    enum hg_rc rc = l->merge ? HG_OK : hg_merge_new(l->run->q, &l->run->merge_exec, &l->merge, err);
+    if (rc) hg_partial_free(p);
+    else rc = hg_merge_add(l->merge, p, err);
+    pthread_mutex_unlock(&l->mu);
     return rc;
 }
 
@@ -159,7 +184,7 @@ static enum hg_rc scan_sources(struct hg_run *r, struct hg_run_item *it, struct 
             struct hg_partial *p;
             rc = hg_query_scan(r->q, srcs[i], s->id.interval, it->ask.ivs, it->ask.n_ivs, x, &p, err);
             if (rc) break;
-            rc = give(r, p, err);
+            rc = give(x->give_arg, p, err);
         }
         s->release(s->self, handle);
     }
@@ -184,7 +209,11 @@ static void run_item(struct hg_run *r, struct hg_run_item *it)
     struct hg_interval times = {0, 0};
     x.segment = it->entry->text;
     x.give = give;
-    x.give_arg = r;
+    pthread_mutex_lock(&r->mu);
+    struct hg_run_lane *lane = r->idle; /* there are as many as runners */
+    r->idle = lane->next;
+    pthread_mutex_unlock(&r->mu);
+    x.give_arg = lane;
     enum hg_rc rc = scan_sources(r, it, &x, &whole, &times, &err);
     cpu = hg_run_cpu_us() - cpu;
     faults = hg_thread_major_faults() - faults;
@@ -200,6 +229,8 @@ static void run_item(struct hg_run *r, struct hg_run_item *it)
     }
     r->rows_scanned += x.stats.rows_scanned;
     r->cpu_us += cpu;
+    lane->next = r->idle;
+    r->idle = lane;
     pthread_mutex_unlock(&r->mu);
 }
 
@@ -241,7 +272,13 @@ static enum hg_rc prepare(struct hg_run *r, struct hg_err *err)
     hg_spill_init(&r->spill, r->d->opt.spill_dir, r->d->opt.spill_max_bytes, r->q);
     r->scans = hg_pool_threads(r->d->pool) < sq.n_items ? hg_pool_threads(r->d->pool) : sq.n_items;
     r->merge_exec = hg_run_exec(r);
-    HG_TRY(hg_merge_new(r->q, &r->merge_exec, &r->merge, err));
+    r->lanes = hg_arena_array(r->arena, r->scans, sizeof *r->lanes);
+    if (!r->lanes) return hg_arena_fail(r->arena, "sub-query", err);
+    for (uint32_t i = 0; i < r->scans; i++) {
+        r->lanes[i] = (struct hg_run_lane){.run = r, .next = r->idle};
+        pthread_mutex_init(&r->lanes[i].mu, NULL);
+        r->idle = &r->lanes[i];
+    }
     struct hg_run_item *items = hg_arena_array(r->arena, sq.n_items + 1, sizeof *items);
     r->covered = hg_arena_array(r->arena, sq.n_items + 1, sizeof *r->covered);
     r->missing = hg_arena_array(r->arena, sq.n_items + 1, sizeof *r->missing);

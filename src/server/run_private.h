@@ -10,6 +10,14 @@ struct hg_run_item {
     struct hg_sub_item ask;
 };
 
+/* What one runner at a time unites the partial results of its segments in; in the end they are united among themselves. */
+struct hg_run_lane {
+    struct hg_run *run;
+    pthread_mutex_t mu;     /* guards merge: when memory is short all use the first lane */
+    struct hg_merge *merge; /* NULL: not used yet */
+    struct hg_run_lane *next;
+};
+
 struct hg_run {
     struct hg_dataserver *d;
     struct hg_wire_stream *st;
@@ -30,9 +38,11 @@ struct hg_run {
     uint32_t scans;     /* at most so many at once */
     struct hg_partial *result; /* that is being sent */
 
-    pthread_mutex_t mu; /* guards all below; the merge works under it */
-    struct hg_merge *merge;
     struct hg_exec merge_exec;
+    struct hg_run_lane *lanes; /* `scans` of them */
+
+    pthread_mutex_t mu; /* guards all below */
+    struct hg_run_lane *idle;
     struct hg_err err; /* the first failure */
     uint32_t runners, n_covered, n_missing, n_whole;
     int64_t rows_scanned, cpu_us;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/num.h"
+#include "query/engine/check.h"
 
 enum hg_rc hg_dimread_open(struct hg_dimread *d, const struct hg_dim *dim, const struct hg_source *src, struct hg_arena *a, struct hg_exec *x, struct hg_err *err)
 {
@@ -168,9 +169,6 @@ enum hg_rc hg_dimread_text(struct hg_dimread *d, uint32_t id, struct hg_arena *a
     return HG_OK;
 }
 
-/* A sorted dictionary's values ascend, so that they differ. */
-bool hg_dimread_distinct(const struct hg_dimread *d) { return !d->numeric && d->col && d->col->dict && d->col->dict->sorted; }
-
 enum hg_rc hg_dimread_emit(struct hg_dimread *d, uint32_t id, struct hg_key_col *col, uint64_t to, struct hg_strtab *t, struct hg_arena *a, struct hg_err *err)
 {
     if (col->type != HG_T_STRING) {
@@ -198,5 +196,46 @@ enum hg_rc hg_dimread_emit(struct hg_dimread *d, uint32_t id, struct hg_key_col 
         HG_TRY(hg_strtab_add(t, s, true, &d->str[id], err));
     }
     col->ids[to] = d->str[id];
+    return HG_OK;
+}
+
+#define COMMON_SHARE 8 /* common numbers are made where this part of a dictionary is wanted */
+
+static void release_common(void *ids) { hg_common_release(ids); }
+
+/* Texts that segments have in common are taken over with their numbers, without being looked at. */
+static enum hg_rc emit_common(struct hg_dimread *d, const struct hg_common_ids *have, const uint32_t *ids, uint64_t n, struct hg_partial *p, uint32_t k, struct hg_strtab *t, struct hg_arena *a,
+                              struct hg_err *err)
+{
+    bool many = n >= d->card / COMMON_SHARE; /* of few, one that comes twice stands there twice */
+    uint32_t *str = many ? hg_arena_array(a, d->card, sizeof *str) : NULL, *out = p->keys[k].ids; /* zeros */
+    if (many && !str) return hg_arena_fail(a, "dimension", err);
+    HG_TRY(hg_strtab_room(t, n < d->card ? (uint32_t)n : d->card, err));
+    for (uint64_t r = 0; r < n; r++) {
+        uint32_t id = ids[r];
+        out[r] = str ? str[id] : 0;
+        if (!id || out[r]) continue;
+        out[r] = p->n_strings++;
+        if (str) str[id] = out[r];
+        p->common[out[r]] = have->number[id];
+        p->strings[out[r]] = hg_common_text(have->of, have->number[id]);
+    }
+    p->keys[k].common = have->of;
+    return HG_OK;
+}
+
+enum hg_rc hg_dimread_emit_all(struct hg_dimread *d, const uint32_t *ids, uint64_t n, struct hg_partial *p, uint32_t k, struct hg_strtab *t, struct hg_exec *x, struct hg_arena *a, struct hg_err *err)
+{
+    const struct hg_column *c = d->col;
+    if (c && c->type == HG_T_STRING && !d->numeric && c->ops->common) {
+        const struct hg_common_ids *have = c->ops->common(c, n >= d->card / COMMON_SHARE);
+        enum hg_rc rc = have ? hg_arena_on_free(p->arena, release_common, (void *)(uintptr_t)have, err) : HG_OK;
+        if (rc != HG_OK) hg_common_release(have);
+        if (have) return rc == HG_OK ? emit_common(d, have, ids, n, p, k, t, a, err) : rc;
+    }
+    for (uint64_t r = 0; r < n; r++) {
+        if ((r & 4095) == 0) HG_TRY(hg_exec_check(x, err));
+        HG_TRY(hg_dimread_emit(d, ids[r], &p->keys[k], r, t, a, err));
+    }
     return HG_OK;
 }

@@ -36,10 +36,11 @@ void hg_dimread_forget(struct hg_dimread *d);
 HG_MUST_USE enum hg_rc hg_dimread_load(struct hg_dimread *d, uint32_t row, uint32_t n, const struct hg_sel *sel, struct hg_err *err);
 /* The output id of a dictionary id of a multi column. */
 HG_MUST_USE enum hg_rc hg_dimread_mapped(struct hg_dimread *d, uint32_t id, uint32_t *out, struct hg_err *err);
-/* No two ids have the same text. */
-bool hg_dimread_distinct(const struct hg_dimread *d);
 /* Writes the output value of id into row `to` of a partial's key column. */
 HG_MUST_USE enum hg_rc hg_dimread_emit(struct hg_dimread *d, uint32_t id, struct hg_key_col *col, uint64_t to, struct hg_strtab *t, struct hg_arena *a, struct hg_err *err);
+/* Writes those of ids[0..n) into rows 0..n-1 of key column k of p. */
+HG_MUST_USE enum hg_rc hg_dimread_emit_all(struct hg_dimread *d, const uint32_t *ids, uint64_t n, struct hg_partial *p, uint32_t k, struct hg_strtab *t, struct hg_exec *x, struct hg_arena *a,
+                                           struct hg_err *err);
 /* The output value of an id as text, in a. */
 HG_MUST_USE enum hg_rc hg_dimread_text(struct hg_dimread *d, uint32_t id, struct hg_arena *a, struct hg_str *out, struct hg_err *err);
 

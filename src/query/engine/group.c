@@ -360,14 +360,19 @@ static enum hg_rc emit_groups(struct group *g, const uint32_t *at, uint64_t n, u
     for (uint64_t i = 0; i < n; i++) p->bucket[i] = bucket_start(g, ids[i]);
     for (uint32_t k = 0; k < g->n_dims; k++) {
         digits(g, k, at, n, ids);
-        for (uint64_t i = 0; i < n; i++) {
-            if ((i & 4095) == 0) HG_TRY(hg_exec_check(g->x, err));
-            HG_TRY(hg_dimread_emit(&g->dims[k], ids[i], &p->keys[k], i, t, g->a, err));
-        }
+        HG_TRY(hg_dimread_emit_all(&g->dims[k], ids, n, p, k, t, g->x, g->a, err));
     }
     hg_states_take(&g->st, at, n, p);
     p->n_rows = n;
+    p->distinct = true;
     return HG_OK;
+}
+
+static uint64_t n_groups(const struct group *g)
+{
+    uint64_t n = g->direct ? 0 : g->tab.n;
+    for (uint64_t k = 0; g->direct && k < g->n_slots; k++) n += g->used[k];
+    return n;
 }
 
 static enum hg_rc emit_buckets(const struct group *g, struct hg_partial *p, struct hg_err *err)
@@ -383,8 +388,7 @@ static enum hg_rc emit_buckets(const struct group *g, struct hg_partial *p, stru
 
 static enum hg_rc emit(struct group *g, struct hg_partial **out, struct hg_err *err)
 {
-    uint64_t all = g->direct ? g->n_slots : g->tab.n, n = g->direct ? 0 : all, i = 0;
-    for (uint64_t k = 0; g->direct && k < all; k++) n += g->used[k];
+    uint64_t all = g->direct ? g->n_slots : g->tab.n, n = n_groups(g), i = 0;
     uint32_t *at = hg_arena_array(g->a, (size_t)n + 1, sizeof *at), *ids = hg_arena_array(g->a, (size_t)n + 1, sizeof *ids);
     if (!at || !ids) return hg_arena_fail(g->a, "grouping", err);
     for (uint64_t k = 0; k < all; k++) {
@@ -396,7 +400,6 @@ static enum hg_rc emit(struct group *g, struct hg_partial **out, struct hg_err *
     struct hg_strtab t;
     HG_TRY(hg_partial_new(g->q, g->x, n, 0, &p, err));
     hg_strtab_init(&t, p);
-    t.distinct = g->n_dims == 1 && hg_dimread_distinct(&g->dims[0]);
     enum hg_rc rc = emit_groups(g, at, n, ids, p, &t, err);
     if (rc == HG_OK && g->q->type == HG_Q_TOPN) rc = emit_buckets(g, p, err);
     if (rc == HG_OK) *out = p;
@@ -494,8 +497,8 @@ static enum hg_rc begin_anew(struct group *g, struct hg_err *err)
 static bool too_much(const struct group *g)
 {
     int64_t limit = g->x->budget->limit;
-    if (!g->may_give || g->direct || limit <= 0) return false;
-    int64_t again = (int64_t)(g->tab.n * (hg_row_bytes(g->q) + VALUE_BYTES * g->n_dims)) * (g->x->scans ? g->x->scans : 1);
+    if (!g->may_give || limit <= 0) return false;
+    int64_t again = (int64_t)(n_groups(g) * (hg_row_bytes(g->q) + VALUE_BYTES * g->n_dims)) * (g->x->scans ? g->x->scans : 1);
     return used_now(g) + again > limit / 2;
 }
 

@@ -1,4 +1,4 @@
-/* A partial result in memory: hg_partial as typed columns. Rows of one partial have distinct (bucket, keys). Made by scans, united by merging,
+/* A partial result in memory: hg_partial as typed columns. Made by scans, united by merging,
  * written to the wire and read from it, and turned into JSON by hg_query_finish. */
 #ifndef HG_QUERY_ENGINE_ROWS_H
 #define HG_QUERY_ENGINE_ROWS_H
@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "query/agg/object.h"
 #include "query/plan/plan.h"
+#include "segment/common.h"
 
 struct hg_key_col {
     enum hg_type type;  /* of the dimension's output: STRING, LONG, DOUBLE, FLOAT */
@@ -13,6 +14,7 @@ struct hg_key_col {
     int64_t *i;         /* LONG */
     double *d;          /* DOUBLE, FLOAT (widened) */
     uint8_t *nulls;     /* LONG, DOUBLE, FLOAT: 1 = null, the value is then 0 */
+    const struct hg_common *common; /* STRING: partial.common of these ids are numbers in it, which the partial holds; NULL: they mean nothing */
 };
 struct hg_state_col {
     enum hg_state kind;
@@ -34,12 +36,14 @@ struct hg_partial {
     struct hg_sorted *sorted; /* not NULL: its rows are on disk (spill/sorted.h), and n_rows is 0; owned */
     enum hg_query_type type;
     uint64_t n_rows;
+    bool distinct;          /* no two rows have equal bucket and keys */
     int64_t *bucket;        /* start of each row's time bucket; granularity all: 0 */
     uint32_t n_keys, n_aggs;
     struct hg_key_col *keys;    /* n_keys = plan->n_dims */
     struct hg_state_col *aggs;  /* n_aggs = plan->n_aggs */
     struct hg_str *strings;     /* distinct texts of STRING keys; [0] is null and always there */
     uint32_t n_strings;
+    uint32_t *common;       /* by string: its number among the texts of segments (segment/common.h), 0: not known; NULL: of none. Not written to the wire */
 
     /* The stamp of granularity all in timeseries and topN: the least of max(interval start, first data time) over the sources. */
     bool has_first_time;

@@ -58,3 +58,31 @@ enum hg_rc hg_states_combine(struct hg_states *st, struct hg_partial *p, uint64_
     for (uint32_t k = 0; k < st->n_aggs; k++) HG_TRY(combine(st, k, p, row, slot, err));
     return HG_OK;
 }
+
+/* What most aggregators are, without asking a row at a time. False: it is none of these. */
+static bool combine_plain(struct hg_state_arr *a, const struct hg_state_col *c, uint64_t from, uint32_t n, const uint32_t *slot)
+{
+    const int64_t *vi = c->i ? c->i + from : NULL;
+    const double *vd = c->d ? c->d + from : NULL;
+    const uint8_t *nulls = c->nulls ? c->nulls + from : NULL;
+    bool sum = a->agg->kind == HG_AGG_SUM;
+    if (a->kind == HG_STATE_COUNT) {
+        for (uint32_t k = 0; k < n; k++) a->i[slot[k]] = (int64_t)((uint64_t)a->i[slot[k]] + (uint64_t)vi[k]);
+    } else if (a->kind == HG_STATE_I64 && sum && a->agg->type == HG_T_LONG) { /* of a null the value is 0 */
+        for (uint32_t k = 0; k < n; k++) a->i[slot[k]] = (int64_t)((uint64_t)a->i[slot[k]] + (uint64_t)vi[k]), a->seen[slot[k]] |= !nulls[k];
+    } else if (a->kind == HG_STATE_F64 && sum) {
+        for (uint32_t k = 0; k < n; k++) a->d[slot[k]] += vd[k], a->seen[slot[k]] |= !nulls[k];
+    } else {
+        return false;
+    }
+    return true;
+}
+
+enum hg_rc hg_states_combine_rows(struct hg_states *st, struct hg_partial *p, uint64_t from, uint32_t n, const uint32_t *slot, struct hg_err *err)
+{
+    for (uint32_t k = 0; k < st->n_aggs; k++) {
+        if (combine_plain(&st->v[k], &p->aggs[k], from, n, slot)) continue;
+        for (uint32_t r = 0; r < n; r++) HG_TRY(combine(st, k, p, from + r, slot[r], err));
+    }
+    return HG_OK;
+}

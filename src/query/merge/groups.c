@@ -14,6 +14,24 @@
 #include "query/result/value.h"
 #include "query/spill/sorted.h"
 
+#define CHUNK 1024u /* rows that are united at once; a multiple of HG_GTAB_MANY */
+#define LOOK 16u    /* where states are objects and memory may run out */
+
+/* Texts of a key column that have numbers in common (segment/common.h): they are known here by these, and looked at once. */
+struct known {
+    const struct hg_common *of; /* kept; NULL: none yet */
+    uint32_t *text;             /* by common number: the text's number here, 0: not met yet */
+    uint32_t end;
+};
+
+struct piece { /* of p, the rows that are being united */
+    struct hg_partial *p;
+    uint32_t *map; /* by p's text numbers: ours; UINT32_MAX: not met yet */
+    uint64_t *key; /* CHUNK keys */
+    bool fresh;    /* none of its rows is in the table */
+    uint32_t slot[CHUNK];
+};
+
 struct groups {
     const struct hg_query *q;
     struct hg_exec *x;
@@ -21,15 +39,19 @@ struct groups {
     bool open;               /* the table is in use */
     struct hg_partial *texts; /* no rows: holds the united texts */
     struct hg_strtab strings;
+    struct known *known;     /* by key column */
+    uint32_t *at_text;       /* where a text alone is the key: the group that it was in last, + 1; by text number */
+    uint32_t cap_at_text;
     struct hg_gtab tab;
+    struct hg_gtab times;    /* the buckets of the table's groups */
     struct hg_states st;
     uint32_t n_keys, null_word;
     bool has_first_time;
     int64_t first_time;
     int64_t *buckets;
     uint64_t n_buckets;
-    size_t counted;
-    bool may_spill;
+    size_t counted, counted_texts;
+    bool may_spill, objects, tight;
     size_t share;             /* bytes of memory that the table may have; 0: any */
     struct hg_sorted *sorted; /* runs of groups on disk; NULL: none yet */
 };
@@ -43,7 +65,13 @@ static enum hg_rc groups_new(const struct hg_query *q, struct hg_exec *x, void *
     m->n_keys = q->plan->n_dims;
     m->null_word = 1 + m->n_keys;
     m->may_spill = q->type == HG_Q_GROUPBY && hg_spill_on(x->spill);
-    m->share = x->budget->limit > 0 ? (size_t)x->budget->limit / 4 : 0;
+    m->share = x->budget->limit > 0 ? (size_t)x->budget->limit / 4 / (x->scans ? x->scans : 1) : 0;
+    for (uint32_t k = 0; k < q->plan->n_aggs; k++) m->objects |= hg_state_is_object(q->plan->aggs[k].state);
+    m->known = calloc(m->n_keys + 1, sizeof *m->known);
+    if (!m->known) {
+        free(m);
+        return hg_fail(err, HG_E_NOMEM, "merge");
+    }
     *out = m;
     return HG_OK;
 }
@@ -52,8 +80,19 @@ static void close_rows(struct groups *m)
 {
     hg_partial_free(m->texts);
     hg_gtab_free(&m->tab);
+    hg_gtab_free(&m->times);
     hg_states_free(&m->st);
+    for (uint32_t k = 0; k < m->n_keys; k++) {
+        hg_common_drop(m->known[k].of);
+        free(m->known[k].text);
+        m->known[k] = (struct known){0};
+    }
+    free(m->at_text);
+    hg_budget_give(m->x->budget, m->counted_texts);
     m->texts = NULL;
+    m->at_text = NULL;
+    m->cap_at_text = 0;
+    m->counted_texts = 0;
 }
 
 static void close_table(struct groups *m)
@@ -73,6 +112,7 @@ static void groups_free(void *arg)
     hg_partial_free(m->only);
     close_table(m);
     hg_sorted_free(m->sorted);
+    free(m->known);
     free(m);
 }
 
@@ -81,6 +121,7 @@ static enum hg_rc open_table(struct groups *m, struct hg_err *err)
     m->open = true;
     HG_TRY(hg_states_init(&m->st, m->q->plan, m->x->budget, err));
     hg_gtab_init(&m->tab, m->null_word + (m->n_keys + 63) / 64, m->x->budget);
+    hg_gtab_init(&m->times, 1, m->x->budget);
     HG_TRY(hg_partial_new(m->q, m->x, 0, 0, &m->texts, err));
     hg_strtab_init(&m->strings, m->texts);
     return HG_OK;
@@ -195,16 +236,16 @@ static enum hg_rc spill(struct groups *m, struct hg_err *err)
     return hg_sorted_end(m->sorted, err);
 }
 
-/* Whether one more group may be too many. */
-static bool full(const struct groups *m)
+/* Whether n more groups may be too many. */
+static bool full(const struct groups *m, uint32_t n)
 {
     const struct hg_spill *s = m->x->spill;
     if (s->max_groups && m->tab.n >= s->max_groups) return true;
     if (!m->share) return false;
-    size_t n = m->tab.counted + m->st.counted + hg_arena_bytes(m->texts->arena);
-    if (m->tab.n + HG_GTAB_MANY > m->tab.cap) n += m->tab.counted; /* they are about to grow */
-    if (m->tab.n + HG_GTAB_MANY > m->st.cap) n += m->st.counted / 2;
-    return n > m->share;
+    size_t held = m->tab.counted + m->st.counted + m->counted_texts + hg_arena_bytes(m->texts->arena);
+    if (m->tab.n + n > m->tab.cap) held += m->tab.counted; /* they are about to grow */
+    if (m->tab.n + n > m->st.cap) held += m->st.counted / 2;
+    return held > m->share;
 }
 
 /* Whether what is held would not fit a second time, as a result. */
@@ -223,47 +264,117 @@ static uint64_t bits_of(double v)
     return b;
 }
 
-/* The key of a row; map: this partial's texts to the united ones. */
-static void key_of(const struct groups *m, const struct hg_partial *p, const uint32_t *map, uint64_t r, uint64_t *key)
+static enum hg_rc grow_texts(struct groups *m, uint32_t **v, uint32_t *cap, uint32_t want, struct hg_err *err)
 {
-    memset(key, 0, m->tab.words * sizeof *key);
-    key[0] = (uint64_t)p->bucket[r];
-    for (uint32_t k = 0; k < m->n_keys; k++) {
-        const struct hg_key_col *c = &p->keys[k];
-        if (c->type == HG_T_STRING) key[1 + k] = map[c->ids[r]];
-        else if (c->nulls[r]) key[m->null_word + k / 64] |= 1ull << (k % 64);
-        else key[1 + k] = c->type == HG_T_LONG ? (uint64_t)c->i[r] : bits_of(c->d[r]);
-    }
+    uint32_t n = *cap ? *cap * 2 : 1024;
+    if (n < want) n = want;
+    HG_TRY(hg_counted_grow(m->x->budget, &m->counted_texts, (void **)v, *cap, n, sizeof **v, "grouping", err));
+    memset(*v + *cap, 0, (size_t)(n - *cap) * sizeof **v);
+    *cap = n;
+    return HG_OK;
 }
 
-/* Before rows [r, r + n): the table is spilled if it is full. Texts are numbered as rows want them, since after a spill they are numbered anew. */
-static enum hg_rc make_room(struct groups *m, struct hg_partial *p, uint64_t r, uint32_t n, uint32_t *map, struct hg_err *err)
+/* Our number of the text that is `id` in p's key column k. */
+static enum hg_rc text_of(struct groups *m, const struct hg_partial *p, uint32_t k, uint32_t id, uint32_t *out, struct hg_err *err)
 {
-    if (full(m)) {
-        HG_TRY(spill(m, err));
-        memset(map, 0xFF, p->n_strings * sizeof *map);
+    struct known *w = &m->known[k];
+    const struct hg_common *of = p->keys[k].common;
+    uint32_t number = of && !m->tight ? p->common[id] : 0;
+    if (number && !w->of && m->may_spill && m->share && (size_t)hg_common_end(of) * sizeof *w->text > m->share / 16) {
+        m->tight = true; /* what would be spilled the sooner for it is better looked up */
+        number = 0;
     }
-    for (uint32_t k = 0; k < m->n_keys; k++) {
-        const struct hg_key_col *c = &p->keys[k];
-        for (uint64_t i = r; c->type == HG_T_STRING && i < r + n; i++)
-            if (map[c->ids[i]] == UINT32_MAX) HG_TRY(hg_strtab_add(&m->strings, p->strings[c->ids[i]], true, &map[c->ids[i]], err));
+    if (number && !w->of) {
+        hg_common_keep(of);
+        w->of = of;
+    }
+    if (!number || w->of != of) return hg_strtab_add(&m->strings, p->strings[id], true, out, err);
+    if (number >= w->end) HG_TRY(grow_texts(m, &w->text, &w->end, hg_common_end(of), err));
+    if (!w->text[number]) HG_TRY(hg_strtab_add(&m->strings, p->strings[id], true, &w->text[number], err));
+    return *out = w->text[number], HG_OK;
+}
+
+static enum hg_rc text_keys(struct groups *m, struct piece *pc, uint32_t k, uint64_t from, uint32_t n, struct hg_err *err)
+{
+    const uint32_t *ids = pc->p->keys[k].ids + from;
+    uint64_t *key = pc->key + 1 + k;
+    uint32_t *map = pc->map, words = m->tab.words;
+    for (uint32_t r = 0; r < n; r++) {
+        if (map[ids[r]] == UINT32_MAX) HG_TRY(text_of(m, pc->p, k, ids[r], &map[ids[r]], err));
+        key[(size_t)r * words] = map[ids[r]];
     }
     return HG_OK;
 }
 
-/* keys: HG_GTAB_MANY of them. Rows come a few at a time, so that the memory which one needs is on its way while others are at work. */
-static enum hg_rc add_rows(struct groups *m, struct hg_partial *p, uint32_t *map, uint64_t *keys, struct hg_err *err)
+static void number_keys(struct groups *m, struct piece *pc, uint32_t k, uint64_t from, uint32_t n)
 {
-    uint32_t slot[HG_GTAB_MANY], step = HG_GTAB_MANY;
-    if (m->may_spill && m->x->spill->max_groups && m->x->spill->max_groups < step) step = (uint32_t)m->x->spill->max_groups;
-    for (uint64_t r = 0; r < p->n_rows; r += step) {
-        uint32_t n = p->n_rows - r < step ? (uint32_t)(p->n_rows - r) : step;
-        if ((r & 4095) == 0) HG_TRY(hg_exec_check(m->x, err));
-        if (m->may_spill) HG_TRY(make_room(m, p, r, n, map, err));
-        for (uint32_t i = 0; i < n; i++) key_of(m, p, map, r + i, keys + (size_t)i * m->tab.words);
-        HG_TRY(hg_gtab_add_many(&m->tab, keys, n, slot, err));
-        HG_TRY(hg_states_room(&m->st, m->tab.n, err));
-        for (uint32_t i = 0; i < n; i++) HG_TRY(hg_states_combine(&m->st, p, r + i, slot[i], err));
+    const struct hg_key_col *c = &pc->p->keys[k];
+    for (uint32_t r = 0; r < n; r++) {
+        uint64_t *key = pc->key + (size_t)r * m->tab.words;
+        if (c->nulls[from + r]) key[m->null_word + k / 64] |= 1ull << (k % 64);
+        else key[1 + k] = c->type == HG_T_LONG ? (uint64_t)c->i[from + r] : bits_of(c->d[from + r]);
+    }
+}
+
+/* The group of a key that is a text, null among them: mostly the one that the text was in last. */
+static enum hg_rc slot_by_text(struct groups *m, const uint64_t *key, uint32_t *slot, struct hg_err *err)
+{
+    uint32_t text = (uint32_t)key[1];
+    if (text >= m->cap_at_text) HG_TRY(grow_texts(m, &m->at_text, &m->cap_at_text, text + 1, err));
+    uint32_t last = m->at_text[text];
+    if (last && hg_gtab_key(&m->tab, last - 1)[0] == key[0]) return *slot = last - 1, HG_OK;
+    HG_TRY(hg_gtab_add(&m->tab, key, slot, err));
+    m->at_text[text] = *slot + 1;
+    return HG_OK;
+}
+
+static enum hg_rc add_chunk(struct groups *m, struct piece *pc, uint64_t from, uint32_t n, struct hg_err *err)
+{
+    uint32_t words = m->tab.words;
+    bool text_alone = m->n_keys == 1 && pc->p->keys[0].type == HG_T_STRING;
+    memset(pc->key, 0, (size_t)n * words * sizeof *pc->key);
+    for (uint32_t r = 0; r < n; r++) pc->key[(size_t)r * words] = (uint64_t)pc->p->bucket[from + r];
+    for (uint32_t k = 0; k < m->n_keys; k++) {
+        if (pc->p->keys[k].type == HG_T_STRING) HG_TRY(text_keys(m, pc, k, from, n, err));
+        else number_keys(m, pc, k, from, n);
+    }
+    for (uint32_t r = 0; pc->fresh && r < n; r++) pc->slot[r] = m->tab.n + r;
+    if (pc->fresh) HG_TRY(hg_gtab_append(&m->tab, pc->key, n, err));
+    for (uint32_t r = 0; !pc->fresh && text_alone && r < n; r++) HG_TRY(slot_by_text(m, pc->key + (size_t)r * words, &pc->slot[r], err));
+    for (uint32_t r = 0; !pc->fresh && !text_alone && r < n; r += HG_GTAB_MANY)
+        HG_TRY(hg_gtab_add_many(&m->tab, pc->key + (size_t)r * words, n - r < HG_GTAB_MANY ? n - r : HG_GTAB_MANY, &pc->slot[r], err));
+    HG_TRY(hg_states_room(&m->st, m->tab.n, err));
+    return hg_states_combine_rows(&m->st, pc->p, from, n, pc->slot, err);
+}
+
+/* Whether no row's bucket has groups yet, as when each segment has days of its own; the buckets are known from then on. */
+static enum hg_rc meet_times(struct groups *m, const struct hg_partial *p, bool *fresh, struct hg_err *err)
+{
+    uint32_t known = m->times.n, at;
+    *fresh = p->distinct;
+    for (uint64_t r = 0; r < p->n_rows; r++) {
+        uint64_t t = (uint64_t)p->bucket[r];
+        if (r && p->bucket[r] == p->bucket[r - 1]) continue;
+        HG_TRY(hg_gtab_add(&m->times, &t, &at, err));
+        *fresh = *fresh && at >= known;
+    }
+    return HG_OK;
+}
+
+static enum hg_rc add_rows(struct groups *m, struct piece *pc, struct hg_err *err)
+{
+    HG_TRY(meet_times(m, pc->p, &pc->fresh, err));
+    uint32_t step = m->may_spill && (m->objects || m->x->spill->max_groups) ? LOOK : CHUNK;
+    memset(pc->map, 0xFF, pc->p->n_strings * sizeof *pc->map);
+    for (uint64_t from = 0; from < pc->p->n_rows; from += step) {
+        uint32_t n = pc->p->n_rows - from < step ? (uint32_t)(pc->p->n_rows - from) : step;
+        if ((from & 4095) == 0) HG_TRY(hg_exec_check(m->x, err));
+        if (m->may_spill && full(m, n)) {
+            HG_TRY(spill(m, err));
+            memset(pc->map, 0xFF, pc->p->n_strings * sizeof *pc->map); /* texts are numbered anew */
+            HG_TRY(meet_times(m, pc->p, &pc->fresh, err));
+        }
+        HG_TRY(add_chunk(m, pc, from, n, err));
     }
     return HG_OK;
 }
@@ -301,12 +412,16 @@ static enum hg_rc absorb_one(struct groups *m, struct hg_partial *p, struct hg_e
 {
     struct hg_arena *a = hg_arena_new(m->x->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "merge");
-    uint32_t *map = hg_arena_array(a, p->n_strings, sizeof *map);
-    uint64_t *keys = hg_arena_array(a, (size_t)m->tab.words * HG_GTAB_MANY, sizeof *keys);
-    enum hg_rc rc = map && keys ? HG_OK : hg_arena_fail(a, "merge", err);
-    if (rc == HG_OK && m->may_spill) memset(map, 0xFF, p->n_strings * sizeof *map);
-    else if (rc == HG_OK) rc = hg_strtab_add_all(&m->strings, p->strings, p->n_strings, true, map, err);
-    if (rc == HG_OK) rc = add_rows(m, p, map, keys, err);
+    struct piece *pc = hg_arena_alloc(a, sizeof *pc);
+    enum hg_rc rc = pc ? HG_OK : hg_arena_fail(a, "merge", err);
+    if (rc == HG_OK) {
+        uint64_t n = p->n_rows < CHUNK ? p->n_rows : CHUNK;
+        pc->p = p;
+        pc->map = hg_arena_array(a, p->n_strings, sizeof *pc->map);
+        pc->key = hg_arena_array(a, (size_t)n * m->tab.words, sizeof *pc->key);
+        if (!pc->map || !pc->key) rc = hg_arena_fail(a, "merge", err);
+    }
+    if (rc == HG_OK) rc = add_rows(m, pc, err);
     if (rc == HG_OK) rc = add_buckets(m, p, err);
     hg_arena_free(a);
     return rc;
@@ -364,6 +479,22 @@ static enum hg_rc emit_row(struct groups *m, uint32_t r, struct hg_partial *p, s
 }
 
 static void free_texts(void *arg) { hg_partial_free(arg); }
+static void drop_common(void *arg) { hg_common_drop(arg); }
+
+/* A text alone as key keeps its number, for those who unite this result with others. */
+static enum hg_rc emit_common(struct groups *m, struct hg_partial *p, struct hg_err *err)
+{
+    struct known *w = &m->known[0];
+    if (m->n_keys != 1 || !w->of) return HG_OK;
+    HG_TRY(hg_arena_on_free(p->arena, drop_common, (void *)(uintptr_t)w->of, err));
+    p->keys[0].common = w->of; /* kept for p from here on */
+    w->of = NULL;
+    p->common = hg_arena_array(p->arena, p->n_strings, sizeof *p->common);
+    if (!p->common) return hg_arena_fail(p->arena, "result values", err);
+    for (uint32_t k = 1; k < w->end; k++) p->common[w->text[k]] = k;
+    p->common[0] = 0;
+    return HG_OK;
+}
 
 static enum hg_rc emit(struct groups *m, struct hg_partial **out, struct hg_err *err)
 {
@@ -382,9 +513,11 @@ static enum hg_rc emit(struct groups *m, struct hg_partial **out, struct hg_err 
         return rc;
     }
     if (m->n_buckets) memcpy(p->buckets, m->buckets, m->n_buckets * sizeof *p->buckets);
+    p->distinct = true;
     p->n_buckets = m->n_buckets;
     p->has_first_time = m->has_first_time;
     p->first_time = m->first_time;
+    rc = emit_common(m, p, err);
     for (uint32_t r = 0; r < m->tab.n && rc == HG_OK; r++) rc = emit_row(m, r, p, NULL, err);
     if (rc != HG_OK) {
         hg_partial_free(p);

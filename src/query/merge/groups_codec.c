@@ -154,6 +154,7 @@ static enum hg_rc get_body(struct hg_rd *r, const struct hg_query *q, struct hg_
     HG_TRY(get_states(r, q->plan, p, n, err));
     if (hg_rd_left(r)) return hg_partial_bad(err, "bytes after its end");
     p->n_rows = n;
+    p->distinct = q->type == HG_Q_TIMESERIES || q->type == HG_Q_TOPN || q->type == HG_Q_GROUPBY; /* the sender has united them */
     return HG_OK;
 }
 

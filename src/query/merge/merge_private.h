@@ -24,6 +24,8 @@ HG_MUST_USE enum hg_rc hg_rows_decode(const struct hg_query *q, struct hg_rd *r,
 
 /* combine.c: row `row` of p into the states of a slot; what objects it has are moved. */
 HG_MUST_USE enum hg_rc hg_states_combine(struct hg_states *st, struct hg_partial *p, uint64_t row, uint64_t slot, struct hg_err *err);
+/* Rows from + k into slot[k], k < n, a column after the other. */
+HG_MUST_USE enum hg_rc hg_states_combine_rows(struct hg_states *st, struct hg_partial *p, uint64_t from, uint32_t n, const uint32_t *slot, struct hg_err *err);
 
 /* pick.c: a partial result that rows of others are moved into, one by one. */
 struct hg_picked {

@@ -1,8 +1,13 @@
 /* From the merged partial result to JSON. */
 #include "query/result/finish.h"
 
+#include <math.h>
+
+#include "base/num.h"
 #include "base/time.h"
 #include "query/engine/check.h"
+#include "query/result/keys.h"
+#include "query/result/sort.h"
 #include "query/types.h"
 
 /* ---- writing rows ---- */
@@ -40,21 +45,38 @@ enum hg_rc hg_out_tick(struct hg_out *o, struct hg_err *err)
     return hg_exec_check(o->an->x, err);
 }
 
+/* Rows of one time mostly stand together. */
 void hg_out_stamp_of(struct hg_out *o, int64_t t)
 {
     const struct hg_gran *g = &o->an->q->gran;
-    char text[HG_TIME_TEXT];
-    int n = hg_time_format(t, g->kind == HG_GRAN_PERIOD ? g->tz : NULL, text);
+    if (!o->n_stamp || o->stamp_of != t) {
+        o->stamp[0] = '"';
+        o->n_stamp = 1 + (uint32_t)hg_time_format(t, g->kind == HG_GRAN_PERIOD ? g->tz : NULL, o->stamp + 1);
+        o->stamp[o->n_stamp++] = '"';
+        o->stamp_of = t;
+    }
     hg_jw_key(&o->w, o->k_timestamp);
-    hg_buf_putc(o->w.b, '"');
-    hg_buf_put(o->w.b, text, (size_t)n);
-    hg_buf_putc(o->w.b, '"');
+    hg_buf_put(o->w.b, o->stamp, o->n_stamp);
 }
 
 static void next(struct hg_out *o, bool list, const char *key)
 {
     if (list) hg_jw_item(&o->w);
     else hg_jw_key(&o->w, key);
+}
+
+/* Numbers of the common kinds, which are most of what is ever written. False: it is another. */
+static bool put_plain(struct hg_out *o, uint32_t k)
+{
+    const struct hg_answer *an = o->an;
+    if (an->null_row) return false;
+    const struct hg_agg *agg = &an->plan->aggs[k];
+    const struct hg_state_col *c = &an->p->aggs[k];
+    bool whole = agg->kind == HG_AGG_COUNT || (c->kind == HG_STATE_I64 && agg->type == HG_T_LONG), real = c->kind == HG_STATE_F64 && agg->type == HG_T_DOUBLE;
+    if ((!whole && !real) || (c->nulls && c->nulls[an->r]) || (real && !isfinite(c->d[an->r]))) return false;
+    char *p = hg_jw_field(&o->w, o->k_agg[k], HG_NUM_TEXT);
+    if (p) hg_jw_field_end(&o->w, p + (whole ? hg_fmt_i64(c->i[an->r], p) : hg_fmt_f64(c->d[an->r], p)));
+    return true;
 }
 
 enum hg_rc hg_out_fields(struct hg_out *o, bool dims, bool list, struct hg_err *err)
@@ -73,6 +95,7 @@ enum hg_rc hg_out_fields(struct hg_out *o, bool dims, bool list, struct hg_err *
         HG_TRY(hg_val_write(&o->w, &v, err));
     }
     for (uint32_t k = 0; k < plan->n_aggs; k++) {
+        if (!list && put_plain(o, k)) continue;
         next(o, list, o->k_agg[k]);
         hg_answer_agg(an, k, plan->finalize, &v);
         HG_TRY(hg_val_write(&o->w, &v, err));
@@ -123,6 +146,22 @@ struct parts {
     uint32_t n_mine;
 };
 
+/* Sketches that are united in another order may estimate otherwise: rows are taken in the order of their keys, in which those on disk come as well. */
+static enum hg_rc rows_by_key(struct hg_answer *an, uint32_t *rows, struct hg_err *err)
+{
+    const struct hg_plan *plan = an->plan;
+    bool objects = false, dims_first = plan->sort_by_dims_first;
+    struct hg_keys ks;
+    for (uint32_t k = 0; k < plan->n_aggs; k++) objects |= hg_state_is_object(plan->aggs[k].state);
+    if (!objects) return HG_OK;
+    HG_TRY(hg_keys_new(&ks, an, plan->n_dims + 2, err));
+    if (!dims_first) hg_keys_add(&ks, (struct hg_key){.kind = HG_KEY_TIME});
+    hg_keys_add_dims(&ks);
+    if (dims_first) hg_keys_add(&ks, (struct hg_key){.kind = HG_KEY_TIME});
+    HG_TRY(hg_keys_ready(&ks, rows, an->n, an->n, err));
+    return hg_sort_rows(rows, an->n, an->n, hg_keys_cmp, &ks, an->x, err);
+}
+
 static enum hg_rc make_subtotals(const struct hg_query *q, struct hg_exec *x, struct hg_arena *a, struct hg_partial *merged, struct parts *ps, struct hg_err *err)
 {
     const struct hg_plan *plan = q->plan;
@@ -131,6 +170,7 @@ static enum hg_rc make_subtotals(const struct hg_query *q, struct hg_exec *x, st
     bool taken = false; /* parts are written one by one, and may be used up then */
     HG_TRY(hg_answer_open(&an, q, x, a, &merged, 1, err));
     HG_TRY(hg_answer_rows(&an, &rows, err));
+    HG_TRY(rows_by_key(&an, rows, err));
     for (uint32_t k = 0; k < plan->n_subtotals; k++) {
         const struct hg_subtotal *set = &plan->subtotals[k];
         if (set->n == plan->n_dims && !taken) { /* that is what merged is grouped by */

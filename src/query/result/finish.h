@@ -2,6 +2,7 @@
 #ifndef HG_QUERY_RESULT_FINISH_H
 #define HG_QUERY_RESULT_FINISH_H
 
+#include "base/time.h"
 #include "query/result/answer.h"
 #include "query/result/rows_out.h"
 
@@ -12,6 +13,9 @@ struct hg_out {
     const char *k_timestamp, *k_result, *k_version, *k_event, *k_stamp_field; /* rendered keys */
     const char **k_dim, **k_agg, **k_post;
     uint32_t rows;
+    char stamp[HG_TIME_TEXT + 2]; /* of the row before, in quotes */
+    uint32_t n_stamp;             /* 0: none yet */
+    int64_t stamp_of;
     struct hg_rows_out *rows_out; /* not NULL: rows go there, and nothing is written */
     bool total;                   /* the row is timeseries' grand total */
 };

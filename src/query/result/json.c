@@ -1,5 +1,7 @@
 #include "query/result/json.h"
 
+#include <string.h>
+
 static void newline(struct hg_jw *w)
 {
     hg_buf_putc(w->b, '\n');
@@ -33,11 +35,27 @@ void hg_jw_item(struct hg_jw *w)
 
 void hg_jw_key(struct hg_jw *w, const char *rendered)
 {
-    if (w->some) hg_buf_putc(w->b, ',');
-    if (w->pretty) newline(w);
-    hg_buf_puts(w->b, rendered);
+    size_t n = strlen(rendered);
+    uint8_t *p = w->pretty ? NULL : hg_buf_reserve(w->b, n + 1);
+    if (p) {
+        *p = ',';
+        memcpy(p + w->some, rendered, n);
+        w->b->len += n + w->some;
+    } else {
+        if (w->some) hg_buf_putc(w->b, ',');
+        if (w->pretty) newline(w);
+        hg_buf_put(w->b, rendered, n);
+    }
     w->some = true;
 }
+
+char *hg_jw_field(struct hg_jw *w, const char *rendered, size_t most)
+{
+    hg_jw_key(w, rendered);
+    return (char *)hg_buf_reserve(w->b, most);
+}
+
+void hg_jw_field_end(struct hg_jw *w, const char *end) { w->b->len = (size_t)((const uint8_t *)end - w->b->p); }
 
 const char *hg_jw_render(const struct hg_jw *w, struct hg_arena *a, const char *name)
 {

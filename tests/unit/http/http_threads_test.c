@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/clock.h"
 #include "base/cpu.h"
 #include "base/pool.h"
 #include "http/client.h"
@@ -365,6 +366,41 @@ static void gone_client(void **s)
     }
 }
 
+/* All pieces are with the connection, and the answer is over, before the client reads the first byte: what is left must go out as he reads, without anything else happening. */
+static void pieces_to_a_late_reader(void **s)
+{
+    (void)s;
+    struct rig g;
+    struct hg_err err;
+    rig_open(&g);
+    for (int round = 0; round < 3; round++) {
+        enum { PIECES = 4, PIECE = 250000 };
+        int fd = dial(&g);
+        g.n_held = 0;
+        say(fd, "GET /hold HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        wait_for("the request", one_held, &g);
+        assert_ok(hg_http_stream_begin(g.held[0], 200, "text/plain", &err), err);
+        for (int k = 0; k < PIECES; k++) {
+            struct hg_buf b;
+            hg_buf_init(&b, 1 << 20);
+            memset(hg_buf_reserve(&b, PIECE), 'a' + k, PIECE);
+            b.len = PIECE;
+            assert_ok(hg_http_stream_put(g.held[0], &b, hg_clock_mono_ms() + 1000 * PATIENCE_S, NULL, &err), err);
+        }
+        hg_http_stream_end(g.held[0], true);
+        g.held[0] = NULL;
+        char a[200];
+        assert_int_equal(get(&g, "/status/health", a, sizeof a), 200); /* the loop has been past it */
+        static char text[1 << 16];
+        size_t n = 0, letters = 0;
+        for (ssize_t got; (got = recv(fd, text, sizeof text, 0)) > 0; n += (size_t)got)
+            for (ssize_t k = 0; k < got; k++) letters += n + (size_t)k > 1000 && text[k] >= 'a' && text[k] < 'a' + PIECES;
+        if (letters < (size_t)PIECES * PIECE - 2000) fail_msg("the client got %zu letters of %d", letters, PIECES * PIECE);
+        close(fd);
+    }
+    rig_close(&g, 1000);
+}
+
 /* Closed with requests in flight and no grace: their handlers learn of it and answer into nothing. */
 static void close_under_handlers(void **s)
 {
@@ -518,7 +554,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests), cmocka_unit_test(limits), cmocka_unit_test(compressed), cmocka_unit_test(from_threads), cmocka_unit_test(gone_client),
         cmocka_unit_test(close_under_handlers), cmocka_unit_test(graceful_close), cmocka_unit_test(errors), cmocka_unit_test(common_paths), cmocka_unit_test(no_listening),
-        cmocka_unit_test(fetch_errors),
+        cmocka_unit_test(fetch_errors), cmocka_unit_test(pieces_to_a_late_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
