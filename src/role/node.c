@@ -26,6 +26,7 @@
 #include "ingest/ingest.h"
 #include "ingest/mock.h"
 #include "ingest/tasks.h"
+#include "segment/common.h"
 #include "server/dataserver.h"
 
 #define WIRE_MAX ((size_t)512 << 20) /* one message: a partial result of a wide groupBy, an inventory of a full node */
@@ -232,6 +233,7 @@ static enum hg_rc start_data(struct node *n, struct hg_err *err)
     char buf[4200];
     struct hg_dataserver_options o = {.threads = (unsigned)cfg_int(n, "query.threads"), .max_queued = (size_t)cfg_int(n, "query.queue"), .query_memory_bytes = cfg_int(n, "query.memory"),
                                       .spill_dir = n->spill_dir, .spill_max_bytes = cfg_int(n, "query.spill.max.bytes"), .process = &n->memory};
+    hg_common_limit((size_t)cfg_int(n, "query.texts.bytes"));
     HG_TRY(hg_dataserver_new(n->wire, n->loop, &o, &n->data, err));
     if (!(n->parts & HG_ROLE_HISTORICAL)) return HG_OK;
     struct hg_historical_options h = {.dir = under_data(n, "historical.cache.dir", "", "segments", buf, sizeof buf), .capacity_bytes = cfg_int(n, "server.capacity"),

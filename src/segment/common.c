@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/hash.h"
+#include "base/metrics.h"
 
 #define FIRST 1024u   /* texts of the first chunk; each holds twice as many as the one before, and none ever moves */
 #define CHUNKS 22u
@@ -38,6 +39,12 @@ static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
 static struct hg_map *current; /* by name; those that are not retired */
 static size_t limit = (size_t)256 << 20, total;
 
+static void add_total(int64_t bytes)
+{
+    total += (size_t)bytes;
+    hg_metric_add(HG_M_query_texts, NULL, bytes);
+}
+
 /* ---- texts ---- */
 
 static void chunk_of(uint32_t number, uint32_t *chunk, uint32_t *at)
@@ -66,7 +73,7 @@ uint32_t hg_common_end(const struct hg_common *c)
 static void count(struct hg_common *c, size_t bytes)
 {
     c->counted += bytes;
-    total += bytes;
+    add_total((int64_t)bytes);
 }
 
 static bool grow_places(struct hg_common *c)
@@ -140,7 +147,7 @@ static void retire(struct hg_common *c)
     if (!c->retired) hg_map_take(current, c->name);
     c->retired = true;
     if (c->refs) return;
-    total -= c->counted;
+    add_total(-(int64_t)c->counted);
     for (uint32_t k = 0; k < CHUNKS; k++) free(c->chunk[k]);
     free(c->places);
     hg_arena_free(c->bytes);
@@ -167,7 +174,7 @@ static void ids_drop(struct ids *m)
     struct hg_common *c = m->base.of;
     c->live -= m->base.card;
     c->refs--;
-    total -= sizeof *m + m->base.card * sizeof *m->number;
+    add_total(-(int64_t)(sizeof *m + m->base.card * sizeof *m->number));
     free(m);
     if (!c->refs) retire(c);
 }
@@ -186,7 +193,7 @@ static struct ids *ids_new(struct hg_common_slot *slot, const char *name, const 
     m->refs = 1;
     c->refs++;
     c->live += dict->card;
-    total += bytes;
+    add_total((int64_t)bytes);
     struct hg_buf scratch;
     hg_buf_init(&scratch, SIZE_MAX);
     bool ok = true;

@@ -264,7 +264,12 @@ void hg_sorted_free(struct hg_sorted *s)
     free(s);
 }
 
-enum hg_rc hg_sorted_begin(struct hg_sorted *s, struct hg_err *err) { return hg_spill_open(s->x->spill, s->x->budget, &s->writing, err); }
+enum hg_rc hg_sorted_begin(struct hg_sorted *s, struct hg_err *err)
+{
+    hg_spill_close(s->writing); /* of a run that failed halfway */
+    s->writing = NULL;
+    return hg_spill_open(s->x->spill, s->x->budget, &s->writing, err);
+}
 
 static enum hg_rc put_into(struct hg_sorted *s, struct hg_spill_file *f, struct hg_partial *p, struct hg_err *err)
 {
