@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <sys/random.h>
 #include <time.h>
@@ -15,6 +16,7 @@
 
 #define MAX_ANSWER ((size_t)1 << 30)
 #define MAX_SPANS 1000000           /* segments whose rows' times are remembered: about 200 bytes each */
+#define LONG_BODY ((size_t)64 << 10)  /* a longer query is known by its id before it is parsed */
 #define EARLY_BODY ((size_t)16 << 20) /* a longer query that waits is known by its id only once it is parsed: the loop is not to be kept so long */
 
 /* ---- the list of queries at work ---- */
@@ -252,12 +254,25 @@ static enum hg_rc answer(struct hg_running *r, const struct hg_query *q, struct 
     return rc;
 }
 
+/* A long text (rows, lists) takes a while to parse; the query is to be found by its id meanwhile. */
+static void know_id_of_long(struct hg_running *r)
+{
+    struct hg_str body = hg_http_body(r->rq);
+    char id[HG_EARLY_ID];
+    if (r->id || body.len < LONG_BODY || !hg_early_query_id(body, id)) return;
+    pthread_mutex_lock(&r->b->mu);
+    memcpy(r->early_id, id, sizeof id);
+    r->id = r->early_id;
+    pthread_mutex_unlock(&r->b->mu);
+}
+
 /* From the text, or from where the loop has left it, to the answer. */
 static void serve(struct hg_running *r)
 {
     struct hg_err err = {HG_OK, ""};
     struct answered a = {.begun = false};
     hg_buf_init(&a.out, MAX_ANSWER);
+    know_id_of_long(r);
     hg_metric_add(HG_M_query_active, NULL, 1);
     enum hg_rc rc = hg_running_prepare(r, &err);
     if (!rc) rc = answer(r, r->q, &a, &err);
