@@ -26,6 +26,12 @@ struct rig {
     char url[100];
 };
 
+static bool was_fetched(void *arg)
+{
+    struct fx_seg *s = arg;
+    return s->acquired && s->acquired == s->released;
+}
+
 /* Segment 0 is served by a; 1 is published and nobody has it, unless serve_both. */
 static void rig_open(struct rig *g, const char *name, unsigned threads, size_t queue, bool serve_both)
 {
@@ -47,6 +53,7 @@ static void rig_open(struct rig *g, const char *name, unsigned threads, size_t q
     if (with == STORE) o.entities_bytes = 1 << 20;
     if (with == HERE) o.local = hg_dataserver_local(g->a.data, g->a.address), o.local_most = 4;
     assert_ok(hg_broker_new(g->y.view, g->y.client, g->http, &o, &g->b, &err), err);
+    for (int i = 0; with == STORE && i < 1 + serve_both; i++) fx_wait("the entity store", was_fetched, g->s[i]); /* it shall not be what waits at a gate */
     snprintf(g->url, sizeof g->url, "http://127.0.0.1:%d", hg_http_port(g->http));
 }
 static void rig_close(struct rig *g)
