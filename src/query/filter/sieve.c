@@ -15,12 +15,24 @@ void hg_sel_list(struct hg_sel *s)
 bool hg_sieve_is_all(const struct hg_sieve *s) { return s->root->kind == NODE_ALL; }
 bool hg_sieve_is_none(const struct hg_sieve *s) { return s->root->kind == NODE_NONE; }
 
+#define FEW_IDS 64u /* whose rows are counted one id after the other */
+
+/* Rows of a few ids that stand together, as the column's index counts them. */
+static uint64_t ids_bound(const struct node *n, uint64_t n_rows)
+{
+    uint64_t b = 0;
+    if (n->shape != IDS_INSIDE || n->to - n->from >= FEW_IDS || !n->col->ops->count_of) return n_rows;
+    for (uint32_t id = n->from; id <= n->to; id++) b += n->col->ops->count_of(n->col, id);
+    return b;
+}
+
 static uint64_t bound(const struct node *n, uint64_t n_rows)
 {
     uint64_t b = n_rows;
     switch (n->kind) {
     case NODE_NONE: return 0;
     case NODE_BITMAP: return n->invert ? n_rows : roaring_bitmap_get_cardinality(n->rows);
+    case NODE_IDS: return ids_bound(n, n_rows);
     case NODE_AND:
         for (uint32_t k = 0; k < n->n_kids; k++) {
             uint64_t kid = bound(n->kids[k], n_rows);
