@@ -15,6 +15,7 @@
 #include "query/spill/sorted.h"
 
 #define CHUNK 1024u /* rows that are united at once; a multiple of HG_GTAB_MANY */
+#define FEW_TEXTS 4096u
 #define LOOK 16u    /* where states are objects and memory may run out */
 
 /* Texts of a key column that have numbers in common (segment/common.h): they are known here by these, and looked at once. */
@@ -51,7 +52,7 @@ struct groups {
     int64_t *buckets;
     uint64_t n_buckets;
     size_t counted, counted_texts;
-    bool may_spill, objects, tight;
+    bool may_spill, objects;
     size_t share;             /* bytes of memory that the table may have; 0: any */
     struct hg_sorted *sorted; /* runs of groups on disk; NULL: none yet */
 };
@@ -274,24 +275,35 @@ static enum hg_rc grow_texts(struct groups *m, uint32_t **v, uint32_t *cap, uint
     return HG_OK;
 }
 
-/* Our number of the text that is `id` in p's key column k. */
-static enum hg_rc text_of(struct groups *m, const struct hg_partial *p, uint32_t k, uint32_t id, uint32_t *out, struct hg_err *err)
+/* Whether numbers up to `end` are worth an array: not for a result of few texts, and not where the groups would be spilled the sooner for it. */
+static bool worth_knowing(const struct groups *m, const struct hg_partial *p, uint32_t end)
+{
+    if (end > FEW_TEXTS + (uint64_t)p->n_strings * 64) return false;
+    return !m->may_spill || !m->share || end * sizeof *m->known->text <= m->share / 16;
+}
+
+/* The number that p's text `id` of key column k has in common with other segments', if it is used here; 0: it is not. */
+static enum hg_rc number_of(struct groups *m, const struct hg_partial *p, uint32_t k, uint32_t id, uint32_t *number, struct hg_err *err)
 {
     struct known *w = &m->known[k];
     const struct hg_common *of = p->keys[k].common;
-    uint32_t number = of && !m->tight ? p->common[id] : 0;
-    if (number && !w->of && m->may_spill && m->share && (size_t)hg_common_end(of) * sizeof *w->text > m->share / 16) {
-        m->tight = true; /* what would be spilled the sooner for it is better looked up */
-        number = 0;
-    }
-    if (number && !w->of) {
-        hg_common_keep(of);
-        w->of = of;
-    }
-    if (!number || w->of != of) return hg_strtab_add(&m->strings, p->strings[id], true, out, err);
-    if (number >= w->end) HG_TRY(grow_texts(m, &w->text, &w->end, hg_common_end(of), err));
-    if (!w->text[number]) HG_TRY(hg_strtab_add(&m->strings, p->strings[id], true, &w->text[number], err));
-    return *out = w->text[number], HG_OK;
+    *number = of && (!w->of || w->of == of) ? p->common[id] : 0;
+    if (!*number || *number < w->end) return HG_OK;
+    uint32_t end = hg_common_end(of);
+    if (!worth_knowing(m, p, end)) return *number = 0, HG_OK;
+    if (!w->of) hg_common_keep(w->of = of);
+    return grow_texts(m, &w->text, &w->end, end, err);
+}
+
+/* Our number of the text that is `id` in p's key column k. */
+static enum hg_rc text_of(struct groups *m, const struct hg_partial *p, uint32_t k, uint32_t id, uint32_t *out, struct hg_err *err)
+{
+    uint32_t number, *known;
+    HG_TRY(number_of(m, p, k, id, &number, err));
+    if (!number) return hg_strtab_add(&m->strings, p->strings[id], true, out, err);
+    known = &m->known[k].text[number];
+    if (!*known) HG_TRY(hg_strtab_add(&m->strings, p->strings[id], true, known, err));
+    return *out = *known, HG_OK;
 }
 
 static enum hg_rc text_keys(struct groups *m, struct piece *pc, uint32_t k, uint64_t from, uint32_t n, struct hg_err *err)
