@@ -77,6 +77,7 @@ struct hg_exec {
     /* Scans of groupBy: takes a part of the result (p, on failure too), so that not all of it need be held. NULL: nobody does. */
     enum hg_rc (*give)(void *arg, struct hg_partial *p, struct hg_err *err);
     void *give_arg;
+    struct hg_numbered *numbered;    /* scans of topN and groupBy: where groups may be added instead of being given (query/merge/numbered.h); NULL: nowhere. Of this scan alone while it lasts */
     uint32_t scans;                  /* that may be at work at once and share the budget; 0: one */
     struct hg_exec_stats {
         int64_t rows_scanned, rows_selected, blocks_read, blocks_from_stats, bytes_read;
@@ -98,6 +99,13 @@ HG_MUST_USE enum hg_rc hg_query_scan(const struct hg_query *q, const struct hg_s
 
 /* What a scan gives of rows that lie at `times` (ascending, disjoint, cut to the query's intervals) and of which none is selected: the time buckets that they cover. Returns owned. */
 HG_MUST_USE enum hg_rc hg_query_empty(const struct hg_query *q, const struct hg_interval *times, uint32_t n_times, struct hg_exec *x, struct hg_partial **out, struct hg_err *err);
+
+/* What scans may add their groups to one after the other, as hg_exec.numbered; what it holds in the end is a part of the result, besides what each scan returned. */
+HG_MUST_USE enum hg_rc hg_numbered_new(const struct hg_query *q, struct hg_exec *x, struct hg_numbered **out, struct hg_err *err); /* *out NULL: not for such a query */
+void hg_numbered_free(struct hg_numbered *n);                                                                                      /* NULL allowed */
+HG_MUST_USE enum hg_rc hg_numbered_take(struct hg_numbered *n, struct hg_exec *x, struct hg_partial **out, struct hg_err *err);    /* *out NULL: nothing */
+/* Adds another's groups to n, which empties it; *done false: they do not go together, and both stay as they are. */
+HG_MUST_USE enum hg_rc hg_numbered_join(struct hg_numbered *n, struct hg_numbered *other, struct hg_exec *x, bool *done, struct hg_err *err);
 
 /* Merging: group keys are united, aggregate states combined. */
 struct hg_merge;

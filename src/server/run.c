@@ -38,6 +38,7 @@ static void run_free(struct hg_run *r)
     hg_partial_free(r->result);
     for (uint32_t i = 0; r->lanes && i < r->scans; i++) {
         hg_merge_free(r->lanes[i].merge);
+        hg_numbered_free(r->lanes[i].numbered);
         pthread_mutex_destroy(&r->lanes[i].mu);
     }
     pthread_mutex_destroy(&r->mu);
@@ -85,6 +86,22 @@ void hg_run_end(struct hg_run *r)
     run_free(r);
 }
 
+/* The groups that scans added to the lanes' common arrays. */
+static enum hg_rc unite_numbered(struct hg_run *r, struct hg_merge *m, struct hg_err *err)
+{
+    for (uint32_t i = r->scans; i-- > 0;) { /* the first is last: it has what the others could add to it */
+        struct hg_numbered *n = r->lanes[i].numbered;
+        struct hg_partial *p;
+        bool done = false;
+        if (!n) continue;
+        if (i) HG_TRY(hg_numbered_join(r->lanes[0].numbered, n, &r->merge_exec, &done, err));
+        if (done) continue;
+        HG_TRY(hg_numbered_take(n, &r->merge_exec, &p, err));
+        if (p) HG_TRY(hg_merge_add(m, p, err));
+    }
+    return HG_OK;
+}
+
 /* What all lanes have, as one result. */
 static enum hg_rc unite(struct hg_run *r, struct hg_err *err)
 {
@@ -100,7 +117,9 @@ static enum hg_rc unite(struct hg_run *r, struct hg_err *err)
         HG_TRY(hg_merge_take(m, &p, err));
         HG_TRY(hg_merge_add(first, p, err));
     }
-    return first ? hg_merge_take(first, &r->result, err) : HG_OK;
+    if (!first) return HG_OK; /* no scan came to its end */
+    HG_TRY(unite_numbered(r, first, err));
+    return hg_merge_take(first, &r->result, err);
 }
 
 void hg_run_finish(struct hg_run *r)
@@ -214,6 +233,7 @@ static void run_item(struct hg_run *r, struct hg_run_item *it)
     r->idle = lane->next;
     pthread_mutex_unlock(&r->mu);
     x.give_arg = lane;
+    x.numbered = lane->numbered;
     enum hg_rc rc = scan_sources(r, it, &x, &whole, &times, &err);
     cpu = hg_run_cpu_us() - cpu;
     faults = hg_thread_major_faults() - faults;
@@ -279,6 +299,7 @@ static enum hg_rc prepare(struct hg_run *r, struct hg_err *err)
         pthread_mutex_init(&r->lanes[i].mu, NULL);
         r->idle = &r->lanes[i];
     }
+    for (uint32_t i = 0; i < r->scans; i++) HG_TRY(hg_numbered_new(r->q, &r->merge_exec, &r->lanes[i].numbered, err));
     struct hg_run_item *items = hg_arena_array(r->arena, sq.n_items + 1, sizeof *items);
     r->covered = hg_arena_array(r->arena, sq.n_items + 1, sizeof *r->covered);
     r->missing = hg_arena_array(r->arena, sq.n_items + 1, sizeof *r->missing);

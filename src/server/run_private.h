@@ -15,6 +15,7 @@ struct hg_run_lane {
     struct hg_run *run;
     pthread_mutex_t mu;     /* guards merge: when memory is short all use the first lane */
     struct hg_merge *merge; /* NULL: not used yet */
+    struct hg_numbered *numbered; /* its runner's alone; NULL: not for such a query */
     struct hg_run_lane *next;
 };
 

@@ -435,6 +435,13 @@ void hg_aggs_seen(const struct hg_aggs *g, struct hg_states *s, const uint8_t *u
     }
 }
 
+uint32_t hg_aggs_sure(const struct hg_aggs *g)
+{
+    uint32_t bits = 0;
+    for (uint32_t k = 0; k < g->n && k < 32; k++) bits |= (uint32_t)g->v[k].sure << k;
+    return bits;
+}
+
 /* ---- whole blocks ---- */
 
 /* Whether the block's statistics answer the aggregator; if so they are added. */

@@ -199,15 +199,13 @@ enum hg_rc hg_dimread_emit(struct hg_dimread *d, uint32_t id, struct hg_key_col 
     return HG_OK;
 }
 
-#define COMMON_SHARE 8 /* common numbers are made where this part of a dictionary is wanted */
-
 static void release_common(void *ids) { hg_common_release(ids); }
 
 /* Texts that segments have in common are taken over with their numbers, without being looked at. */
 static enum hg_rc emit_common(struct hg_dimread *d, const struct hg_common_ids *have, const uint32_t *ids, uint64_t n, struct hg_partial *p, uint32_t k, struct hg_strtab *t, struct hg_arena *a,
                               struct hg_err *err)
 {
-    bool many = n >= d->card / COMMON_SHARE; /* of few, one that comes twice stands there twice */
+    bool many = n >= d->card / HG_COMMON_SHARE; /* of few, one that comes twice stands there twice */
     uint32_t *str = many ? hg_arena_array(a, d->card, sizeof *str) : NULL, *out = p->keys[k].ids; /* zeros */
     if (many && !str) return hg_arena_fail(a, "dimension", err);
     HG_TRY(hg_strtab_room(t, n < d->card ? (uint32_t)n : d->card, err));
@@ -228,7 +226,7 @@ enum hg_rc hg_dimread_emit_all(struct hg_dimread *d, const uint32_t *ids, uint64
 {
     const struct hg_column *c = d->col;
     if (c && c->type == HG_T_STRING && !d->numeric && c->ops->common) {
-        const struct hg_common_ids *have = c->ops->common(c, n >= d->card / COMMON_SHARE);
+        const struct hg_common_ids *have = c->ops->common(c, n >= d->card / HG_COMMON_SHARE);
         enum hg_rc rc = have ? hg_arena_on_free(p->arena, release_common, (void *)(uintptr_t)have, err) : HG_OK;
         if (rc != HG_OK) hg_common_release(have);
         if (have) return rc == HG_OK ? emit_common(d, have, ids, n, p, k, t, a, err) : rc;

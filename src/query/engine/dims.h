@@ -7,6 +7,8 @@
 #include "query/engine/scan.h"
 #include "query/engine/strtab.h"
 
+#define HG_COMMON_SHARE 8 /* common numbers are made where this part of a dictionary is wanted */
+
 struct hg_dimread {
     const struct hg_dim *dim;
     const struct hg_column *col; /* NULL: absent, null in every row */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "query/engine/check.h"
 #include "query/engine/dims.h"
+#include "query/merge/numbered.h"
 #include "query/spill/sorted.h"
 
 #define CHUNK HG_BLOCK_ROWS
@@ -37,6 +38,7 @@ struct group {
     size_t share;           /* bytes that groups may have until then; 0: any */
     uint32_t step;          /* rows between looks at how much they have */
     uint32_t *piece;        /* slots, and then scratch, of a piece that is handed over */
+    const struct hg_common_ids *common; /* not NULL: rows are added to x->numbered, direct slots only tell which ids have rows */
     bool direct;
     uint64_t n_slots;       /* direct */
     uint8_t *used;          /* direct */
@@ -104,12 +106,30 @@ static void place(struct field *f, uint32_t bits, uint32_t *word, uint32_t *at)
     *at += bits;
 }
 
+/* Whether rows are added to what many scans share, by the numbers that texts have in common. */
+static enum hg_rc choose_common(struct group *g, struct hg_err *err)
+{
+    struct hg_numbered *to = g->x->numbered;
+    const struct hg_dimread *d = &g->dims[0];
+    if (!to || !d->col || d->numeric || d->multi || g->b.n > 1 || !d->col->ops->common) return HG_OK;
+    uint64_t bound = hg_sieve_bound(g->s.sieve, g->s.n_rows), groups = bound < d->card ? bound : d->card;
+    const struct hg_common_ids *ids = d->col->ops->common(d->col, groups >= d->card / HG_COMMON_SHARE);
+    if (!ids) return HG_OK;
+    bool yes;
+    enum hg_rc rc = hg_numbered_open(to, ids->of, groups, &yes, err);
+    if (rc == HG_OK && yes) g->common = ids;
+    else hg_common_release(ids);
+    return rc;
+}
+
 static enum hg_rc choose(struct group *g, struct hg_err *err)
 {
     g->direct = fits_direct(g, &g->n_slots);
     if (g->direct) {
         HG_TRY(hg_counted_grow(g->x->budget, &g->counted, (void **)&g->used, 0, g->n_slots, 1, "grouping", err));
         memset(g->used, 0, g->n_slots);
+        HG_TRY(choose_common(g, err));
+        if (g->common) return HG_OK;
         HG_TRY(hg_states_room(&g->st, g->n_slots, err));
         g->st_base = g->st.counted;
         return HG_OK;
@@ -178,6 +198,16 @@ static void direct_slots(struct group *g)
     for (uint32_t i = 0; i < m; i++) g->used[slot[i]] = 1;
 }
 
+/* Slots of the chunk's rows in what is shared. */
+static void common_slots(struct group *g)
+{
+    const uint32_t *id = g->ids[0], *number = g->common->number;
+    for (uint32_t i = 0; i < g->m; i++) {
+        g->used[id[i]] = 1;
+        g->slot[i] = number[id[i]];
+    }
+}
+
 /* Keys of the chunk's rows, and their numbers in the table. Neighbours are often of one group. */
 static enum hg_rc table_slots(struct group *g, struct hg_err *err)
 {
@@ -206,12 +236,13 @@ static enum hg_rc begin_anew(struct group *g, struct hg_err *err);
 static enum hg_rc flush_all(struct group *g, struct hg_err *err)
 {
     if (!g->m) return HG_OK;
-    if (g->may_give && crowded(g, g->m)) HG_TRY(hand_over(g, err));
-    if (g->direct) direct_slots(g);
+    if (g->may_give && !g->common && crowded(g, g->m)) HG_TRY(hand_over(g, err));
+    if (g->common) common_slots(g);
+    else if (g->direct) direct_slots(g);
     else HG_TRY(table_slots(g, err));
     uint32_t m = g->m;
     g->m = 0;
-    return hg_aggs_add(g->s.aggs, &g->st, g->at, g->slot, 0, m, err);
+    return hg_aggs_add(g->s.aggs, g->common ? &g->x->numbered->st : &g->st, g->at, g->slot, 0, m, err);
 }
 
 /* The same, few rows at a time, since each may need much memory. */
@@ -407,6 +438,22 @@ static enum hg_rc emit(struct group *g, struct hg_partial **out, struct hg_err *
     return rc;
 }
 
+/* What is shared has the groups: they are noted there, and the result has its time buckets alone. */
+static enum hg_rc emit_common(struct group *g, struct hg_partial **out, struct hg_err *err)
+{
+    struct hg_numbered *to = g->x->numbered;
+    const uint32_t *number = g->common->number;
+    uint32_t bits = HG_NUMBERED_MET | hg_aggs_sure(g->s.aggs) << 1;
+    for (uint64_t k = 0; k < g->n_slots; k++)
+        if (g->used[k]) to->met[number[k]] |= bits;
+    struct hg_partial *p;
+    HG_TRY(hg_partial_new(g->q, g->x, 0, 0, &p, err));
+    enum hg_rc rc = g->q->type == HG_Q_TOPN ? emit_buckets(g, p, err) : HG_OK;
+    if (rc == HG_OK) *out = p;
+    else hg_partial_free(p);
+    return rc;
+}
+
 /* ---- handing over ----
  * A scan has a share of the query's memory for its groups. When they need more they go to whoever merges (hg_exec.give), who can write them to disk, and grouping begins anew. */
 
@@ -497,7 +544,7 @@ static enum hg_rc begin_anew(struct group *g, struct hg_err *err)
 static bool too_much(const struct group *g)
 {
     int64_t limit = g->x->budget->limit;
-    if (!g->may_give || limit <= 0) return false;
+    if (!g->may_give || g->common || limit <= 0) return false;
     int64_t again = (int64_t)(n_groups(g) * (hg_row_bytes(g->q) + VALUE_BYTES * g->n_dims)) * (g->x->scans ? g->x->scans : 1);
     return used_now(g) + again > limit / 2;
 }
@@ -516,7 +563,8 @@ enum hg_rc hg_group_scan(const struct hg_query *q, const struct hg_source *src, 
     enum hg_rc rc = open_group(g, src, ivs, n_ivs, err);
     if (rc == HG_OK) rc = scan_rows(g, err);
     if (rc == HG_OK && too_much(g)) rc = hand_over(g, err);
-    if (rc == HG_OK) rc = emit(g, out, err);
+    if (rc == HG_OK) rc = g->common ? emit_common(g, out, err) : emit(g, out, err);
+    hg_common_release(g->common);
     for (uint32_t k = 0; k < g->n_opened; k++) hg_dimread_close(&g->dims[k]);
     hg_gtab_free(&g->tab);
     hg_gtab_free(&g->times);

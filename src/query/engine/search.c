@@ -197,6 +197,7 @@ static enum hg_rc emit(struct search *m, struct hg_partial **out, struct hg_err 
         p->aggs[0].i[k] = m->rows[k];
     }
     p->n_rows = m->hits.n;
+    p->distinct = true;
     if (rc == HG_OK) *out = p;
     else hg_partial_free(p);
     return rc;

@@ -50,6 +50,7 @@ static enum hg_rc emit(const struct hg_query *q, const struct hg_buckets *b, str
         p->bucket[p->n_rows] = b->start[k];
         hg_states_move(st, k, p, p->n_rows++);
     }
+    p->distinct = true;
     p->has_first_time = b->has_first;
     p->first_time = b->first_time;
     *out = p;

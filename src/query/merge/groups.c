@@ -1,4 +1,4 @@
-/* Uniting partial results that are groups: rows with equal bucket and keys become one, their states combined. One partial alone is passed through as it is; from the
+/* Uniting partial results that are groups: rows with equal bucket and keys become one, their states combined. One partial alone whose rows are distinct is passed through as it is; from the
  * second on, rows are looked up in a table of (bucket, keys), with texts numbered anew across all partials.
  *
  * groupBy's table has a share of the query's memory. When it is full its groups are put in order, written to disk as a run (spill/sorted.h), and the table begins anew; the result is then
@@ -455,11 +455,16 @@ static enum hg_rc absorb(struct groups *m, struct hg_partial *p, struct hg_err *
 static enum hg_rc groups_add(void *arg, struct hg_partial *p, struct hg_err *err)
 {
     struct groups *m = arg;
-    if (!m->only && !m->open) return m->only = p, HG_OK;
     enum hg_rc rc = HG_OK;
+    if (!p->n_rows && !hg_partial_spilled(p)) { /* it is no second one: only its times count */
+        rc = add_buckets(m, p, err);
+        hg_partial_free(p);
+        return rc;
+    }
+    if (!m->only && !m->open && (p->distinct || hg_partial_spilled(p))) return m->only = p, HG_OK;
     if (!m->open) {
         rc = open_table(m, err);
-        if (rc == HG_OK) rc = absorb(m, m->only, err);
+        if (rc == HG_OK && m->only) rc = absorb(m, m->only, err);
         hg_partial_free(m->only);
         m->only = NULL;
     }
@@ -508,6 +513,17 @@ static enum hg_rc emit_common(struct groups *m, struct hg_partial *p, struct hg_
     return HG_OK;
 }
 
+static enum hg_rc put_buckets(const struct groups *m, struct hg_partial *p, struct hg_err *err)
+{
+    p->buckets = hg_arena_array(p->arena, (size_t)m->n_buckets, sizeof *p->buckets);
+    if (!p->buckets) return hg_arena_fail(p->arena, "time buckets", err);
+    if (m->n_buckets) memcpy(p->buckets, m->buckets, m->n_buckets * sizeof *p->buckets);
+    p->n_buckets = m->n_buckets;
+    p->has_first_time = m->has_first_time;
+    p->first_time = m->first_time;
+    return HG_OK;
+}
+
 static enum hg_rc emit(struct groups *m, struct hg_partial **out, struct hg_err *err)
 {
     struct hg_partial *p;
@@ -517,18 +533,13 @@ static enum hg_rc emit(struct groups *m, struct hg_partial **out, struct hg_err 
         p->strings = m->texts->strings;
         p->n_strings = m->texts->n_strings;
         m->texts = NULL; /* p's now */
-        p->buckets = hg_arena_array(p->arena, (size_t)m->n_buckets, sizeof *p->buckets);
-        if (!p->buckets) rc = hg_arena_fail(p->arena, "time buckets", err);
+        rc = put_buckets(m, p, err);
     }
     if (rc != HG_OK) {
         hg_partial_free(p);
         return rc;
     }
-    if (m->n_buckets) memcpy(p->buckets, m->buckets, m->n_buckets * sizeof *p->buckets);
     p->distinct = true;
-    p->n_buckets = m->n_buckets;
-    p->has_first_time = m->has_first_time;
-    p->first_time = m->first_time;
     rc = emit_common(m, p, err);
     for (uint32_t r = 0; r < m->tab.n && rc == HG_OK; r++) rc = emit_row(m, r, p, NULL, err);
     if (rc != HG_OK) {
@@ -547,16 +558,28 @@ static enum hg_rc emit_sorted(struct groups *m, struct hg_partial **out, struct 
     return HG_OK;
 }
 
+/* There were no rows, or all of them were in one partial, which is passed on with the times of all. */
+static enum hg_rc take_only(struct groups *m, struct hg_partial **out, struct hg_err *err)
+{
+    struct hg_partial *p = m->only;
+    m->only = NULL;
+    if (!p) HG_TRY(hg_partial_new(m->q, m->x, 0, 0, &p, err));
+    enum hg_rc rc = add_buckets(m, p, err);
+    if (rc == HG_OK) rc = put_buckets(m, p, err);
+    if (rc == HG_OK) *out = p;
+    else hg_partial_free(p);
+    return rc;
+}
+
 static enum hg_rc groups_take(void *arg, struct hg_partial **out, struct hg_err *err)
 {
     struct groups *m = arg;
-    if (!m->open) {
-        if (!m->only) return hg_partial_new(m->q, m->x, 0, 0, out, err);
-        *out = m->only;
-        m->only = NULL;
-        return HG_OK;
-    }
     enum hg_rc rc = HG_OK;
+    if (!m->open) {
+        rc = take_only(m, out, err);
+        close_table(m);
+        return rc;
+    }
     if (m->sorted || (m->may_spill && too_much(m))) rc = spill(m, err);
     if (rc == HG_OK) rc = m->sorted ? emit_sorted(m, out, err) : emit(m, out, err);
     close_table(m);

@@ -54,11 +54,9 @@ static enum hg_rc add_rows(struct hg_merge *m, const struct hg_query *q, struct 
 {
     uint32_t piece = p->n_strings > PIECE ? p->n_strings : PIECE; /* each piece costs a look at all texts */
     struct hg_partial *to;
-    HG_TRY(hg_partial_new(q, x, 0, 0, &to, err)); /* a second partial, so that merging looks at the rows of the first at all */
-    HG_TRY(hg_merge_add(m, to, err));
     for (uint32_t i = 0; i < n;) {
         uint32_t cnt = n - i < piece ? n - i : piece;
-        HG_TRY(hg_partial_new(q, x, cnt, 0, &to, err));
+        HG_TRY(hg_partial_new(q, x, cnt, 0, &to, err)); /* not distinct: merging unites its rows */
         to->strings = p->strings; /* borrowed: merging copies those it keeps */
         to->n_strings = p->n_strings;
         enum hg_rc rc = HG_OK;
@@ -102,8 +100,6 @@ static enum hg_rc add_piece(struct hg_merge *m, const struct hg_query *q, struct
 static enum hg_rc add_pieces(struct hg_merge *m, const struct hg_query *q, struct hg_exec *x, struct hg_partial *p, const uint8_t *keep, struct hg_err *err)
 {
     struct hg_partial *piece;
-    HG_TRY(hg_partial_new(q, x, 0, 0, &piece, err)); /* see add_rows */
-    HG_TRY(hg_merge_add(m, piece, err));
     hg_sorted_again(p->sorted);
     for (;;) {
         HG_TRY(hg_partial_next(q, p, x, &piece, err));

@@ -437,6 +437,7 @@ static void make_plan(struct hg_buf *b, uint32_t vec)
     plan.skip = rnd(3) == 0;
     plan.n_dims = plan.type == TS ? 0 : plan.type == TOPN ? 1 : rnd(4);
     for (uint32_t k = 0; k < plan.n_dims; k++) plan.dim[k] = (int)rnd(N_COLS + 1), plan.dim_type[k] = (int)rnd(3);
+    if (plan.type != TS && rnd(3) == 0) plan.gran = 0, plan.n_dims = 1, plan.dim[0] = rnd(2) ? C_S : C_T, plan.dim_type[0] = 0; /* what query/merge/numbered.h is for */
     int64_t t0 = 1710000000000;
     plan.n_iv = 1 + rnd(2);
     plan.iv[0] = (struct hg_interval){t0 - 3600000 + (int64_t)rnd(20) * 1800000, 0};
@@ -633,6 +634,26 @@ static struct hg_segment *sealed(const struct hg_source *src, uint32_t time_at, 
     return seg;
 }
 
+static uint32_t numbered_groups; /* that were met in all */
+
+/* Two scanning threads' groups, as a data server unites them. */
+static void unite(struct run *r, struct hg_numbered *lane[2], struct hg_merge *m, uint64_t seed)
+{
+    struct hg_partial *p;
+    bool done = false;
+    if (lane[0] && hg_numbered_join(lane[0], lane[1], &r->x, &done, &r->err)) fail_msg("seed %" PRIu64 ": %s", seed, r->err.msg);
+    for (uint32_t k = 2; k-- > 0;) {
+        if (lane[k] && hg_numbered_take(lane[k], &r->x, &p, &r->err)) fail_msg("seed %" PRIu64 ": %s", seed, r->err.msg);
+        if (lane[k] && p) {
+            numbered_groups += (uint32_t)p->n_rows;
+            assert_false(done && k == 1);
+            if (rnd(2)) p = run_recode(r, p);
+            if (hg_merge_add(m, p, &r->err)) fail_msg("seed %" PRIu64 ": %s", seed, r->err.msg);
+        }
+        hg_numbered_free(lane[k]);
+    }
+}
+
 static void one_seed(uint64_t seed)
 {
     static const uint32_t vecs[] = {2, 64, 4096};
@@ -662,14 +683,18 @@ static void one_seed(uint64_t seed)
         if (run_open(&r, (char *)json.p, 0) != HG_OK) fail_msg("seed %" PRIu64 ": %s\n%s", seed, r.err.msg, (char *)json.p);
         struct hg_merge *m;
         struct hg_partial *p;
+        struct hg_numbered *lane[2];
         assert_int_equal(hg_merge_new(r.q, &r.x, &m, &r.err), HG_OK);
+        for (uint32_t k = 0; k < 2; k++) assert_int_equal(hg_numbered_new(r.q, &r.x, &lane[k], &r.err), HG_OK);
         n_groups = 0;
         for (uint32_t k = 0; k < n_src; k++) {
             model_add(&r.q->gran, cut[k], cut[k + 1]);
+            r.x.numbered = rnd(4) ? lane[rnd(2)] : NULL;
             if (run_scan(&r, seg[k] ? hg_segment_source(seg[k]) : src[k], &p) != HG_OK) fail_msg("seed %" PRIu64 ": %s\n%s", seed, r.err.msg, (char *)json.p);
             if (rnd(2)) p = run_recode(&r, p);
             if (hg_merge_add(m, p, &r.err) != HG_OK) fail_msg("seed %" PRIu64 ": %s\n%s", seed, r.err.msg, (char *)json.p);
         }
+        unite(&r, lane, m, seed);
         if (hg_merge_take(m, &p, &r.err) != HG_OK) fail_msg("seed %" PRIu64 ": %s", seed, r.err.msg);
         hg_merge_free(m);
         if (rnd(2)) p = run_recode(&r, p);
@@ -703,6 +728,7 @@ static void random_plans(void **state)
     } else {
         uint64_t n = many ? strtoull(many, NULL, 10) : 400;
         for (uint64_t seed = 1; seed <= n; seed++) one_seed(seed);
+        assert_true(numbered_groups > n); /* met often */
     }
     free(groups);
 }
