@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "ingest/csv.h"
 #include "ingest/json_event.h"
 #include "query/filter/eval.h"
 
@@ -24,7 +25,9 @@ struct hg_event_parser {
     uint32_t n_filter;
     struct hg_value *values;
     uint32_t *column_at;    /* CSV, TSV: column -> index into names, UINT32_MAX: not wanted */
-    uint32_t n_columns;
+    uint32_t n_columns, *ends; /* ends: of the fields of a line */
+    size_t list_len;        /* of the list delimiter */
+    bool borrows;           /* events last as long as their rows */
 };
 
 const char *hg_bad_event_name(enum hg_bad_event e)
@@ -55,7 +58,8 @@ static uint32_t settle(const struct hg_event_parser *p, uint32_t at)
 static enum hg_rc map_columns(struct hg_event_parser *p, const char *const *columns, uint32_t n, struct hg_err *err)
 {
     p->column_at = hg_arena_array(p->keep, n + 1, sizeof *p->column_at);
-    if (!p->column_at) return hg_arena_fail(p->keep, "columns", err);
+    p->ends = hg_arena_array(p->keep, n + 1, sizeof *p->ends);
+    if (!p->column_at || !p->ends) return hg_arena_fail(p->keep, "columns", err);
     for (uint32_t i = 0; i < n; i++) {
         p->column_at[i] = UINT32_MAX;
         for (uint32_t k = 0; k < p->n_names; k++)
@@ -111,6 +115,7 @@ enum hg_rc hg_event_parser_new(const struct hg_data_schema *data, const struct h
     if (!p) return hg_fail(err, HG_E_NOMEM, "event parser");
     p->data = data;
     p->format = format;
+    p->list_len = format->list_delimiter ? strlen(format->list_delimiter) : 0;
     hg_budget_init(&p->budget, NULL, "a batch of events", BATCH_MEMORY);
     p->keep = hg_arena_new(NULL);
     p->batch = hg_arena_new(&p->budget);
@@ -133,6 +138,7 @@ void hg_event_parser_free(struct hg_event_parser *p)
 }
 
 void hg_event_parser_reset(struct hg_event_parser *p) { hg_arena_reset(p->batch); }
+void hg_event_parser_borrow(struct hg_event_parser *p) { p->borrows = true; }
 
 /* ---- CSV and TSV ---- */
 
@@ -171,7 +177,7 @@ static bool field_value(struct hg_event_parser *p, struct hg_str s, struct hg_va
 {
     v->kind = s.p ? HG_V_STR : HG_V_NULL;
     v->u.s = s;
-    size_t sep = strlen(p->format->list_delimiter);
+    size_t sep = p->list_len;
     if (!s.p || !sep || !memmem(s.p, s.len, p->format->list_delimiter, sep)) return true;
     uint32_t n = 1;
     for (const char *c = s.p, *end = s.p + s.len; (c = memmem(c, (size_t)(end - c), p->format->list_delimiter, sep)); c += sep) n++;
@@ -190,12 +196,32 @@ static bool field_value(struct hg_event_parser *p, struct hg_str s, struct hg_va
     return true;
 }
 
-/* A line without its end; strings are copied, for the caller's bytes may go before the batch does. */
+/* A line without quotes and lists. */
+static void cut_plain(struct hg_event_parser *p, const char *line, size_t len)
+{
+    bool csv = p->format->kind == HG_INPUT_CSV;
+    uint32_t n = hg_csv_cut(line, len, p->format->delimiter, p->n_columns, p->ends), from = 0;
+    for (uint32_t column = 0; column < n; from = p->ends[column++] + 1) {
+        uint32_t to = p->column_at[column], size = p->ends[column] - from;
+        if (to == UINT32_MAX) continue;
+        p->values[to].kind = csv && size == 0 ? HG_V_NULL : HG_V_STR;
+        p->values[to].u.s = (struct hg_str){line + from, size};
+    }
+}
+
+static bool is_plain(const struct hg_event_parser *p, const char *line, size_t len)
+{
+    if (p->format->kind == HG_INPUT_CSV && memchr(line, '"', len)) return false;
+    return !p->list_len || !memmem(line, len, p->format->list_delimiter, p->list_len);
+}
+
+/* A line without its end; copied, unless the caller's bytes last as long as the batch does. */
 static bool parse_line(struct hg_event_parser *p, struct hg_span line, char *why, size_t cap)
 {
     for (uint32_t i = 0; i < p->n_names; i++) p->values[i].kind = HG_V_NULL;
-    const char *copy = hg_arena_strndup(p->batch, (const char *)line.p, line.len);
+    const char *copy = p->borrows ? (const char *)line.p : hg_arena_strndup(p->batch, (const char *)line.p, line.len);
     if (!copy) return snprintf(why, cap, "the line does not fit in memory"), false;
+    if (is_plain(p, copy, line.len)) return cut_plain(p, copy, line.len), true;
     const char *at = copy, *end = copy + line.len;
     for (uint32_t column = 0;; column++) {
         struct hg_str s;
@@ -348,7 +374,7 @@ enum hg_bad_event hg_event_parse(struct hg_event_parser *p, struct hg_span bytes
         snprintf(why, why_cap, "%zu bytes are more than %zu", bytes.len, MAX_EVENT);
         return HG_EV_TOO_LARGE;
     }
-    bool ok = p->json ? hg_json_event_parse(p->json, bytes.p, bytes.len, p->batch, p->values, why, why_cap) : parse_line(p, bytes, why, why_cap);
+    bool ok = p->json ? hg_json_event_parse(p->json, bytes.p, bytes.len, p->borrows, p->batch, p->values, why, why_cap) : parse_line(p, bytes, why, why_cap);
     if (!ok) return HG_EV_MALFORMED;
     enum hg_bad_event bad = read_time(p, &row->time, why, why_cap);
     if (bad) return bad;

@@ -15,6 +15,9 @@ void hg_event_parser_free(struct hg_event_parser *p);
  * live index at once. Otherwise `why` says what was wrong (NUL-terminated, at most why_cap). bytes need not be padded. */
 enum hg_bad_event hg_event_parse(struct hg_event_parser *p, struct hg_span bytes, struct hg_row *row, char *why, size_t why_cap);
 void hg_event_parser_reset(struct hg_event_parser *p);
+/* From now on the bytes of each event last until the next reset, and HG_EVENT_SLACK bytes behind them can be read, whatever they are: so that events need not be copied. */
+#define HG_EVENT_SLACK 64u
+void hg_event_parser_borrow(struct hg_event_parser *p);
 /* CSV/TSV with a header line: gives the header's columns. */
 HG_MUST_USE enum hg_rc hg_event_parser_header(struct hg_event_parser *p, struct hg_span line, struct hg_err *err);
 

@@ -13,6 +13,7 @@
 
 #define BATCH_ROWS 1024
 #define BATCH_BYTES ((size_t)512 << 10)
+#define MANY_ROWS 250000 /* smaller segments are not worth rows that are rolled up late: how many there are must be known early */
 
 /* ---- batches on their way from the reader to the lanes ---- */
 
@@ -105,6 +106,7 @@ struct lane {
     size_t n_chunks;
     unsigned n_sinks;
     int64_t slab_rows;                /* a slab is full */
+    bool as_they_come;                /* rows are rolled up when they are written to disk or merged, not before */
     struct hg_row rows[BATCH_ROWS], gathered[BATCH_ROWS];
     uint32_t link[BATCH_ROWS], n_rows;
     struct lane_chunk *touched[BATCH_ROWS];
@@ -153,7 +155,7 @@ static enum hg_rc add_slab(struct lane *l, struct lane_chunk *c, struct hg_err *
     char dir[4096], id[HG_ERR_MSG];
     snprintf(dir, sizeof dir, "%s/sink-%u-%u", r->env->dir, l->nth, l->n_sinks);
     snprintf(id, sizeof id, "%s/%u-%u", r->env->task, l->nth, l->n_sinks++);
-    struct hg_sink_options so = {.schema = r->spec->data.schema, .id = id, .dir = dir, .min_time = c->iv.start, .only_merged = true, .max_rows_in_memory = r->spec->max_rows_in_memory, .budget = l->budget};
+    struct hg_sink_options so = {.schema = r->spec->data.schema, .id = id, .dir = dir, .min_time = c->iv.start, .only_merged = true, .as_they_come = l->as_they_come, .max_rows_in_memory = r->spec->max_rows_in_memory, .budget = l->budget};
     HG_TRY(hg_sink_new(&so, &c->slabs[c->n_slabs], err));
     c->n_slabs++;
     return HG_OK;
@@ -167,12 +169,31 @@ static enum hg_rc persist_all(struct lane *l, struct hg_err *err)
     return HG_OK;
 }
 
+/* The sink that takes the chunk's next rows, and how many of them. One that seems full of rows that are not rolled up yet is written to disk, which tells how many there are. */
+static enum hg_rc sink_with_room(struct lane *l, struct lane_chunk *c, struct hg_sink **out, int64_t *room, struct hg_err *err)
+{
+    struct hg_sink *s = c->n_slabs ? c->slabs[c->n_slabs - 1] : NULL;
+    *room = s ? l->slab_rows - hg_sink_rows(s) : 0;
+    if (s && *room <= 0 && l->as_they_come && l->run->spec->data.schema->rollup) {
+        HG_TRY(hg_sink_persist(s, err));
+        *room = l->slab_rows - hg_sink_rows(s);
+        if (*room < l->slab_rows / 16) *room = 0; /* ever smaller parts for the last few rows */
+    }
+    if (*room <= 0) {
+        HG_TRY(add_slab(l, c, err));
+        s = c->slabs[c->n_slabs - 1];
+        *room = l->slab_rows;
+    }
+    *out = s;
+    return HG_OK;
+}
+
 static enum hg_rc give(struct lane *l, struct lane_chunk *c, const struct hg_row *rows, uint32_t n, struct hg_err *err)
 {
     for (uint32_t done = 0; done < n;) {
-        if (!c->n_slabs || hg_sink_rows(c->slabs[c->n_slabs - 1]) >= l->slab_rows) HG_TRY(add_slab(l, c, err));
-        struct hg_sink *s = c->slabs[c->n_slabs - 1];
-        int64_t room = l->slab_rows - hg_sink_rows(s), left = n - done;
+        struct hg_sink *s;
+        int64_t room, left = n - done;
+        HG_TRY(sink_with_room(l, c, &s, &room, err));
         size_t took = 0;
         enum hg_rc rc = hg_sink_add(s, rows + done, (size_t)(left < room ? left : room), &took, err);
         done += (uint32_t)took;
@@ -313,6 +334,7 @@ static enum hg_rc take(void *arg, const struct hg_input_file *file, int64_t numb
     b->rec[b->n].len = rec.len;
     b->rec[b->n++].number = number;
     hg_buf_put(&b->bytes, rec.p, rec.len);
+    (void)hg_buf_reserve(&b->bytes, HG_EVENT_SLACK);
     return hg_buf_check(&b->bytes, "a batch of records", err);
 }
 
@@ -331,10 +353,13 @@ static enum hg_rc lane_open(struct hg_index_run *r, struct belt *belt, unsigned 
     hg_budget_init(l->budget, NULL, "live rows of the task", bytes / r->n_lanes);
     l->slab_rows = INT64_MAX;
     if (r->spec->partitioning == HG_PART_DYNAMIC) l->slab_rows = 1 + (r->spec->max_rows_per_segment - 1) / r->n_lanes;
+    l->as_they_come = l->slab_rows >= MANY_ROWS;
     l->arena = hg_arena_new(NULL);
     l->by_start = hg_map_new();
     if (!l->arena || !l->by_start) return hg_fail(err, HG_E_NOMEM, "index task");
-    return hg_event_parser_new(&r->spec->data, &r->spec->format, &l->parser, err);
+    HG_TRY(hg_event_parser_new(&r->spec->data, &r->spec->format, &l->parser, err));
+    hg_event_parser_borrow(l->parser); /* a batch is done with when its rows are taken */
+    return HG_OK;
 }
 
 static void lane_close(struct lane *l)

@@ -53,9 +53,18 @@ struct hg_json_event {
 
 namespace {
 
-bool copy(hg_arena *a, std::string_view s, hg_str *out)
+/* Where an event's texts go: one piece of memory, as large as the event, which has room for all of them unless a path asks for one twice. */
+struct room {
+    hg_arena *a;
+    char *p;
+    size_t left;
+};
+
+bool copy(room &to, std::string_view s, hg_str *out)
 {
-    char *p = static_cast<char *>(hg_arena_alloc(a, s.size() ? s.size() : 1));
+    char *p = to.p;
+    if (s.size() < to.left) to.p += s.size(), to.left -= s.size();
+    else p = static_cast<char *>(hg_arena_alloc(to.a, s.size() + 1));
     if (!p) return false;
     std::memcpy(p, s.data(), s.size());
     *out = {p, s.size()};
@@ -63,7 +72,7 @@ bool copy(hg_arena *a, std::string_view s, hg_str *out)
 }
 
 /* One value as text, for multi-values and nested things. */
-bool text_of(hg_arena *a, element e, hg_str *out)
+bool text_of(room &a, element e, hg_str *out)
 {
     switch (e.type()) {
     case element_type::NULL_VALUE: *out = {nullptr, 0}; return true;
@@ -73,11 +82,11 @@ bool text_of(hg_arena *a, element e, hg_str *out)
     }
 }
 
-bool list_of(hg_arena *a, simdjson::dom::array arr, hg_value *out)
+bool list_of(room &a, simdjson::dom::array arr, hg_value *out)
 {
     size_t n = 0;
     for (element e : arr) (void)e, n++;
-    hg_str *v = static_cast<hg_str *>(hg_arena_array(a, n ? n : 1, sizeof(hg_str)));
+    hg_str *v = static_cast<hg_str *>(hg_arena_array(a.a, n ? n : 1, sizeof(hg_str)));
     if (!v) return false;
     size_t i = 0;
     for (element e : arr)
@@ -88,7 +97,7 @@ bool list_of(hg_arena *a, simdjson::dom::array arr, hg_value *out)
     return true;
 }
 
-bool value_of(hg_arena *a, element e, hg_value *out)
+bool value_of(room &a, element e, hg_value *out)
 {
     switch (e.type()) {
     case element_type::NULL_VALUE: out->kind = hg_value::HG_V_NULL; return true;
@@ -124,7 +133,10 @@ bool walk(element root, const hg_field_path &f, element *out)
     return true;
 }
 
-bool parse(hg_json_event *j, const unsigned char *bytes, size_t len, hg_arena *a, hg_value *values, char *why, size_t why_cap)
+static_assert(simdjson::SIMDJSON_PADDING <= HG_JSON_EVENT_PADDING);
+
+/* The bytes with as many behind them as the parser may read. */
+const unsigned char *pad(hg_json_event *j, const unsigned char *bytes, size_t len)
 {
     if (len + simdjson::SIMDJSON_PADDING > j->cap) {
         j->cap = 2 * len + 4096 + simdjson::SIMDJSON_PADDING;
@@ -132,8 +144,13 @@ bool parse(hg_json_event *j, const unsigned char *bytes, size_t len, hg_arena *a
     }
     std::memcpy(j->padded.get(), bytes, len);
     std::memset(j->padded.get() + len, ' ', simdjson::SIMDJSON_PADDING);
+    return j->padded.get();
+}
+
+bool parse(hg_json_event *j, const unsigned char *bytes, size_t len, bool padded, hg_arena *arena, hg_value *values, char *why, size_t why_cap)
+{
     element root;
-    auto err = j->parser.parse(j->padded.get(), len, false).get(root);
+    auto err = j->parser.parse(padded ? bytes : pad(j, bytes, len), len, false).get(root);
     if (err) {
         std::snprintf(why, why_cap, "not JSON: %s", simdjson::error_message(err));
         return false;
@@ -144,11 +161,12 @@ bool parse(hg_json_event *j, const unsigned char *bytes, size_t len, hg_arena *a
     }
     for (size_t i = 0; i < j->names.size() + j->n_paths; i++) values[i].kind = hg_value::HG_V_NULL;
     size_t guess = 0;
-    bool ok = true;
+    room a = {arena, static_cast<char *>(hg_arena_alloc(arena, len + 1)), len + 1};
+    bool ok = a.p != nullptr;
     simdjson::dom::object fields = root.get_object().value_unsafe(); /* named: a loop over a temporary would outlive it */
     for (auto field : fields) {
         int at = j->find(field.key, guess);
-        if (at < 0) continue;
+        if (at < 0 || !ok) continue;
         guess = static_cast<size_t>(at) + 1;
         ok = ok && value_of(a, field.value, &values[at]);
     }
@@ -179,10 +197,10 @@ extern "C" struct hg_json_event *hg_json_event_new(const char *const *names, siz
 
 extern "C" void hg_json_event_free(struct hg_json_event *j) { delete j; }
 
-extern "C" bool hg_json_event_parse(struct hg_json_event *j, const unsigned char *bytes, size_t len, struct hg_arena *a, struct hg_value *values, char *why, size_t why_cap)
+extern "C" bool hg_json_event_parse(struct hg_json_event *j, const unsigned char *bytes, size_t len, bool padded, struct hg_arena *a, struct hg_value *values, char *why, size_t why_cap)
 {
     try {
-        return parse(j, bytes, len, a, values, why, why_cap);
+        return parse(j, bytes, len, padded, a, values, why, why_cap);
     } catch (const std::exception &e) {
         std::snprintf(why, why_cap, "%s", e.what());
         return false;

@@ -136,9 +136,11 @@ static const uint8_t *record_end(const struct hg_lines *l, size_t *at, bool *in_
         *at = l->len;
         return nl;
     }
-    for (; p < end; p++) {
-        if (*p == '"') *in_quotes = !*in_quotes;
-        else if (*p == '\n' && !*in_quotes) return p;
+    while (p < end) { /* most lines have no quote: two quick looks */
+        const uint8_t *nl = memchr(p, '\n', (size_t)(end - p)), *stop = nl ? nl : end;
+        for (const uint8_t *q = p; (q = memchr(q, '"', (size_t)(stop - q))); q++) *in_quotes = !*in_quotes;
+        if (nl && !*in_quotes) return nl;
+        p = nl ? nl + 1 : end;
     }
     *at = l->len;
     return NULL;

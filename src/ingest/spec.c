@@ -8,6 +8,7 @@
 #include "timeline/segid.h"
 
 #define DEFAULT_ROWS_IN_MEMORY 150000
+#define DEFAULT_ROWS_OF_TASK 1000000 /* as Druid: more than of a stream, for nobody queries them */
 #define DEFAULT_ROWS_PER_SEGMENT 5000000
 #define MAX_SHARDS 4096
 #define MAX_ROWS_IN_MEMORY 100000000
@@ -403,7 +404,7 @@ enum hg_rc hg_index_spec_parse(struct hg_arena *a, const json_t *task, struct hg
     HG_TRY(hg_jget_bool(io, "appendToExisting", iop, false, &s->append, err));
     HG_TRY(hg_jget_bool(io, "dropExisting", iop, false, &s->drop_existing, err));
     s->max_rows_per_segment = DEFAULT_ROWS_PER_SEGMENT;
-    s->max_rows_in_memory = DEFAULT_ROWS_IN_MEMORY;
+    s->max_rows_in_memory = DEFAULT_ROWS_OF_TASK;
     s->max_parse_exceptions = INT64_MAX;
     HG_TRY(parse_partitions(a, tuning, tp, s, err));
     HG_TRY(parse_tuning(tuning, tp, s, err));

@@ -1,5 +1,6 @@
 #include "role/index.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -132,8 +133,16 @@ static enum hg_rc run_all(const struct hg_cfg *cfg, const char *spec_path, struc
     return rc;
 }
 
+/* What one column gives back is what the next one takes: handing it to the system in between would cost page faults, a tenth of the whole. */
+static void keep_freed_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 512 << 20);
+}
+
 int hg_index_main(int argc, char **argv)
 {
+    keep_freed_memory();
     struct hg_err err;
     struct hg_cfg *cfg;
     char *rest[64];

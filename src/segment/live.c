@@ -43,7 +43,7 @@ static enum hg_rc init_cols(struct hg_live *l, struct hg_err *err)
     init_col(l, 0, "__time", HG_T_LONG, NULL);
     for (uint32_t i = 0; i < s->n_dims; i++) {
         init_col(l, 1 + i, s->dims[i].name, s->dims[i].type, NULL);
-        l->cols[1 + i].bitmap = s->dims[i].type == HG_T_STRING && s->dims[i].bitmap && !l->no_bitmaps;
+        l->cols[1 + i].bitmap = s->dims[i].type == HG_T_STRING && s->dims[i].bitmap && !l->only_merged;
     }
     for (uint32_t i = 0; i < s->n_metrics; i++) init_col(l, 1 + s->n_dims + i, s->metrics[i].name, s->metrics[i].type, &s->metrics[i]);
     for (uint32_t i = 0; i < l->n_cols; i++) {
@@ -98,7 +98,10 @@ enum hg_rc hg_live_new(const struct hg_schema *schema, const struct hg_live_opts
     if (l->max_rows > MOST_ROWS) l->max_rows = MOST_ROWS;
     l->n_chunks = l->max_rows / HG_BLOCK_ROWS + 1;
     l->min_time = opts->min_time;
-    l->no_bitmaps = opts->no_bitmaps;
+    l->only_merged = opts->only_merged;
+    l->as_they_come = opts->only_merged && opts->as_they_come;
+    for (uint32_t i = 0; i < schema->n_metrics; i++)
+        if (hg_type_is_complex(schema->metrics[i].type)) l->as_they_come = false; /* a sketch a row would be too much */
     l->on_bad = opts->on_bad;
     l->on_bad_arg = opts->on_bad_arg;
     l->n_cols = 1 + schema->n_dims + schema->n_metrics;
@@ -172,6 +175,17 @@ static void publish(struct hg_live *l)
     atomic_store_explicit(&l->rows_kept, l->n_rows, memory_order_relaxed);
 }
 
+static enum hg_rc add_rows(struct hg_live *l, const struct hg_row *rows, uint32_t n, uint32_t *n_taken, bool *full, struct hg_err *err)
+{
+    for (uint32_t i = 0; i < n; *n_taken = ++i) {
+        HG_TRY(hg_live_add_row(l, &rows[i], full, err));
+        if (*full) return HG_OK;
+        atomic_fetch_add_explicit(&l->bad_values, l->n_bad, memory_order_relaxed);
+        for (uint32_t k = 0; l->on_bad && k < l->n_bad; k++) l->on_bad(l->on_bad_arg, i, l->bad[k].column, l->bad[k].why);
+    }
+    return HG_OK;
+}
+
 enum hg_rc hg_live_add(struct hg_live *l, const struct hg_row *rows, uint32_t n, uint32_t *n_taken, struct hg_err *err)
 {
     *n_taken = 0;
@@ -180,12 +194,7 @@ enum hg_rc hg_live_add(struct hg_live *l, const struct hg_row *rows, uint32_t n,
     bool full = false;
     uint32_t i = 0;
     pthread_rwlock_wrlock(&l->lock);
-    for (; i < n; i++) {
-        rc = hg_live_add_row(l, &rows[i], &full, err);
-        if (rc != HG_OK || full) break;
-        atomic_fetch_add_explicit(&l->bad_values, l->n_bad, memory_order_relaxed);
-        for (uint32_t k = 0; l->on_bad && k < l->n_bad; k++) l->on_bad(l->on_bad_arg, i, l->bad[k].column, l->bad[k].why);
-    }
+    rc = l->as_they_come ? hg_live_append(l, rows, n, &i, &full, err) : add_rows(l, rows, n, &i, &full, err);
     publish(l);
     pthread_rwlock_unlock(&l->lock);
     atomic_fetch_add_explicit(&l->rows_in, i, memory_order_relaxed);
@@ -207,7 +216,7 @@ void hg_live_freeze(struct hg_live *l)
     l->slots = NULL;
     l->n_slots = 0;
     uint32_t blocks = hg_source_blocks(&l->src);
-    for (uint32_t i = 0; blocks && i < l->n_cols; i++) {
+    for (uint32_t i = 0; blocks && !l->only_merged && i < l->n_cols; i++) {
         struct live_col *c = &l->cols[i];
         if (!hg_type_is_number(c->type)) continue;
         /* Without memory for them they are found each time. */

@@ -21,7 +21,8 @@ struct hg_live_opts {
     const char *id;             /* for messages; copied. NULL: "live" */
     struct hg_budget *budget;   /* what the index keeps is counted here; may be NULL */
     uint32_t max_rows;          /* rows kept (after rollup); 0: a million */
-    bool no_bitmaps;            /* rows will only be merged: no set of rows is kept by value, and a filter would have to look at every row */
+    bool only_merged;           /* rows will only be merged: no set of rows is kept by value, and a filter would have to look at every row */
+    bool as_they_come;          /* with only_merged: rows are not rolled up, for the merge does that, which is faster; on_bad is not called. Where there are sketches they still are */
     int64_t min_time;           /* truncated times are never before it (the start of the sink's interval), as in Druid; HG_TIME_MIN: no bound */
     /* Called (NULL: not) for each value of a taken row that could not be converted: rows[row] of the add, the column, the reason. On the writer's
      * thread, within the lock: it must not come back here. */

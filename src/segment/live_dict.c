@@ -60,23 +60,53 @@ static struct hg_str dict_get(const struct hg_dict *d, uint32_t id, struct hg_bu
     return (struct hg_str){t->p, t->len};
 }
 
-static inline bool same_text(const struct live_text *t, struct hg_str s) { return t->len == s.len && (s.len == 0 || memcmp(t->p, s.p, s.len) == 0); }
-
-static uint32_t dict_slot(const struct live_dict *d, struct hg_str s, uint32_t hash)
+static inline uint64_t load8(const char *p)
 {
-    uint32_t mask = d->n_slots - 1, at = hash & mask;
-    for (; d->slots[at]; at = (at + 1) & mask) {
-        const struct live_text *t = &d->text[d->slots[at]];
-        if (t->hash == hash && same_text(t, s)) break;
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return v;
+}
+static inline uint64_t load4(const char *p)
+{
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return v;
+}
+
+/* Loads that overlap rather than reach past the end. Together with the length they say what the bytes are. */
+static inline struct live_word word_of(struct hg_str s)
+{
+    const char *p = s.p;
+    size_t n = s.len;
+    if (n >= 8 && n <= 16) return (struct live_word){load8(p), load8(p + n - 8), (uint32_t)n};
+    if (n > 16) return (struct live_word){hg_xxh3(p, n), 0, (uint32_t)n};
+    if (n >= 4) return (struct live_word){load4(p) | load4(p + n - 4) << 32, 0, (uint32_t)n};
+    if (n == 0) return (struct live_word){0, 0, 0};
+    return (struct live_word){(uint64_t)(uint8_t)p[0] | (uint64_t)(uint8_t)p[n / 2] << 8 | (uint64_t)(uint8_t)p[n - 1] << 16, 0, (uint32_t)n};
+}
+
+static inline uint32_t word_hash(uint64_t a, uint64_t b, uint32_t len)
+{
+    unsigned __int128 m = (unsigned __int128)(a ^ UINT64_C(0xa0761d6478bd642f)) * ((b + len) ^ UINT64_C(0xe7037ed1a0b428db));
+    return (uint32_t)((uint64_t)m ^ (uint64_t)(m >> 64));
+}
+
+/* The entry of s, or the empty one where it belongs. */
+static inline struct live_entry *dict_entry(const struct live_dict *d, struct live_word w, struct hg_str s)
+{
+    uint32_t mask = d->n_slots - 1;
+    for (uint32_t at = word_hash(w.a, w.b, w.len) & mask;; at = (at + 1) & mask) {
+        struct live_entry *e = &d->slots[at];
+        if (!e->id) return e;
+        if (e->a == w.a && e->b == w.b && e->len == w.len && (w.len <= 16 || memcmp(d->text[e->id].p, s.p, w.len) == 0)) return e;
     }
-    return at;
 }
 
 static bool dict_find(const struct hg_dict *d, struct hg_str s, uint32_t *id)
 {
     const struct live_dict *l = (const struct live_dict *)(const void *)d;
-    if (!l->n_slots) return false;
-    uint32_t found = l->slots[dict_slot(l, s, (uint32_t)hg_xxh3(s.p, s.len))];
+    if (!l->n_slots || s.len > UINT32_MAX / 2) return false;
+    uint32_t found = dict_entry(l, word_of(s), s)->id;
     if (!found) return false;
     *id = found;
     return true;
@@ -104,12 +134,15 @@ void hg_live_dict_free(struct live_dict *d)
 
 static enum hg_rc dict_grow_table(struct live_dict *d, struct hg_err *err)
 {
-    uint32_t n = d->n_slots ? d->n_slots * 2 : 64, *slots = NULL;
+    uint32_t n = d->n_slots ? d->n_slots * 2 : 64;
+    struct live_entry *slots = NULL;
     HG_TRY(hg_live_resize(d->mem, &slots, 0, n * sizeof *slots, err));
-    for (uint32_t id = 1; id < d->base.card; id++) {
-        uint32_t at = d->text[id].hash & (n - 1);
-        while (slots[at]) at = (at + 1) & (n - 1);
-        slots[at] = id;
+    for (uint32_t i = 0; i < d->n_slots; i++) {
+        const struct live_entry *e = &d->slots[i];
+        if (!e->id) continue;
+        uint32_t at = word_hash(e->a, e->b, e->len) & (n - 1);
+        while (slots[at].id) at = (at + 1) & (n - 1);
+        slots[at] = *e;
     }
     hg_live_drop(d->mem, d->slots, d->n_slots * sizeof *slots);
     d->slots = slots;
@@ -138,25 +171,71 @@ static enum hg_rc keep_text(struct live_dict *d, struct hg_str s, const char **o
     return HG_OK;
 }
 
+/* Room for one more text, so that adding it cannot move the table. */
+static enum hg_rc dict_room(struct live_dict *d, struct hg_err *err)
+{
+    if (!d->n_slots || table_full(d->base.card, d->n_slots)) HG_TRY(dict_grow_table(d, err));
+    if (d->base.card < d->cap) return HG_OK;
+    if (d->base.card >= LIVE_LIST - 1) return hg_fail(err, HG_E_LIMIT, "live index: %u different values in a dimension", d->base.card);
+    uint32_t cap = d->cap ? d->cap * 2 : 16;
+    HG_TRY(hg_live_resize(d->mem, &d->text, d->cap * sizeof *d->text, cap * sizeof *d->text, err));
+    d->cap = cap;
+    return HG_OK;
+}
+
+static enum hg_rc add_word(struct live_dict *d, struct live_word w, struct hg_str s, uint32_t *id, struct hg_err *err)
+{
+    struct live_entry *e = d->n_slots ? dict_entry(d, w, s) : NULL;
+    if (!e || !e->id) {
+        const char *p;
+        HG_TRY(dict_room(d, err));
+        HG_TRY(keep_text(d, s, &p, err));
+        uint32_t fresh = d->base.card++;
+        d->text[fresh] = (struct live_text){p, w.len};
+        e = dict_entry(d, w, s);
+        *e = (struct live_entry){w.a, w.b, w.len, fresh};
+    }
+    d->last_word = w;
+    *id = d->last = e->id;
+    return HG_OK;
+}
+
+static inline bool is_last(const struct live_dict *d, struct live_word w, struct hg_str s)
+{
+    return d->last && d->last_word.a == w.a && d->last_word.b == w.b && d->last_word.len == w.len && (w.len <= 16 || memcmp(d->text[d->last].p, s.p, w.len) == 0);
+}
+
+static enum hg_rc too_long(size_t len, struct hg_err *err) { return hg_fail(err, HG_E_LIMIT, "live index: a text of %zu bytes", len); }
+
 enum hg_rc hg_live_dict_add(struct live_dict *d, struct hg_str s, uint32_t *id, struct hg_err *err)
 {
     if (!s.p) return *id = 0, HG_OK;
-    if (d->last && same_text(&d->text[d->last], s)) return *id = d->last, HG_OK;
-    if (s.len > UINT32_MAX / 2) return hg_fail(err, HG_E_LIMIT, "live index: a text of %zu bytes", s.len);
-    if (!d->n_slots || table_full(d->base.card, d->n_slots)) HG_TRY(dict_grow_table(d, err));
-    uint32_t hash = (uint32_t)hg_xxh3(s.p, s.len), at = dict_slot(d, s, hash);
-    if (d->slots[at]) return *id = d->last = d->slots[at], HG_OK;
-    if (d->base.card >= LIVE_LIST - 1) return hg_fail(err, HG_E_LIMIT, "live index: %u different values in a dimension", d->base.card);
-    if (d->base.card >= d->cap) {
-        uint32_t cap = d->cap ? d->cap * 2 : 16;
-        HG_TRY(hg_live_resize(d->mem, &d->text, d->cap * sizeof *d->text, cap * sizeof *d->text, err));
-        d->cap = cap;
+    if (s.len > UINT32_MAX / 2) return too_long(s.len, err);
+    struct live_word w = word_of(s);
+    if (is_last(d, w, s)) return *id = d->last, HG_OK;
+    return add_word(d, w, s, id, err);
+}
+
+/* In small groups: the table's places of all of a group are asked for from memory before the first of them is looked at. */
+enum hg_rc hg_live_dict_add_all(struct live_dict *d, const struct hg_str *s, uint32_t n, uint32_t *ids, struct hg_err *err)
+{
+    enum { GROUP = 32 };
+    struct live_word w[GROUP];
+    for (uint32_t from = 0; from < n; from += GROUP) {
+        uint32_t k = n - from < GROUP ? n - from : GROUP, mask = d->n_slots - 1;
+        for (uint32_t i = 0; i < k; i++) {
+            if (!s[from + i].p) continue;
+            if (s[from + i].len > UINT32_MAX / 2) return too_long(s[from + i].len, err);
+            w[i] = word_of(s[from + i]);
+            if (d->n_slots) __builtin_prefetch(&d->slots[word_hash(w[i].a, w[i].b, w[i].len) & mask]);
+        }
+        for (uint32_t i = 0; i < k; i++) {
+            uint32_t *id = &ids[from + i];
+            if (!s[from + i].p) *id = 0;
+            else if (is_last(d, w[i], s[from + i])) *id = d->last;
+            else HG_TRY(add_word(d, w[i], s[from + i], id, err));
+        }
     }
-    const char *p;
-    HG_TRY(keep_text(d, s, &p, err));
-    *id = d->last = d->base.card++;
-    d->text[*id] = (struct live_text){p, (uint32_t)s.len, hash};
-    d->slots[at] = *id;
     return HG_OK;
 }
 

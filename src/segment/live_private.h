@@ -22,20 +22,33 @@ void hg_live_drop(struct live_mem *m, void *p, size_t n);
 /* ---- dictionary: text to id in order of arrival ---- */
 struct live_text {
     const char *p;
-    uint32_t len, hash;
+    uint32_t len;
+};
+/* A text as numbers: up to 16 bytes are the bytes themselves, so that equal numbers are equal texts and a slot alone tells; of a longer one it is a hash, and equal numbers have to be looked
+ * at. Ids and short words, which most dimensions have, so cost one place in memory each. */
+struct live_word {
+    uint64_t a, b;
+    uint32_t len;
+};
+struct live_entry {
+    uint64_t a, b;
+    uint32_t len, id; /* id 0: empty */
 };
 struct live_dict {
     struct hg_dict base;
     struct live_mem *mem;
     struct live_text *text; /* by id; [0] unused */
     uint32_t cap, last;     /* last: the id found or added last; neighbouring rows are often alike */
-    uint32_t *slots;        /* open addressing; 0: empty */
+    struct live_word last_word;
+    struct live_entry *slots; /* open addressing */
     uint32_t n_slots;       /* a power of two, or 0 */
     struct live_block *blocks; /* where the text is */
 };
 void hg_live_dict_init(struct live_dict *d, struct live_mem *mem);
 void hg_live_dict_free(struct live_dict *d);
 HG_MUST_USE enum hg_rc hg_live_dict_add(struct live_dict *d, struct hg_str s, uint32_t *id, struct hg_err *err); /* finds or adds; null is 0 */
+/* The same for texts of a column one after the other: faster. On failure some of them may have been added. */
+HG_MUST_USE enum hg_rc hg_live_dict_add_all(struct live_dict *d, const struct hg_str *s, uint32_t n, uint32_t *ids, struct hg_err *err);
 
 /* ---- rows that hold an id: none, one, an array, then a bitmap ---- */
 struct live_post {
@@ -135,7 +148,7 @@ struct hg_live {
     struct hg_made_by made_by;
     uint32_t max_rows, n_chunks;
     int64_t min_time;
-    bool no_bitmaps;
+    bool only_merged, as_they_come; /* as_they_come: no rolling up either */
     void (*on_bad)(void *arg, uint32_t row, const char *column, const char *why);
     void *on_bad_arg;
 
@@ -171,6 +184,11 @@ struct hg_live {
 
 /* live_row.c: one row, whole or not at all. *full: there is no room for one more row; it was not taken. */
 HG_MUST_USE enum hg_rc hg_live_add_row(struct hg_live *l, const struct hg_row *row, bool *full, struct hg_err *err);
+/* live_append.c: rows that are kept as they come, and fewer than n when there is no room for more (*full). */
+HG_MUST_USE enum hg_rc hg_live_append(struct hg_live *l, const struct hg_row *rows, uint32_t n, uint32_t *n_taken, bool *full, struct hg_err *err);
+/* The code of a row that has a list in a column. */
+HG_MUST_USE enum hg_rc hg_live_list_code(struct hg_live *l, struct live_col *c, const struct hg_schema_dim *d, const struct hg_str *v, uint32_t n, uint32_t *code, struct hg_err *err);
+int64_t hg_live_truncate(struct hg_live *l, int64_t t);
 /* Memory of a sketch, as counted. */
 size_t hg_live_sketch_bytes(const struct hg_sketch_def *d, const struct hg_sketch *s);
 

@@ -19,7 +19,7 @@ static void note_bad(struct hg_live *l, const char *column, const char *why)
 
 /* ---- time ---- */
 
-static int64_t truncate_time(struct hg_live *l, int64_t t)
+int64_t hg_live_truncate(struct hg_live *l, int64_t t)
 {
     if (l->schema->query_gran.kind == HG_GRAN_NONE) return t < l->min_time ? l->min_time : t;
     if (t < l->bucket.start || t >= l->bucket.end) l->bucket = hg_gran_bucket(&l->schema->query_gran, t);
@@ -49,7 +49,7 @@ static enum hg_rc scratch_ids(struct hg_live *l, uint32_t n, struct hg_err *err)
 
 static int cmp_text(const void *a, const void *b) { return hg_str_cmp(*(const struct hg_str *)a, *(const struct hg_str *)b); }
 
-static enum hg_rc list_code(struct hg_live *l, struct live_col *c, const struct hg_schema_dim *d, const struct hg_str *v, uint32_t n, uint32_t *code, struct hg_err *err)
+enum hg_rc hg_live_list_code(struct hg_live *l, struct live_col *c, const struct hg_schema_dim *d, const struct hg_str *v, uint32_t n, uint32_t *code, struct hg_err *err)
 {
     HG_TRY(scratch_ids(l, n, err));
     const struct hg_str *texts = v;
@@ -77,7 +77,7 @@ static enum hg_rc dim_key(struct hg_live *l, uint32_t i, const struct hg_value *
     if (c->type == HG_T_STRING) {
         uint32_t code = 0;
         if (v->kind == HG_V_LIST) {
-            HG_TRY(list_code(l, c, &l->schema->dims[i], v->u.list.v, v->u.list.n, &code, err));
+            HG_TRY(hg_live_list_code(l, c, &l->schema->dims[i], v->u.list.v, v->u.list.n, &code, err));
         } else {
             char digits[HG_NUM_TEXT];
             struct hg_str s;
@@ -441,7 +441,7 @@ enum hg_rc hg_live_add_row(struct hg_live *l, const struct hg_row *in, bool *ful
     bool room = l->n_rows < l->max_rows;
     l->n_bad = 0;
     if (!room && !l->schema->rollup) return *full = true, HG_OK;
-    l->time = truncate_time(l, in->time);
+    l->time = hg_live_truncate(l, in->time);
     for (uint32_t i = 0; i < l->schema->n_dims; i++) HG_TRY(dim_key(l, i, &in->dims[i], err));
     metric_values(l, in);
     if (!l->schema->rollup) return append_row(l, in, err);

@@ -119,6 +119,9 @@ bool hg_live_metric_number(const struct hg_value *v, enum hg_type t, struct live
     case HG_V_STR:
         if (!v->u.s.p) break;
         *out = (struct live_value){.i = 0};
+        if (t == HG_T_LONG && hg_parse_i64(v->u.s, &out->i)) return true;
+        if (t == HG_T_DECIMAL && hg_parse_decimal(v->u.s, &out->i)) return true;
+        if ((t == HG_T_DOUBLE || t == HG_T_FLOAT) && hg_parse_f64(v->u.s, &d)) return finish_double(d, t, out);
         if (!tidy_number(v->u.s, buf, sizeof buf, &s)) return bad(out, why, "the text is not a number");
         if (t == HG_T_DECIMAL) return hg_parse_decimal(s, &out->i) || bad(out, why, "the text is not a decimal number, or does not fit one");
         if (t == HG_T_LONG && hg_parse_i64(s, &out->i)) return true;

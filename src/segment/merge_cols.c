@@ -1,5 +1,6 @@
 /* Writing the columns: for each, the order of all rows is followed once, in chunks. A source visited in its own order is decoded block by block; one that is
  * shuffled has this one column decoded whole. */
+#include <math.h>
 #include <stdlib.h>
 #include "segment/merge_private.h"
 #include "sketch/sketch.h"
@@ -10,12 +11,12 @@ struct gather { /* one column of one source */
     const struct hg_column *c; /* NULL: null in every row */
     struct hg_colread *r;
     const uint32_t *remap;
-    bool whole;
+    bool whole, to_double;     /* to_double: integers are wanted as doubles */
     uint32_t base, n;          /* rows at hand */
     int64_t *i;                /* also as double */
     uint8_t *nulls;
     uint32_t *ids;             /* our ids; multi: list after list */
-    uint32_t *ends;            /* multi */
+    uint32_t *ends;            /* where lists are, or may be wanted; NULL: row i has ids[i] */
     size_t ids_cap;
 };
 
@@ -31,7 +32,12 @@ struct columns { /* what all columns share */
     struct hg_err *err;
 };
 
-static enum hg_rc gather_open(struct columns *x, const struct hg_column *const *cols, uint32_t *const *remap)
+/* What a column becomes. */
+struct target {
+    bool floating, lists;
+};
+
+static enum hg_rc gather_open(struct columns *x, const struct hg_column *const *cols, uint32_t *const *remap, struct target to)
 {
     for (uint32_t s = 0; s < x->m->n; s++) {
         struct gather *g = &x->src[s];
@@ -44,9 +50,10 @@ static enum hg_rc gather_open(struct columns *x, const struct hg_column *const *
         size_t rows = g->whole ? x->m->srcs[s]->n_rows : HG_BLOCK_ROWS;
         if (g->c->type == HG_T_STRING) {
             if (!g->c->multi) g->ids = hg_arena_array(x->a, rows, sizeof *g->ids);
-            g->ends = hg_arena_array(x->a, rows, sizeof *g->ends);
-            if ((!g->c->multi && !g->ids) || !g->ends) return hg_arena_fail(x->a, "merge", x->err);
+            if (g->c->multi || to.lists) g->ends = hg_arena_array(x->a, rows, sizeof *g->ends);
+            if ((!g->c->multi && !g->ids) || ((g->c->multi || to.lists) && !g->ends)) return hg_arena_fail(x->a, "merge", x->err);
         } else if (hg_type_is_number(g->c->type)) {
+            g->to_double = to.floating && hg_type_is_integer(g->c->type);
             g->i = hg_arena_alloc(x->a, rows * sizeof *g->i);
             g->nulls = hg_arena_alloc(x->a, rows);
             if (!g->i || !g->nulls) return hg_arena_fail(x->a, "merge", x->err);
@@ -55,17 +62,25 @@ static enum hg_rc gather_open(struct columns *x, const struct hg_column *const *
     return HG_OK;
 }
 
+static enum hg_rc load_integers(struct columns *x, struct gather *g, uint32_t row, uint32_t n, uint32_t at)
+{
+    HG_TRY(g->c->ops->i64(g->r, row, n, g->i + at, g->nulls + at, x->err));
+    for (uint32_t i = at; g->to_double && i < at + n; i++) {
+        double d = g->c->type == HG_T_DECIMAL ? (double)g->i[i] / 1e6 : (double)g->i[i];
+        memcpy(&g->i[i], &d, 8);
+    }
+    return HG_OK;
+}
+
 static enum hg_rc load_block(struct columns *x, struct gather *g, uint32_t row, uint32_t n, uint32_t at)
 {
     const struct hg_column *c = g->c;
-    if (hg_type_is_integer(c->type)) return c->ops->i64(g->r, row, n, g->i + at, g->nulls + at, x->err);
+    if (hg_type_is_integer(c->type)) return load_integers(x, g, row, n, at);
     if (hg_type_is_number(c->type)) return c->ops->f64(g->r, row, n, (double *)(void *)(g->i + at), g->nulls + at, x->err);
     if (!c->multi) {
         HG_TRY(c->ops->ids(g->r, row, n, g->ids + at, x->err));
-        for (uint32_t i = 0; i < n; i++) {
-            g->ids[at + i] = g->remap[g->ids[at + i]];
-            g->ends[at + i] = at + i + 1;
-        }
+        for (uint32_t i = at; i < at + n; i++) g->ids[i] = g->remap[g->ids[i]];
+        for (uint32_t i = at; g->ends && i < at + n; i++) g->ends[i] = i + 1;
         return HG_OK;
     }
     const uint32_t *ends, *ids;
@@ -110,19 +125,15 @@ static inline enum hg_rc reach(struct columns *x, uint64_t entry, struct gather 
     return HG_OK;
 }
 
-/* Numbers of n entries of the order, as the output's type wants them, into x->v and x->z. */
-static enum hg_rc gather_numbers(struct columns *x, const uint64_t *order, uint32_t n, bool floating)
+/* Numbers of n entries of the order, as the output's type wants them, into v and z. */
+static enum hg_rc gather_numbers(struct columns *x, const uint64_t *order, uint32_t n, int64_t *v, uint8_t *z)
 {
     for (uint32_t k = 0; k < n; k++) {
         struct gather *g;
         uint32_t at;
         HG_TRY(reach(x, order[k], &g, &at));
-        x->v[k] = g ? g->i[at] : 0;
-        x->z[k] = g ? g->nulls[at] : 1;
-        if (floating && g && hg_type_is_integer(g->c->type)) {
-            double d = g->c->type == HG_T_DECIMAL ? (double)x->v[k] / 1e6 : (double)x->v[k];
-            memcpy(&x->v[k], &d, 8);
-        }
+        v[k] = g ? g->i[at] : 0;
+        z[k] = g ? g->nulls[at] : 1;
     }
     return HG_OK;
 }
@@ -148,10 +159,18 @@ static inline int64_t fold_f64(enum fold f, int64_t a, int64_t b)
 {
     double x = as_f64(a), y = as_f64(b);
     if (f == SUM) x += y;
+    else if (isnan(x) || isnan(y)) x = NAN; /* as Java's Math.min and max, and the live index */
     else if (f == MIN) x = y < x ? y : x;
     else if (f == MAX) x = y > x ? y : x;
     memcpy(&a, &x, 8);
     return a;
+}
+
+static inline int64_t to_float(int64_t bits)
+{
+    double d = (double)(float)as_f64(bits);
+    memcpy(&bits, &d, 8);
+    return bits;
 }
 
 static enum hg_rc flush_numbers(struct columns *x, uint32_t n, enum hg_type type)
@@ -171,7 +190,7 @@ static inline __attribute__((always_inline)) enum hg_rc roll_numbers(struct colu
     for (uint64_t at = 0; at < m->rows_in; at += CHUNK) {
         uint32_t n = m->rows_in - at < CHUNK ? (uint32_t)(m->rows_in - at) : CHUNK;
         const uint64_t *order = m->order + at;
-        HG_TRY(gather_numbers(x, order, n, floating));
+        HG_TRY(gather_numbers(x, order, n, x->v, x->z));
         for (uint32_t k = 0; k < n; k++) {
             if (order[k] & HG_ORDER_NEW) {
                 if (out == HG_BLOCK_ROWS) {
@@ -184,6 +203,7 @@ static inline __attribute__((always_inline)) enum hg_rc roll_numbers(struct colu
                 int64_t *acc = &x->out[out - 1];
                 uint8_t *null = &x->out_z[out - 1];
                 *acc = *null ? x->v[k] : floating ? fold_f64(f, *acc, x->v[k]) : fold_i64(f, *acc, x->v[k]);
+                if (floating && type == HG_T_FLOAT) *acc = to_float(*acc);
                 *null = 0;
             }
         }
@@ -191,8 +211,21 @@ static inline __attribute__((always_inline)) enum hg_rc roll_numbers(struct colu
     return flush_numbers(x, out, type);
 }
 
+/* No two rows became one: the order is that of the output. */
+static enum hg_rc copy_numbers(struct columns *x, enum hg_type type)
+{
+    const struct hg_merge *m = x->m;
+    for (uint64_t at = 0; at < m->rows_in; at += HG_BLOCK_ROWS) {
+        uint32_t n = m->rows_in - at < HG_BLOCK_ROWS ? (uint32_t)(m->rows_in - at) : HG_BLOCK_ROWS;
+        HG_TRY(gather_numbers(x, m->order + at, n, x->out, x->out_z));
+        HG_TRY(flush_numbers(x, n, type));
+    }
+    return HG_OK;
+}
+
 static enum hg_rc write_numbers(struct columns *x, enum hg_type type, enum fold f)
 {
+    if (x->m->rows_in == x->m->rows_out) return copy_numbers(x, type);
     bool floating = type == HG_T_DOUBLE || type == HG_T_FLOAT;
     switch (f) {
     case FIRST: return floating ? roll_numbers(x, type, true, FIRST) : roll_numbers(x, type, false, FIRST);
@@ -229,7 +262,7 @@ static enum hg_rc write_single(struct columns *x)
         struct gather *g;
         uint32_t at;
         HG_TRY(reach(x, m->order[k], &g, &at));
-        ids[out++] = g ? g->ids[g->ends[at] - 1] : 0; /* rows that are not wanted may have lists */
+        ids[out++] = !g ? 0 : g->ends ? g->ids[g->ends[at] - 1] : g->ids[at]; /* rows that are not wanted may have lists */
         if (out == HG_BLOCK_ROWS) {
             HG_TRY(hg_segwriter_ids(x->w, ids, out, x->err));
             out = 0;
@@ -359,7 +392,7 @@ static enum hg_rc write_dim(struct columns *x, struct hg_mdim *d, bool entity)
     bool string = d->def->type == HG_T_STRING;
     struct hg_segwriter_column c = {.name = d->def->name, .type = d->def->type, .multi = string && d->multi, .bitmap = string && d->def->bitmap, .entity = entity};
     HG_TRY(hg_segwriter_begin(x->w, &c, hg_buf_span(&d->dict), d->card, x->err));
-    HG_TRY(gather_open(x, d->cols, d->remap));
+    HG_TRY(gather_open(x, d->cols, d->remap, (struct target){c.type == HG_T_DOUBLE || c.type == HG_T_FLOAT, c.multi}));
     if (!string) HG_TRY(write_numbers(x, c.type, FIRST));
     else HG_TRY(c.multi ? write_multi(x) : write_single(x));
     return hg_segwriter_end(x->w, x->err);
@@ -369,7 +402,7 @@ static enum hg_rc write_metric(struct columns *x, const struct hg_schema_metric 
 {
     struct hg_segwriter_column c = {.name = def->name, .agg = def->agg, .type = def->type, .lg_k = def->sketch.lg_k, .hll_bits = def->sketch.bits};
     HG_TRY(hg_segwriter_begin(x->w, &c, (struct hg_span){0, 0}, 0, x->err));
-    HG_TRY(gather_open(x, cols, NULL));
+    HG_TRY(gather_open(x, cols, NULL, (struct target){c.type == HG_T_DOUBLE || c.type == HG_T_FLOAT, false}));
     HG_TRY(hg_type_is_complex(def->type) ? write_sketches(x, def) : write_numbers(x, def->type, fold_of(def->roll)));
     return hg_segwriter_end(x->w, x->err);
 }
@@ -381,7 +414,7 @@ static enum hg_rc write_time(struct columns *x)
     if (!cols) return hg_arena_fail(x->a, "merge", x->err);
     for (uint32_t s = 0; s < x->m->n; s++) cols[s] = &x->m->srcs[s]->cols[0];
     HG_TRY(hg_segwriter_begin(x->w, &c, (struct hg_span){0, 0}, 0, x->err));
-    HG_TRY(gather_open(x, cols, NULL));
+    HG_TRY(gather_open(x, cols, NULL, (struct target){0}));
     HG_TRY(write_numbers(x, HG_T_LONG, FIRST));
     return hg_segwriter_end(x->w, x->err);
 }

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "segment/dict.h"
 #include "segment/merge_private.h"
+#include "segment/radix.h"
 #include "segment/segment_private.h"
 
 #define BIG ((size_t)1 << 40)
@@ -116,9 +117,29 @@ struct walk { /* the used values of one source's dictionary, ascending */
     uint32_t n_texts, at;  /* next text, or next id */
     uint32_t id;           /* the value at hand */
     struct hg_str s;
+    unsigned __int128 head;          /* its first bytes as a number, zeros behind a shorter one: in the order of texts, and mostly all that is compared */
     struct hg_buf scratch;
     uint32_t *remap;
 };
+#define HEAD 16u
+
+static inline uint64_t eight(const char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return __builtin_bswap64(v);
+}
+
+static inline unsigned __int128 head_of(struct hg_str s)
+{
+    char b[HEAD] = {0};
+    const char *p = s.p;
+    if (s.len < HEAD) {
+        if (s.len) memcpy(b, s.p, s.len);
+        p = b;
+    }
+    return (unsigned __int128)eight(p) << 64 | eight(p + 8);
+}
 
 static bool walk_next(struct walk *w)
 {
@@ -126,22 +147,22 @@ static bool walk_next(struct walk *w)
         if (w->at == w->n_texts) return false;
         w->s = w->texts[w->at].s;
         w->id = w->texts[w->at++].id;
-        return true;
+    } else {
+        while (w->at < w->dict->card && w->used && !w->used[w->at]) w->at++;
+        if (w->at >= w->dict->card) return false;
+        w->id = w->at++;
+        w->s = hg_dict_get(w->dict, w->id, &w->scratch);
     }
-    while (w->at < w->dict->card && w->used && !w->used[w->at]) w->at++;
-    if (w->at >= w->dict->card) return false;
-    w->id = w->at++;
-    w->s = hg_dict_get(w->dict, w->id, &w->scratch);
+    w->head = head_of(w->s);
     return true;
 }
 
 static int by_text(const void *a, const void *b) { return hg_str_cmp(((const struct text *)a)->s, ((const struct text *)b)->s); }
 
-static enum hg_rc sort_texts(struct walk *w, struct hg_arena *a, struct hg_err *err)
+/* The used values of the dictionary, copied, and how many bytes all of them begin with. */
+static enum hg_rc copy_texts(struct walk *w, struct hg_arena *a, struct text *texts, uint32_t *n_texts, size_t *common, struct hg_err *err)
 {
-    w->at = 0;
-    w->texts = hg_arena_array(a, (size_t)w->dict->card + 1, sizeof *w->texts);
-    if (!w->texts) return hg_arena_fail(a, "merging dictionaries", err);
+    uint32_t n = 0;
     for (uint32_t id = 1; id < w->dict->card; id++) {
         if (w->used && !w->used[id]) continue;
         struct hg_str s = hg_dict_get(w->dict, id, &w->scratch);
@@ -149,20 +170,62 @@ static enum hg_rc sort_texts(struct walk *w, struct hg_arena *a, struct hg_err *
         char *copy = hg_arena_alloc(a, s.len + 1);
         if (!copy) return hg_arena_fail(a, "merging dictionaries", err);
         if (s.len) memcpy(copy, s.p, s.len);
-        w->texts[w->n_texts++] = (struct text){{copy, s.len}, id};
+        size_t most = n == 0 || s.len < *common ? s.len : *common, same = 0;
+        while (n && same < most && copy[same] == texts[0].s.p[same]) same++;
+        *common = n ? same : most;
+        texts[n++] = (struct text){{copy, s.len}, id};
     }
-    qsort(w->texts, w->n_texts, sizeof *w->texts, by_text);
+    *n_texts = n;
+    return HG_OK;
+}
+
+/* The eight bytes behind those that all texts begin with, as a number in their order. Shorter texts end in zeros, which a text of zeros does too. */
+static uint64_t digit_of(struct hg_str s, size_t common)
+{
+    uint8_t b[8] = {0};
+    uint64_t v = 0;
+    if (s.len > common) memcpy(b, s.p + common, s.len - common < 8 ? s.len - common : 8);
+    for (int i = 0; i < 8; i++) v = v << 8 | b[i];
+    return v;
+}
+
+/* By radix of eight bytes, which is all of most ids; what is equal there is compared. */
+static enum hg_rc sort_texts(struct walk *w, struct hg_arena *a, struct hg_err *err)
+{
+    size_t common = 0, card = w->dict->card;
+    uint32_t n = 0;
+    w->at = 0;
+    w->texts = hg_arena_array(a, card + 1, sizeof *w->texts);
+    struct text *texts = hg_arena_array(a, card + 1, sizeof *texts);
+    struct hg_radix *x = hg_arena_array(a, card + 1, sizeof *x), *y = hg_arena_array(a, card + 1, sizeof *y);
+    if (!w->texts || !texts || !x || !y) return hg_arena_fail(a, "merging dictionaries", err);
+    HG_TRY(copy_texts(w, a, texts, &n, &common, err));
+    for (uint32_t i = 0; i < n; i++) x[i] = (struct hg_radix){digit_of(texts[i].s, common), i};
+    x = hg_radix_sort(x, y, n);
+    for (uint32_t i = 0; i < n; i++) w->texts[i] = texts[x[i].of];
+    for (uint32_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && x[end].key == x[i].key;) end++;
+        if (end > i + 1) qsort(w->texts + i, end - i, sizeof *w->texts, by_text);
+    }
+    w->n_texts = n;
     return HG_OK;
 }
 
 /* A binary heap of walks by their value; sources of equal values come one after the other. */
+static inline bool goes_before(const struct walk *a, const struct walk *b)
+{
+    if (a->head != b->head) return a->head < b->head;
+    if (a->s.len <= HEAD && b->s.len <= HEAD) return a->s.len < b->s.len;
+    return hg_str_cmp(a->s, b->s) < 0;
+}
+
 static void sift(struct walk **heap, uint32_t n, uint32_t i)
 {
     for (;;) {
         uint32_t k = 2 * i + 1;
         if (k >= n) return;
-        if (k + 1 < n && hg_str_cmp(heap[k + 1]->s, heap[k]->s) < 0) k++;
-        if (hg_str_cmp(heap[i]->s, heap[k]->s) <= 0) return;
+        if (k + 1 < n && goes_before(heap[k + 1], heap[k])) k++;
+        if (!goes_before(heap[k], heap[i])) return;
         struct walk *t = heap[i];
         heap[i] = heap[k];
         heap[k] = t;
@@ -170,21 +233,40 @@ static void sift(struct walk **heap, uint32_t n, uint32_t i)
     }
 }
 
+/* The value that was given last; its bytes are kept where its head does not say all. */
+struct given {
+    unsigned __int128 head;
+    size_t len;
+    struct hg_buf bytes;
+};
+
+static enum hg_rc give(struct given *last, const struct walk *w, struct hg_dict_writer *dw, struct hg_err *err)
+{
+    HG_TRY(hg_dict_writer_add(dw, w->s, err));
+    last->head = w->head;
+    last->len = w->s.len;
+    if (w->s.len <= HEAD) return HG_OK;
+    hg_buf_clear(&last->bytes);
+    hg_buf_put(&last->bytes, w->s.p, w->s.len);
+    return hg_buf_check(&last->bytes, "dictionary value", err);
+}
+
+static bool is_given(const struct given *last, const struct walk *w)
+{
+    return last->head == w->head && last->len == w->s.len && (w->s.len <= HEAD || memcmp(last->bytes.p, w->s.p, w->s.len) == 0);
+}
+
 static enum hg_rc unite(struct hg_mdim *d, struct walk **heap, uint32_t n, struct hg_dict_writer *dw, struct hg_err *err)
 {
-    struct hg_buf last;
-    hg_buf_init(&last, HG_DICT_MAX_VALUE);
+    struct given last = {0};
+    hg_buf_init(&last.bytes, HG_DICT_MAX_VALUE);
     enum hg_rc rc = HG_OK;
     for (uint32_t i = n / 2; i-- > 0;) sift(heap, n, i);
     d->card = 1;
     while (n && rc == HG_OK) {
         struct walk *w = heap[0];
-        bool first = d->card == 1 || !hg_str_eq(w->s, (struct hg_str){last.p ? (const char *)last.p : "", last.len});
-        if (first) {
-            rc = hg_dict_writer_add(dw, w->s, err);
-            hg_buf_clear(&last);
-            hg_buf_put(&last, w->s.p, w->s.len);
-            if (rc == HG_OK) rc = hg_buf_check(&last, "dictionary value", err);
+        if (d->card == 1 || !is_given(&last, w)) {
+            rc = give(&last, w, dw, err);
             d->card++;
         }
         w->remap[w->id] = d->card - 1;
@@ -192,7 +274,7 @@ static enum hg_rc unite(struct hg_mdim *d, struct walk **heap, uint32_t n, struc
         if (w->scratch.failed && rc == HG_OK) rc = hg_buf_check(&w->scratch, "dictionary value", err);
         sift(heap, n, 0);
     }
-    hg_buf_free(&last);
+    hg_buf_free(&last.bytes);
     return rc;
 }
 

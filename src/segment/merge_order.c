@@ -3,6 +3,7 @@
  * sources whose order is ours are read block by block; others have their keys in memory and, if need be, are sorted by radix. */
 #include <stdlib.h>
 #include "segment/merge_private.h"
+#include "segment/radix.h"
 #include "segment/segment_private.h"
 
 static unsigned width(uint64_t greatest) { return greatest ? 64u - (unsigned)__builtin_clzll(greatest) : 0; }
@@ -216,36 +217,21 @@ static inline int compare_keys(const uint64_t *a, const uint64_t *b, unsigned wo
 
 /* ---- sorting one source ---- */
 
-struct pair { uint64_t k; uint32_t row; };
-
-/* Stable radix sort of row numbers by key, least word first; digits that are the same in all rows cost nothing. */
+/* Stable, least word first; digits that are the same in all rows cost nothing. */
 static enum hg_rc sort_rows(const uint64_t *keys, unsigned words, uint32_t n, uint32_t *rows, struct hg_err *err)
 {
-    struct pair *a = malloc((size_t)n * sizeof *a), *b = malloc((size_t)n * sizeof *b);
+    struct hg_radix *a = malloc((size_t)n * sizeof *a), *b = malloc((size_t)n * sizeof *b), *now = a;
     if (!a || !b) {
         free(a);
         free(b);
         return hg_fail(err, HG_E_NOMEM, "sorting %u rows", n);
     }
-    for (uint32_t i = 0; i < n; i++) a[i].row = i;
+    for (uint32_t i = 0; i < n; i++) a[i].of = i;
     for (unsigned w = words; w-- > 0;) {
-        uint64_t differ = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            a[i].k = keys[(size_t)a[i].row * words + w];
-            differ |= a[i].k ^ a[0].k;
-        }
-        for (unsigned shift = 0; shift < 64; shift += 8) {
-            if (!(differ >> shift & 255)) continue;
-            uint32_t at[257] = {0};
-            for (uint32_t i = 0; i < n; i++) at[(a[i].k >> shift & 255) + 1]++;
-            for (unsigned d = 1; d < 257; d++) at[d] += at[d - 1];
-            for (uint32_t i = 0; i < n; i++) b[at[a[i].k >> shift & 255]++] = a[i];
-            struct pair *t = a;
-            a = b;
-            b = t;
-        }
+        for (uint32_t i = 0; i < n; i++) now[i].key = keys[(size_t)now[i].of * words + w];
+        now = hg_radix_sort(now, now == a ? b : a, n);
     }
-    for (uint32_t i = 0; i < n; i++) rows[i] = a[i].row;
+    for (uint32_t i = 0; i < n; i++) rows[i] = now[i].of;
     free(a);
     free(b);
     return HG_OK;
@@ -323,6 +309,10 @@ static inline enum hg_rc follow_next(struct hg_merge *m, struct follow *f, bool 
 
 static inline bool before(const struct follow *a, const struct follow *b, unsigned words)
 {
+    if (words == 2) { /* as most keys are: one comparison, without a branch */
+        unsigned __int128 x = (unsigned __int128)a->key[0] << 64 | a->key[1], y = (unsigned __int128)b->key[0] << 64 | b->key[1];
+        return (x < y) | ((x == y) & (a->src < b->src));
+    }
     int k = compare_keys(a->key, b->key, words);
     return k ? k < 0 : a->src < b->src;
 }
@@ -341,12 +331,28 @@ static void sift(struct follow **heap, uint32_t n, uint32_t i, unsigned words)
     }
 }
 
+/* What is left of the rows of one source. */
+static enum hg_rc follow_one(struct hg_merge *m, struct follow *f, uint64_t *k, uint64_t *out, uint64_t *last, struct hg_err *err)
+{
+    const unsigned words = m->words;
+    for (bool more = true; more;) {
+        int c = *k ? compare_keys(last, f->key, words) : -1;
+        if (c > 0) return hg_fail(err, HG_E_CORRUPT, "source %s: row %u is out of order", f->reader.src->id, f->at);
+        bool fresh = c < 0 || !m->schema->rollup;
+        m->order[(*k)++] = (fresh ? HG_ORDER_NEW : 0) | (uint64_t)f->src << 32 | (f->rows ? f->rows[f->at] : f->at);
+        *out += fresh;
+        memcpy(last, f->key, words * sizeof *last);
+        HG_TRY(follow_next(m, f, &more, err));
+    }
+    return HG_OK;
+}
+
 static enum hg_rc follow_all(struct hg_merge *m, struct follow **heap, uint32_t n, uint64_t *last, struct hg_err *err)
 {
     const unsigned words = m->words;
     uint64_t k = 0, out = 0;
     for (uint32_t i = n / 2; i-- > 0;) sift(heap, n, i, words);
-    while (n) {
+    while (n > 1) {
         struct follow *f = heap[0];
         int c = k ? compare_keys(last, f->key, words) : -1;
         if (c > 0) return hg_fail(err, HG_E_CORRUPT, "source %s: row %u is out of order", f->reader.src->id, f->at);
@@ -359,6 +365,7 @@ static enum hg_rc follow_all(struct hg_merge *m, struct follow **heap, uint32_t 
         if (!more) heap[0] = heap[--n];
         sift(heap, n, 0, words);
     }
+    if (n) HG_TRY(follow_one(m, heap[0], &k, &out, last, err));
     if (out > UINT32_MAX - HG_BLOCK_ROWS) return hg_fail(err, HG_E_LIMIT, "%llu rows are more than one segment may have", (unsigned long long)out);
     m->rows_out = (uint32_t)out;
     return HG_OK;

@@ -322,6 +322,34 @@ enum hg_rc hg_segwriter_blobs(struct hg_segwriter *w, const uint32_t *ends, cons
     return put_block(w, &e, err);
 }
 
+/* fill[id + 1] += rows of id. Neighbours are often alike: two tables, so that one addition need not wait for the one before. */
+static void count_ids(const uint32_t *ids, size_t n, uint32_t card, uint32_t *fill)
+{
+    size_t i = 0;
+    uint32_t *other = card <= 4096 && n > card ? calloc((size_t)card + 1, sizeof *other) : NULL;
+    if (other) {
+        for (; i + 1 < n; i += 2) {
+            fill[ids[i] + 1]++;
+            other[ids[i + 1]]++;
+        }
+        for (uint32_t id = 0; id < card; id++) fill[id + 1] += other[id];
+        free(other);
+    }
+    for (; i < n; i++) fill[ids[i] + 1]++;
+}
+
+/* Row numbers by id, each at fill[its id]++. The places of rows to come are asked for from memory ahead of time. */
+static void place_rows(const uint32_t *ids, uint32_t n, uint32_t *fill, uint32_t *rows)
+{
+    enum { AHEAD = 24 };
+    uint32_t r = 0;
+    for (; r + AHEAD < n; r++) {
+        __builtin_prefetch(&rows[fill[ids[r + AHEAD]]], 1);
+        rows[fill[ids[r]]++] = r;
+    }
+    for (; r < n; r++) rows[fill[ids[r]]++] = r;
+}
+
 /* Sorts the column's rows by id (counting), then writes the sets. Id 0 also holds the rows whose list is empty. */
 static enum hg_rc put_bitmaps(struct hg_segwriter *w, struct hg_seg_section *dir_at, struct hg_seg_section *data_at, struct hg_err *err)
 {
@@ -343,9 +371,9 @@ static enum hg_rc put_bitmaps(struct hg_segwriter *w, struct hg_seg_section *dir
     }
     /* fill[id + 1] counts, then becomes where the next row of id goes; after placing, starts[id] is where id begins. */
     if (!w->col.multi) {
-        for (size_t i = 0; i < n_ids; i++) fill[ids[i] + 1]++;
+        count_ids(ids, n_ids, w->card, fill);
         for (uint32_t id = 1; id <= w->card; id++) fill[id] += fill[id - 1];
-        for (uint32_t r = 0; r < w->rows; r++) rows[fill[ids[r]]++] = r;
+        place_rows(ids, w->rows, fill, rows);
     } else {
         size_t k = 0;
         for (uint32_t r = 0; r < w->rows; r++) {

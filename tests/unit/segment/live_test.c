@@ -52,7 +52,7 @@ static struct hg_schema_metric metrics[N_METRICS] = {
 };
 static struct hg_schema schema = {.n_dims = N_DIMS, .n_metrics = N_METRICS, .dims = dims, .metrics = metrics, .rollup = true, .query_gran.kind = HG_GRAN_DURATION, .query_gran.duration_ms = 1000};
 
-static bool no_bitmaps; /* the model at hand keeps no sets of rows by value; the answers are the same */
+static bool only_merged; /* the model at hand keeps no sets of rows by value; the answers are the same */
 
 /* ---- rows ---- */
 
@@ -297,7 +297,7 @@ static void compare_strings(const struct hg_source *s, const struct hg_column *c
         OK(c->ops->rows_of(c, &id, 1, got, &err));
         SAME(roaring_bitmap_equals(got, want[id]), "rows of id %u of %s", id, c->name);
         uint64_t n = roaring_bitmap_get_cardinality(got);
-        SAME(dims[dim].bitmap && !no_bitmaps ? c->ops->count_of(c, id) == n : c->ops->count_of(c, id) >= n, "count of id %u of %s", id, c->name);
+        SAME(dims[dim].bitmap && !only_merged ? c->ops->count_of(c, id) == n : c->ops->count_of(c, id) >= n, "count of id %u of %s", id, c->name);
         roaring_bitmap_free(got);
         uint32_t back;
         struct hg_buf scratch;
@@ -433,11 +433,11 @@ static void run_model(uint64_t seed, bool rollup, uint32_t events, uint32_t spre
     rng = seed;
     printf("seed %" PRIu64 " rollup %d events %u spread %u\n", seed, rollup, events, spread);
     schema.rollup = rollup;
-    no_bitmaps = seed % 3 == 0;
+    only_merged = seed % 3 == 0;
     struct hg_budget budget;
     hg_budget_init(&budget, NULL, "test", 0);
     struct hg_live *l;
-    OK(hg_live_new(&schema, &(struct hg_live_opts){.id = "t", .budget = &budget, .no_bitmaps = no_bitmaps, .min_time = HG_TIME_MIN}, &l, &err));
+    OK(hg_live_new(&schema, &(struct hg_live_opts){.id = "t", .budget = &budget, .only_merged = only_merged, .min_time = HG_TIME_MIN}, &l, &err));
     struct twin t = {calloc(events, sizeof *t.rows), 0, rollup};
     compare(l, &t);
     for (uint32_t done = 0, batch = 0; done < events; done += batch) {

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import sys
 import time
 import urllib.error
@@ -65,7 +66,7 @@ class Henge:
             json.dump(known, f)
         return known
 
-    def start(self):
+    def launch(self):
         with socket.create_server(("127.0.0.1", 0)) as s:
             port = s.getsockname()[1]
         settings = {"http.port": port, **self.settings}
@@ -75,6 +76,9 @@ class Henge:
                                             stdout=log, stderr=log)
         self.url = f"http://127.0.0.1:{port}"
         self.until("the server", lambda: self.get("/status/ready") is not None)
+
+    def start(self):
+        self.launch()
         self.until("its segments", lambda: (self.get("/druid/coordinator/v1/datasources/ads_bench/loadstatus?forceMetadataRefresh=true&interval=1000-01-01_3000-01-01") or {}).get("ads_bench") == 100)
         self.client = Client(self.url)
 
@@ -107,6 +111,16 @@ class Henge:
         with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as f:
             known = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in f if line.startswith(("VmHWM", "VmRSS", "VmLck", "RssAnon"))}
         return {"peak": known["VmHWM"], "resident": known["VmRSS"], "anonymous": known["RssAnon"], "locked": known["VmLck"]}
+
+    def idle_memory(self):
+        """Resident bytes of the same server when it has nothing to serve: what does not grow with rows."""
+        with tempfile.TemporaryDirectory() as data:
+            idle = Henge(self.build, data, self.settings)
+            try:
+                idle.launch()
+                return idle.memory()["resident"]
+            finally:
+                idle.stop()
 
     def stop(self):
         if self.client:

@@ -1,0 +1,170 @@
+/* Rows kept as they come against rows rolled up as they come: whatever the schema and the rows, both become the same segment, byte for byte. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "random_rows.h"
+#include "segment/live.h"
+#include "segment/segment.h"
+
+static struct hg_err err;
+#define OK(e)                                              \
+    do {                                                   \
+        if ((e) != HG_OK) fail_msg("%s: %s", #e, err.msg); \
+    } while (0)
+
+/* Values as events have them: numbers as texts, numbers where texts are wanted, and what is neither. */
+static void dress_up(struct world *w, struct rng *r, struct hg_value *v, uint32_t col)
+{
+    static const char *const texts[] = {"12", "-7", " 1,234 ", "NaN", "-Infinity", "3.25", "1e3", "abc", "", "+5", "0.1", "99999999999999999999", "-0.0", "9007199254740993"};
+    enum hg_type t = w->defs[col].type;
+    if (hg_type_is_complex(t) || below(r, 3)) return;
+    if (hg_type_is_number(t)) {
+        uint32_t form = below(r, 8);
+        if (form < 6) *v = (struct hg_value){.kind = HG_V_STR, .u.s = hg_str_of(texts[below(r, sizeof texts / sizeof *texts)])};
+        else if (form == 6) *v = (struct hg_value){.kind = HG_V_DOUBLE, .u.d = below(r, 100) / 8.0};
+    } else if (below(r, 3) == 0) {
+        *v = below(r, 2) ? (struct hg_value){.kind = HG_V_LONG, .u.i = below(r, 5)} : (struct hg_value){.kind = HG_V_DOUBLE, .u.d = below(r, 5) / 4.0};
+    }
+}
+
+static struct hg_row *make_rows(struct world *w, struct rng *r, uint32_t n)
+{
+    struct hg_value *v = world_rows(w, r, n);
+    struct hg_row *rows = calloc(n + 1, sizeof *rows);
+    for (uint32_t i = 0; i < n; i++) {
+        struct hg_value *of = v + (size_t)i * w->n_cols;
+        for (uint32_t c = 1; c < w->n_cols; c++) dress_up(w, r, &of[c], c);
+        rows[i] = (struct hg_row){of[0].u.i, of + 1, of + 1 + w->schema.n_dims};
+    }
+    return rows;
+}
+
+static void free_rows(struct hg_row *rows, uint32_t n)
+{
+    if (n) free((void *)(uintptr_t)(rows[0].dims - 1));
+    free(rows);
+}
+
+static struct hg_live *live_of(const struct world *w, bool as_they_come, struct hg_budget *budget)
+{
+    struct hg_live *l;
+    OK(hg_live_new(&w->schema, &(struct hg_live_opts){.id = "t", .min_time = HG_TIME_MIN, .only_merged = as_they_come, .as_they_come = as_they_come, .budget = budget}, &l, &err));
+    return l;
+}
+
+static void put(struct hg_live *l, struct rng *r, const struct hg_row *rows, uint32_t n)
+{
+    for (uint32_t done = 0, k; done < n; done += k) {
+        uint32_t taken;
+        k = 1 + below(r, below(r, 2) ? 5 : 3000);
+        if (k > n - done) k = n - done;
+        OK(hg_live_add(l, rows + done, k, &taken, &err));
+        assert_int_equal(taken, k);
+    }
+}
+
+static void sealed(const struct world *w, struct hg_live *l, const char *path, struct hg_buf *bytes, struct hg_segment_stats *stats)
+{
+    const struct hg_source *src;
+    hg_live_freeze(l);
+    hg_live_acquire(l, &src);
+    OK(hg_segment_merge(&w->schema, &src, 1, &(struct hg_segment_write_options){0}, path, stats, &err));
+    hg_live_release(l);
+    hg_buf_clear(bytes);
+    OK(hg_file_read(path, bytes->max, bytes, &err));
+    unlink(path);
+}
+
+static void same_segment(void **state)
+{
+    (void)state;
+    char path[64];
+    struct hg_buf one, two;
+    snprintf(path, sizeof path, "/tmp/hg-live-append-%d.seg", (int)getpid());
+    hg_buf_init(&one, 1u << 30);
+    hg_buf_init(&two, 1u << 30);
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct rng r = {seed};
+        struct world w;
+        struct hg_budget budget;
+        struct hg_segment_stats a, b;
+        struct hg_live_stats had_a, had_b;
+        world_make(&w, &r);
+        if (below(&r, 2)) w.schema.query_gran = (struct hg_gran){.kind = HG_GRAN_DURATION, .duration_ms = 1000 * (1 + below(&r, 4000))};
+        uint32_t n = below(&r, 4) ? below(&r, 700) : 4000 + below(&r, 9000);
+        printf("seed %" PRIu64 ": %u rows, %u dimensions, %u metrics, rollup %d\n", seed, n, w.schema.n_dims, w.schema.n_metrics, w.schema.rollup);
+        struct hg_row *rows = make_rows(&w, &r, n);
+        hg_budget_init(&budget, NULL, "test", 0);
+        struct hg_live *rolled = live_of(&w, false, NULL), *raw = live_of(&w, true, &budget);
+        put(rolled, &r, rows, n);
+        put(raw, &r, rows, n);
+        hg_live_stats(rolled, &had_a);
+        hg_live_stats(raw, &had_b);
+        assert_int_equal(had_a.rows_in, had_b.rows_in);
+        assert_int_equal(had_a.bad_values, had_b.bad_values);
+        assert_int_equal(had_b.bytes, (size_t)budget.used);
+        sealed(&w, rolled, path, &one, &a);
+        sealed(&w, raw, path, &two, &b);
+        assert_int_equal(a.rows, b.rows);
+        if (one.len != two.len || (one.len && memcmp(one.p, two.p, one.len) != 0)) fail_msg("seed %" PRIu64 ": the segments differ", seed);
+        hg_live_free(rolled);
+        hg_live_free(raw);
+        assert_int_equal(budget.used, 0);
+        free_rows(rows, n);
+        world_free(&w);
+    }
+    hg_buf_free(&one);
+    hg_buf_free(&two);
+}
+
+/* With little memory an index takes what fits, and the next one the rest; of a row that does not fit at all it says so. */
+static void little_memory(void **state)
+{
+    (void)state;
+    struct rng r = {5};
+    struct world w;
+    struct hg_budget budget;
+    do world_make(&w, &r);
+    while (w.schema.n_dims < 3 || w.schema.rollup);
+    w.schema.n_metrics = 0;
+    w.n_cols = 1 + w.schema.n_dims;
+    struct hg_row *rows = make_rows(&w, &r, 20000);
+    uint32_t done = 0, lives = 0;
+    for (; done < 20000; lives++) {
+        hg_budget_init(&budget, NULL, "test", 1 << 20);
+        struct hg_live *l = live_of(&w, true, &budget);
+        struct hg_live_stats st;
+        uint32_t taken;
+        OK(hg_live_add(l, rows + done, 20000 - done, &taken, &err));
+        hg_live_stats(l, &st);
+        assert_int_equal(st.rows, taken);
+        assert_true(taken > 0 && (st.full || done + taken == 20000));
+        done += taken;
+        hg_live_free(l);
+        assert_int_equal(budget.used, 0);
+    }
+    assert_true(lives > 1);
+    hg_budget_init(&budget, NULL, "test", 64000); /* the columns of a first block do not fit */
+    struct hg_live *l = live_of(&w, true, &budget);
+    uint32_t taken = 7;
+    assert_int_equal(hg_live_add(l, rows, 10, &taken, &err), HG_E_LIMIT);
+    assert_int_equal(taken, 0);
+    hg_live_free(l);
+    assert_int_equal(budget.used, 0);
+    free_rows(rows, 20000);
+    world_free(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(same_segment), cmocka_unit_test(little_memory)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
