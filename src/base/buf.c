@@ -161,6 +161,35 @@ size_t hg_utf8_seq(const uint8_t *p, size_t n, size_t *bad)
     return need;
 }
 
+/* Whether a byte of the eight is a control character, a quote, a backslash or not ASCII (Hacker's Delight, chapter 6: a zero byte). */
+static bool any_special(uint64_t v)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
+    uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\';
+    return (v | (v - ones * 0x20) | (quote - ones) | (slash - ones)) & tops;
+}
+
+/* A text that goes out as it is, which most are; false: it may have to be escaped. */
+static bool put_plain_str(struct hg_buf *b, struct hg_str s)
+{
+    uint8_t *out = hg_buf_reserve(b, s.len + 2);
+    if (!out) return true; /* it shows in the buffer */
+    size_t k = 0;
+    uint64_t v = 0;
+    for (; k + 8 <= s.len; k += 8) {
+        memcpy(&v, s.p + k, 8);
+        if (any_special(v)) return false;
+    }
+    v = 0x6161616161616161u;
+    memcpy(&v, s.p + k, s.len - k);
+    if (any_special(v)) return false;
+    *out = '"';
+    memcpy(out + 1, s.p, s.len);
+    out[s.len + 1] = '"';
+    b->len += s.len + 2;
+    return true;
+}
+
 void hg_buf_json_str(struct hg_buf *b, struct hg_str s)
 {
     static const char hex[] = "0123456789ABCDEF";
@@ -168,6 +197,7 @@ void hg_buf_json_str(struct hg_buf *b, struct hg_str s)
         hg_buf_put(b, "null", 4);
         return;
     }
+    if (put_plain_str(b, s)) return;
     const uint8_t *p = (const uint8_t *)s.p, *end = p + s.len;
     hg_buf_putc(b, '"');
     while (p < end) {

@@ -125,21 +125,22 @@ struct hg_arena *hg_arena_new(struct hg_budget *budget)
     return a;
 }
 
+/* A request that succeeds leaves what is known of the last failure: of several in a row the caller may ask only afterwards whether all did. */
+static void *failed(struct hg_arena *a, const struct hg_budget *full, size_t want)
+{
+    a->fail_full = full;
+    a->fail_want = want;
+    return NULL;
+}
+
 static struct chunk *chunk_new(struct hg_arena *a, size_t size)
 {
-    a->fail_full = NULL;
-    a->fail_want = size;
-    if (a->budget) {
-        const struct hg_budget *which = absurd(size) ? a->budget : take(a->budget, (int64_t)size);
-        if (which) {
-            a->fail_full = which;
-            return NULL;
-        }
-    }
+    const struct hg_budget *which = !a->budget ? NULL : absurd(size) ? a->budget : take(a->budget, (int64_t)size);
+    if (which) return failed(a, which, size);
     struct chunk *c = malloc(size);
     if (!c) {
         if (a->budget) hg_budget_give(a->budget, size);
-        return NULL;
+        return failed(a, NULL, size);
     }
     c->size = size;
     a->bytes += size;
@@ -211,11 +212,7 @@ static void *cut(struct hg_arena *a, size_t n, size_t room)
 void *hg_arena_alloc(struct hg_arena *a, size_t n)
 {
     size_t room;
-    if (n > SIZE_MAX / 2) {
-        a->fail_full = NULL;
-        a->fail_want = n;
-        return NULL;
-    }
+    if (n > SIZE_MAX / 2) return failed(a, NULL, n);
     room = ((n ? n : 1) + GAP + ALIGN - 1) & ~(ALIGN - 1);
     if ((size_t)(a->end - a->at) >= room) return cut(a, n, room);
     bool own = room > a->next_size / 2;
@@ -282,11 +279,7 @@ char *hg_arena_printf(struct hg_arena *a, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    if (n < 0) {
-        a->fail_full = NULL;
-        a->fail_want = strlen(fmt);
-        return NULL;
-    }
+    if (n < 0) return failed(a, NULL, strlen(fmt));
     char *p = hg_arena_alloc(a, (size_t)n + 1);
     if (!p) return NULL;
     va_start(ap, fmt);

@@ -16,19 +16,19 @@ static enum hg_rc render(struct hg_out *o, struct hg_err *err)
 {
     const struct hg_plan *plan = o->an->plan;
     struct hg_arena *a = o->an->a;
-    const struct { const char **out; const char *name; } fixed[] = {
+    const struct { struct hg_str *out; const char *name; } fixed[] = {
         {&o->k_timestamp, "timestamp"}, {&o->k_result, "result"}, {&o->k_version, "version"}, {&o->k_event, "event"},
     };
     bool ok = true;
-    for (size_t k = 0; k < sizeof fixed / sizeof *fixed; k++) ok = (*fixed[k].out = hg_jw_render(&o->w, a, fixed[k].name)) && ok;
-    if (plan->timestamp_result_field && *plan->timestamp_result_field) ok = (o->k_stamp_field = hg_jw_render(&o->w, a, plan->timestamp_result_field)) && ok;
+    for (size_t k = 0; k < sizeof fixed / sizeof *fixed; k++) ok = (*fixed[k].out = hg_jw_render(&o->w, a, fixed[k].name)).p && ok;
+    if (plan->timestamp_result_field && *plan->timestamp_result_field) ok = (o->k_stamp_field = hg_jw_render(&o->w, a, plan->timestamp_result_field)).p && ok;
     o->k_dim = hg_arena_array(a, plan->n_dims, sizeof *o->k_dim);
     o->k_agg = hg_arena_array(a, plan->n_aggs, sizeof *o->k_agg);
     o->k_post = hg_arena_array(a, plan->n_posts, sizeof *o->k_post);
     ok = ok && o->k_dim && o->k_agg && o->k_post;
-    for (uint32_t k = 0; ok && k < plan->n_dims; k++) ok = (o->k_dim[k] = hg_jw_render(&o->w, a, plan->dims[k].name)) != NULL;
-    for (uint32_t k = 0; ok && k < plan->n_aggs; k++) ok = (o->k_agg[k] = hg_jw_render(&o->w, a, plan->aggs[k].name)) != NULL;
-    for (uint32_t k = 0; ok && k < plan->n_posts; k++) ok = (o->k_post[k] = hg_jw_render(&o->w, a, plan->posts[k].name)) != NULL;
+    for (uint32_t k = 0; ok && k < plan->n_dims; k++) ok = (o->k_dim[k] = hg_jw_render(&o->w, a, plan->dims[k].name)).p != NULL;
+    for (uint32_t k = 0; ok && k < plan->n_aggs; k++) ok = (o->k_agg[k] = hg_jw_render(&o->w, a, plan->aggs[k].name)).p != NULL;
+    for (uint32_t k = 0; ok && k < plan->n_posts; k++) ok = (o->k_post[k] = hg_jw_render(&o->w, a, plan->posts[k].name)).p != NULL;
     return ok ? HG_OK : hg_arena_fail(a, "answer", err);
 }
 
@@ -45,6 +45,17 @@ enum hg_rc hg_out_tick(struct hg_out *o, struct hg_err *err)
     return hg_exec_check(o->an->x, err);
 }
 
+#define MUCH ((size_t)256 << 10) /* of an answer before it is passed on: little enough to stay in caches, and for memory that is used again */
+
+enum hg_rc hg_out_drain(struct hg_out *o, struct hg_err *err)
+{
+    if (!o->drain || o->w.b->len < MUCH) return HG_OK;
+    HG_TRY(hg_buf_check(o->w.b, "answer", err));
+    HG_TRY(o->drain->fn(o->drain->arg, o->w.b, err));
+    hg_buf_reserve(o->w.b, MUCH + MUCH / 8); /* the next piece does not grow in steps; a failure shows in the buffer */
+    return HG_OK;
+}
+
 /* Rows of one time mostly stand together. */
 void hg_out_stamp_of(struct hg_out *o, int64_t t)
 {
@@ -59,7 +70,7 @@ void hg_out_stamp_of(struct hg_out *o, int64_t t)
     hg_buf_put(o->w.b, o->stamp, o->n_stamp);
 }
 
-static void next(struct hg_out *o, bool list, const char *key)
+static void next(struct hg_out *o, bool list, struct hg_str key)
 {
     if (list) hg_jw_item(&o->w);
     else hg_jw_key(&o->w, key);
@@ -221,7 +232,8 @@ struct ways {
 
 static enum hg_rc write_rows(const struct hg_query *q, struct hg_exec *x, struct parts *ps, struct hg_answer *an, struct hg_out *o, const struct ways *w, struct hg_err *err)
 {
-    if (any_spilled(ps)) return hg_spilled_write(q, x, ps->v, ps->n, o, w->drain, err);
+    o->drain = w->drain;
+    if (any_spilled(ps)) return hg_spilled_write(q, x, ps->v, ps->n, o, err);
     switch (q->type) {
     case HG_Q_TIMESERIES: return hg_finish_timeseries(an, o, err);
     case HG_Q_TOPN: return hg_finish_topn(an, o, err);

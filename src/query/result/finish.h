@@ -10,18 +10,24 @@
 struct hg_out {
     struct hg_answer *an;
     struct hg_jw w;
-    const char *k_timestamp, *k_result, *k_version, *k_event, *k_stamp_field; /* rendered keys */
-    const char **k_dim, **k_agg, **k_post;
+    struct hg_str k_timestamp, k_result, k_version, k_event, k_stamp_field; /* rendered keys; p NULL: not wanted */
+    struct hg_str *k_dim, *k_agg, *k_post;
     uint32_t rows;
+    const struct hg_drain *drain; /* NULL: the answer is wanted whole */
     char stamp[HG_TIME_TEXT + 2]; /* of the row before, in quotes */
     uint32_t n_stamp;             /* 0: none yet */
     int64_t stamp_of;
     struct hg_rows_out *rows_out; /* not NULL: rows go there, and nothing is written */
+    char head[HG_TIME_TEXT + 64]; /* of a groupBy's event, compact: what stands before its fields. Of the stamp head_of */
+    uint32_t n_head;              /* 0: none yet */
+    int64_t head_of;
     bool total;                   /* the row is timeseries' grand total */
 };
 HG_MUST_USE enum hg_rc hg_out_open(struct hg_out *o, struct hg_answer *an, bool pretty, struct hg_buf *b, struct hg_err *err);
 /* Once a row: cancel, deadline and a full buffer, looked at now and then. */
 HG_MUST_USE enum hg_rc hg_out_tick(struct hg_out *o, struct hg_err *err);
+/* After a row: passes on what there is, if that is much. */
+HG_MUST_USE enum hg_rc hg_out_drain(struct hg_out *o, struct hg_err *err);
 void hg_out_stamp_of(struct hg_out *o, int64_t t);                                                  /* "timestamp": t */
 static inline void hg_out_stamp(struct hg_out *o) { hg_out_stamp_of(o, hg_answer_stamp(o->an)); } /* of the loaded row */
 /* The loaded row's aggregators and post-aggregators; dims: its dimensions first. As members of an object, or (list) as elements. */
@@ -41,8 +47,8 @@ HG_MUST_USE enum hg_rc hg_groupby_put(struct hg_out *o, uint32_t row, struct hg_
 /* finish_spilled.c: a groupBy of which some parts are on disk. Where the limit leaves few rows, those parts are replaced by these rows (*small: all are, and the ordinary way goes on);
  * replaced partials stay whoever's they are, the new ones are the caller's. */
 HG_MUST_USE enum hg_rc hg_spilled_limit(const struct hg_query *q, struct hg_exec *x, struct hg_partial **parts, uint32_t n, struct hg_partial **made, bool *small, struct hg_err *err);
-/* Writes the rows in their order; out is emptied by drain, if there is one, whenever there is much in it. */
-HG_MUST_USE enum hg_rc hg_spilled_write(const struct hg_query *q, struct hg_exec *x, struct hg_partial **parts, uint32_t n, struct hg_out *o, const struct hg_drain *drain, struct hg_err *err);
+/* Writes the rows in their order. */
+HG_MUST_USE enum hg_rc hg_spilled_write(const struct hg_query *q, struct hg_exec *x, struct hg_partial **parts, uint32_t n, struct hg_out *o, struct hg_err *err);
 
 /* All rows' numbers, in an->a. */
 HG_MUST_USE enum hg_rc hg_answer_rows(struct hg_answer *an, uint32_t **out, struct hg_err *err);

@@ -79,7 +79,7 @@ static enum hg_rc put_array(struct hg_out *o, struct hg_err *err)
     return HG_OK;
 }
 
-static enum hg_rc put_event(struct hg_out *o, struct hg_err *err)
+static void open_event(struct hg_out *o)
 {
     hg_jw_open(&o->w, '{');
     hg_jw_key(&o->w, o->k_version);
@@ -87,6 +87,32 @@ static enum hg_rc put_event(struct hg_out *o, struct hg_err *err)
     hg_out_stamp(o);
     hg_jw_key(&o->w, o->k_event);
     hg_jw_open(&o->w, '{');
+}
+
+/* The same as bytes kept from the event before, if that was of the same time. */
+static void open_event_again(struct hg_out *o)
+{
+    struct hg_buf *b = o->w.b;
+    int64_t t = hg_answer_stamp(o->an);
+    if (o->n_head && o->head_of == t) {
+        hg_buf_put(b, o->head, o->n_head);
+        o->w.depth += 2;
+        o->w.some = false;
+        return;
+    }
+    size_t from = b->len;
+    open_event(o);
+    o->n_head = 0;
+    if (b->failed || b->len - from > sizeof o->head) return;
+    o->n_head = (uint32_t)(b->len - from);
+    o->head_of = t;
+    memcpy(o->head, b->p + from, o->n_head);
+}
+
+static enum hg_rc put_event(struct hg_out *o, struct hg_err *err)
+{
+    if (o->w.pretty) open_event(o);
+    else open_event_again(o);
     HG_TRY(hg_out_fields(o, true, false, err));
     hg_jw_close(&o->w, '}');
     hg_jw_close(&o->w, '}');
@@ -98,7 +124,8 @@ enum hg_rc hg_groupby_put(struct hg_out *o, uint32_t row, struct hg_err *err)
     HG_TRY(hg_out_tick(o, err));
     hg_answer_load(o->an, row);
     hg_jw_item(&o->w);
-    return o->an->plan->result_as_array ? put_array(o, err) : put_event(o, err);
+    HG_TRY(o->an->plan->result_as_array ? put_array(o, err) : put_event(o, err));
+    return hg_out_drain(o, err);
 }
 
 enum hg_rc hg_finish_groupby(struct hg_answer *an, struct hg_out *o, struct hg_err *err)

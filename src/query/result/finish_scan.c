@@ -78,7 +78,7 @@ static enum hg_rc put_value(struct hg_jw *w, const struct hg_rowcol *c, uint32_t
 
 /* ---- batches ---- */
 
-static void plain_key(struct hg_rowsout *o, const char *compact, const char *pretty) { hg_jw_key(&o->w, o->w.pretty ? pretty : compact); }
+static void plain_key(struct hg_rowsout *o, const char *compact, const char *pretty) { hg_jw_key(&o->w, hg_str_of(o->w.pretty ? pretty : compact)); }
 
 static void close_batch(struct hg_rowsout *o)
 {
@@ -113,7 +113,7 @@ static enum hg_rc know_columns(struct hg_rowsout *o, const struct hg_rowbatch *b
         o->cols[k].name = hg_arena_strdup(o->a, c->name);
         o->cols[k].signature = c->signature ? hg_arena_strdup(o->a, c->signature) : NULL;
         o->cols[k].key = hg_jw_render(&o->w, o->a, c->name);
-        ok = o->cols[k].name && o->cols[k].key && (!c->signature || o->cols[k].signature);
+        ok = o->cols[k].name && o->cols[k].key.p && (!c->signature || o->cols[k].signature);
         for (uint32_t j = 0; j < k && !o->cols[k].repeats; j++) o->cols[k].repeats = strcmp(o->cols[j].name, c->name) == 0;
     }
     return ok ? HG_OK : hg_arena_fail(o->a, "rows", err);

@@ -13,7 +13,7 @@ static void put_key(struct hg_jw *w, const char *name)
 {
     char key[64];
     snprintf(key, sizeof key, w->pretty ? "\"%s\" : " : "\"%s\":", name);
-    hg_jw_key(w, key);
+    hg_jw_key(w, hg_str_of(key));
 }
 
 static void put_time(struct hg_jw *w, const char *name, int64_t t, const struct hg_gran *g)

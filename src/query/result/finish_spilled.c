@@ -10,7 +10,6 @@
 #include "query/result/keys.h"
 #include "query/spill/sorted.h"
 
-#define MUCH ((size_t)256 << 10) /* of an answer before it is passed on */
 
 /* Rows of one partial, as an answer of their own. */
 struct view {
@@ -279,7 +278,6 @@ struct writing {
     const struct hg_query *q;
     struct hg_exec *x;
     struct hg_out *o;
-    const struct hg_drain *drain;
     uint64_t skip, left; /* rows to leave out first; rows that may still be written */
 };
 
@@ -288,10 +286,7 @@ static enum hg_rc put_row(struct writing *wr, struct view *w, uint32_t row, stru
     if (wr->skip) return wr->skip--, HG_OK;
     wr->left--;
     wr->o->an = &w->an;
-    HG_TRY(hg_groupby_put(wr->o, row, err));
-    if (!wr->drain || wr->o->w.b->len < MUCH) return HG_OK;
-    HG_TRY(hg_buf_check(wr->o->w.b, "answer", err));
-    return wr->drain->fn(wr->drain->arg, wr->o->w.b, err);
+    return hg_groupby_put(wr->o, row, err);
 }
 
 /* A part whose rows come in the order of the answer: having, if it was not looked at before. */
@@ -382,10 +377,10 @@ static enum hg_rc sort_and_put(struct writing *wr, struct hg_partial **parts, ui
     return rc;
 }
 
-enum hg_rc hg_spilled_write(const struct hg_query *q, struct hg_exec *x, struct hg_partial **parts, uint32_t n, struct hg_out *o, const struct hg_drain *drain, struct hg_err *err)
+enum hg_rc hg_spilled_write(const struct hg_query *q, struct hg_exec *x, struct hg_partial **parts, uint32_t n, struct hg_out *o, struct hg_err *err)
 {
     const struct hg_limit_spec *s = &q->plan->limit_spec;
-    struct writing wr = {q, x, o, drain, (uint64_t)s->offset, s->limit >= 0 ? (uint64_t)s->limit : UINT64_MAX};
+    struct writing wr = {q, x, o, (uint64_t)s->offset, s->limit >= 0 ? (uint64_t)s->limit : UINT64_MAX};
     struct hg_answer *an = o->an;
     bool order;
     HG_TRY(needs_order(q, x, &order, err));

@@ -12,7 +12,7 @@ static enum hg_rc put_row(struct hg_out *o, struct hg_err *err)
     hg_out_stamp(o);
     hg_jw_key(&o->w, o->k_result);
     hg_jw_open(&o->w, '{');
-    if (o->k_stamp_field) {
+    if (o->k_stamp_field.p) {
         char num[HG_NUM_TEXT];
         hg_jw_key(&o->w, o->k_stamp_field);
         hg_buf_put(o->w.b, num, (size_t)hg_fmt_i64(hg_answer_stamp(an), num));

@@ -33,37 +33,45 @@ void hg_jw_item(struct hg_jw *w)
     w->some = true;
 }
 
-void hg_jw_key(struct hg_jw *w, const char *rendered)
+void hg_jw_key(struct hg_jw *w, struct hg_str rendered)
 {
-    size_t n = strlen(rendered);
-    uint8_t *p = w->pretty ? NULL : hg_buf_reserve(w->b, n + 1);
+    uint8_t *p = w->pretty ? NULL : hg_buf_reserve(w->b, rendered.len + 1);
     if (p) {
         *p = ',';
-        memcpy(p + w->some, rendered, n);
-        w->b->len += n + w->some;
+        memcpy(p + w->some, rendered.p, rendered.len);
+        w->b->len += rendered.len + w->some;
     } else {
         if (w->some) hg_buf_putc(w->b, ',');
         if (w->pretty) newline(w);
-        hg_buf_put(w->b, rendered, n);
+        hg_buf_put(w->b, rendered.p, rendered.len);
     }
     w->some = true;
 }
 
-char *hg_jw_field(struct hg_jw *w, const char *rendered, size_t most)
+char *hg_jw_field(struct hg_jw *w, struct hg_str rendered, size_t most)
 {
-    hg_jw_key(w, rendered);
-    return (char *)hg_buf_reserve(w->b, most);
+    if (w->pretty) {
+        hg_jw_key(w, rendered);
+        return (char *)hg_buf_reserve(w->b, most);
+    }
+    char *p = (char *)hg_buf_reserve(w->b, rendered.len + 1 + most);
+    if (!p) return NULL;
+    *p = ',';
+    memcpy(p + w->some, rendered.p, rendered.len);
+    p += rendered.len + w->some;
+    w->some = true;
+    return p;
 }
 
 void hg_jw_field_end(struct hg_jw *w, const char *end) { w->b->len = (size_t)((const uint8_t *)end - w->b->p); }
 
-const char *hg_jw_render(const struct hg_jw *w, struct hg_arena *a, const char *name)
+struct hg_str hg_jw_render(const struct hg_jw *w, struct hg_arena *a, const char *name)
 {
     struct hg_buf b;
     hg_buf_init(&b, SIZE_MAX);
     hg_buf_json_str(&b, hg_str_of(name));
     hg_buf_puts(&b, w->pretty ? " : " : ":");
-    const char *z = b.failed ? NULL : hg_arena_strndup(a, (const char *)b.p, b.len);
+    struct hg_str s = {b.failed ? NULL : hg_arena_strndup(a, (const char *)b.p, b.len), b.len};
     hg_buf_free(&b);
-    return z;
+    return s;
 }

@@ -15,11 +15,11 @@ struct hg_jw {
 void hg_jw_open(struct hg_jw *w, char c);  /* { or [ */
 void hg_jw_close(struct hg_jw *w, char c); /* } or ] */
 void hg_jw_item(struct hg_jw *w);          /* before each element of a list */
-void hg_jw_key(struct hg_jw *w, const char *rendered); /* before each value of an object */
+void hg_jw_key(struct hg_jw *w, struct hg_str rendered); /* before each value of an object */
 /* A key and its value, a few bytes long, that is written straight into the buffer: where it begins, with room for `most` bytes, or NULL (the buffer has failed); then its end. */
-char *hg_jw_field(struct hg_jw *w, const char *rendered, size_t most);
+char *hg_jw_field(struct hg_jw *w, struct hg_str rendered, size_t most);
 void hg_jw_field_end(struct hg_jw *w, const char *end);
-/* "name" with its colon; lives in a. NULL: no memory. */
-const char *hg_jw_render(const struct hg_jw *w, struct hg_arena *a, const char *name);
+/* "name" with its colon; lives in a. p NULL: no memory. */
+struct hg_str hg_jw_render(const struct hg_jw *w, struct hg_arena *a, const char *name);
 
 #endif

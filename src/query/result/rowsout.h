@@ -14,7 +14,7 @@ struct hg_rowsout {
     uint64_t serial;          /* of the rows' batch that was written of last: its columns are known to be those of the open one */
     uint32_t n_rows, n_cols;
     const char *segment;
-    struct { const char *name, *signature, *key; bool repeats; } *cols;
+    struct { const char *name, *signature; struct hg_str key; bool repeats; } *cols;
 };
 HG_MUST_USE enum hg_rc hg_rowsout_begin(struct hg_rowsout *o, const struct hg_query *q, bool pretty, struct hg_buf *out, struct hg_budget *budget, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_rowsout_row(struct hg_rowsout *o, const struct hg_rowbatch *b, uint32_t row, struct hg_err *err);

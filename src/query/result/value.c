@@ -128,7 +128,7 @@ static enum hg_rc put_array(struct hg_buf *b, const struct hg_val *v, struct hg_
     return rc;
 }
 
-static void put_named(struct hg_jw *w, const char *key, double v, char open)
+static void put_named(struct hg_jw *w, struct hg_str key, double v, char open)
 {
     if (open) hg_jw_open(w, open);
     hg_jw_key(w, key);
@@ -158,18 +158,18 @@ enum hg_rc hg_val_write(struct hg_jw *w, const struct hg_val *v, struct hg_err *
         hg_jw_close(w, ']');
         break;
     case HG_VAL_BOUNDS:
-        put_named(w, "\"estimate\":", v->bounds[0], '{');
-        put_named(w, "\"highBound\":", v->bounds[1], 0);
-        put_named(w, "\"lowBound\":", v->bounds[2], 0);
-        hg_jw_key(w, "\"numStdDev\":");
+        put_named(w, HG_STR("\"estimate\":"), v->bounds[0], '{');
+        put_named(w, HG_STR("\"highBound\":"), v->bounds[1], 0);
+        put_named(w, HG_STR("\"lowBound\":"), v->bounds[2], 0);
+        hg_jw_key(w, HG_STR("\"numStdDev\":"));
         hg_buf_put(b, num, (size_t)hg_fmt_i64(v->i, num));
         hg_jw_close(w, '}');
         break;
     case HG_VAL_TIMED:
         hg_jw_open(w, '{');
-        hg_jw_key(w, "\"lhs\":");
+        hg_jw_key(w, HG_STR("\"lhs\":"));
         hg_buf_put(b, num, (size_t)hg_fmt_i64(v->i, num));
-        hg_jw_key(w, "\"rhs\":");
+        hg_jw_key(w, HG_STR("\"rhs\":"));
         HG_TRY(hg_val_write(w, v->inner, err));
         hg_jw_close(w, '}');
         break;

@@ -54,6 +54,30 @@ static void json_strings(void **state)
     }
 }
 
+/* Each byte at each place of a short text: as by itself, with the rest around it as it is. */
+static void json_bytes(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 18; n++)
+        for (size_t at = 0; at < n; at++)
+            for (int c = 0; c < 256; c++) {
+                struct hg_buf alone, b;
+                char text[18], byte = (char)c;
+                memset(text, 'x', sizeof text);
+                text[at] = byte;
+                hg_buf_init(&alone, 100);
+                hg_buf_init(&b, 100);
+                hg_buf_json_str(&alone, (struct hg_str){&byte, 1});
+                hg_buf_json_str(&b, (struct hg_str){text, n});
+                assert_int_equal(b.len, alone.len + n - 1);
+                assert_memory_equal(b.p + 1 + at, alone.p + 1, alone.len - 2);
+                for (size_t k = 0; k < b.len; k++)
+                    if (k <= at || k + n >= b.len + at) assert_int_equal(b.p[k], k == 0 || k + 1 == b.len ? '"' : 'x');
+                hg_buf_free(&alone);
+                hg_buf_free(&b);
+            }
+}
+
 static void stops_at_the_maximum(void **state)
 {
     (void)state;
@@ -227,7 +251,7 @@ static void counts_are_bounded_by_the_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(order),     cmocka_unit_test(json_strings), cmocka_unit_test(stops_at_the_maximum),
+        cmocka_unit_test(order),     cmocka_unit_test(json_strings), cmocka_unit_test(json_bytes), cmocka_unit_test(stops_at_the_maximum),
         cmocka_unit_test(printf_of_any_length), cmocka_unit_test(alignment), cmocka_unit_test(varints),
         cmocka_unit_test(round_trip_and_every_cut), cmocka_unit_test(counts_are_bounded_by_the_bytes),
     };

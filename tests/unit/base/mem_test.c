@@ -105,6 +105,12 @@ static void gives_reasons(void **state)
     assert_non_null(strstr(err.msg, "query memory: limit of 10000 bytes reached"));
     assert_non_null(strstr(err.msg, "for groups"));
     assert_int_equal(hg_arena_bytes(a), before);
+    assert_null(hg_arena_alloc(a, 1 << 20));
+    assert_non_null(hg_arena_alloc(a, 4100)); /* another that fits does not make it a lack of memory */
+    assert_int_equal(hg_arena_fail(a, "groups", &err), HG_E_LIMIT);
+    hg_arena_reset(a);
+    assert_non_null(hg_arena_alloc(a, 100));
+    assert_null(hg_arena_alloc(a, 1 << 20));
     /* A fresh chunk of the usual size would not fit any more, the piece itself does. */
     assert_non_null(hg_arena_alloc(a, 3900));
     assert_true(b.used <= 10000);
