@@ -23,10 +23,14 @@ struct hg_event_parser {
     uint32_t time_at, *dim_at, *metric_at; /* where values stand; UINT32_MAX: nowhere (count) */
     struct { const char *column; uint32_t at; } *filter_at; /* fields that the filter asks for */
     uint32_t n_filter;
-    struct hg_value *values;
+    struct hg_value *values; /* of the event at hand, in batch */
     uint32_t *column_at;    /* CSV, TSV: column -> index into names, UINT32_MAX: not wanted */
     uint32_t n_columns, *ends; /* ends: of the fields of a line */
     size_t list_len;        /* of the list delimiter */
+    uint32_t n_values;
+    char last_text[40];     /* the time read last: events of a file often have the times of those before them */
+    size_t last_len;
+    int64_t last_time;
     bool borrows;           /* events last as long as their rows */
 };
 
@@ -94,8 +98,7 @@ static enum hg_rc prepare(struct hg_event_parser *p, struct hg_err *err)
     p->names = hg_arena_array(p->keep, max, sizeof *p->names);
     p->dim_at = hg_arena_array(p->keep, max, sizeof *p->dim_at);
     p->metric_at = hg_arena_array(p->keep, max, sizeof *p->metric_at);
-    p->values = hg_arena_array(p->keep, max + p->format->n_paths, sizeof *p->values);
-    if (!p->names || !p->dim_at || !p->metric_at || !p->values) return hg_arena_fail(p->keep, "event parser", err);
+    if (!p->names || !p->dim_at || !p->metric_at) return hg_arena_fail(p->keep, "event parser", err);
     p->time_at = want(p, p->data->time.column);
     for (uint32_t i = 0; i < s->n_dims; i++) p->dim_at[i] = want(p, s->dims[i].name);
     for (uint32_t i = 0; i < s->n_metrics; i++) p->metric_at[i] = s->metrics[i].field ? want(p, s->metrics[i].field) : UINT32_MAX;
@@ -104,6 +107,7 @@ static enum hg_rc prepare(struct hg_event_parser *p, struct hg_err *err)
     p->time_at = settle(p, p->time_at);
     for (uint32_t i = 0; i < s->n_dims; i++) p->dim_at[i] = settle(p, p->dim_at[i]);
     for (uint32_t i = 0; i < s->n_metrics; i++) p->metric_at[i] = settle(p, p->metric_at[i]);
+    p->n_values = p->n_names + p->format->n_paths; /* the time is one */
     if (p->format->kind != HG_INPUT_JSON) return p->format->columns ? map_columns(p, p->format->columns, p->format->n_columns, err) : HG_OK;
     p->json = hg_json_event_new(p->names, p->n_names, p->format->paths, p->format->n_paths);
     return p->json ? HG_OK : hg_fail(err, HG_E_NOMEM, "event parser");
@@ -293,6 +297,18 @@ static bool time_of_text(enum hg_time_format f, struct hg_str s, int64_t *out)
     return hg_parse_f64(s, &d) && scaled(d, f == HG_TF_SECONDS ? 1000 : f == HG_TF_MICRO ? 1e-3 : f == HG_TF_NANO ? 1e-6 : 1, out);
 }
 
+static bool time_of_field(struct hg_event_parser *p, struct hg_str s, int64_t *out)
+{
+    if (s.len && s.len == p->last_len && memcmp(s.p, p->last_text, s.len) == 0) return *out = p->last_time, true;
+    if (!time_of_text(p->data->time.format, s, out)) return false;
+    if (s.len <= sizeof p->last_text && s.len) {
+        memcpy(p->last_text, s.p, s.len);
+        p->last_len = s.len;
+        p->last_time = *out;
+    }
+    return true;
+}
+
 static enum hg_bad_event read_time(struct hg_event_parser *p, int64_t *out, char *why, size_t cap)
 {
     const struct hg_timestamp_spec *t = &p->data->time;
@@ -313,7 +329,7 @@ static enum hg_bad_event read_time(struct hg_event_parser *p, int64_t *out, char
         }
         break;
     case HG_V_DOUBLE: ok = t->format != HG_TF_ISO && scaled(v->u.d, t->format == HG_TF_SECONDS ? 1000 : t->format == HG_TF_MICRO ? 1e-3 : t->format == HG_TF_NANO ? 1e-6 : 1, out); break;
-    case HG_V_STR: ok = time_of_text(t->format, v->u.s, out); break;
+    case HG_V_STR: ok = time_of_field(p, v->u.s, out); break;
     default: break;
     }
     if (ok && *out > HG_TIME_MIN && *out < HG_TIME_MAX) return HG_EV_OK;
@@ -356,8 +372,12 @@ static void field_of(void *arg, const char *column, struct hg_fval *out)
 
 /* ---- one event ---- */
 
+/* Where they already stand one after the other, that is them: no field is wanted twice, nor by a path. */
 static struct hg_value *gather(struct hg_event_parser *p, const uint32_t *at, uint32_t n)
 {
+    uint32_t k = 0;
+    while (k < n && at[k] == at[0] + k) k++;
+    if (n && k == n && at[0] != UINT32_MAX) return p->values + at[0];
     struct hg_value *v = hg_arena_alloc(p->batch, (n ? n : 1) * sizeof *v);
     for (uint32_t i = 0; v && i < n; i++) {
         if (at[i] == UINT32_MAX) v[i].kind = HG_V_NULL;
@@ -372,6 +392,11 @@ enum hg_bad_event hg_event_parse(struct hg_event_parser *p, struct hg_span bytes
     if (bytes.len == 0) return HG_EV_EMPTY;
     if (bytes.len > MAX_EVENT) {
         snprintf(why, why_cap, "%zu bytes are more than %zu", bytes.len, MAX_EVENT);
+        return HG_EV_TOO_LARGE;
+    }
+    p->values = hg_arena_alloc(p->batch, p->n_values * sizeof *p->values);
+    if (!p->values) {
+        snprintf(why, why_cap, "the event does not fit in memory");
         return HG_EV_TOO_LARGE;
     }
     bool ok = p->json ? hg_json_event_parse(p->json, bytes.p, bytes.len, p->borrows, p->batch, p->values, why, why_cap) : parse_line(p, bytes, why, why_cap);

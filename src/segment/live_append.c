@@ -1,11 +1,11 @@
 /* Rows that will only be merged, column by column. They are kept as they come: whoever merges them sorts them anyway, and rolls them up on the way, so a table of keys would only cost. A step of
- * some hundred rows goes through one column after the other, each a loop over one kind of value with one dictionary at hand. A step is taken whole or not at all: what it has written lies behind
- * the last row until then. */
+ * rows goes through one column after the other, each a loop over one kind of value with one dictionary at hand; it is small enough for its values to stay in the first cache until the last column.
+ * A step is taken whole or not at all: what it has written lies behind the last row until then. */
 #include <math.h>
 #include "base/num.h"
 #include "segment/live_private.h"
 
-#define STEP 256u
+#define STEP 64u
 
 struct step {
     struct hg_live *l;

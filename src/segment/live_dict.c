@@ -183,20 +183,23 @@ static enum hg_rc dict_room(struct live_dict *d, struct hg_err *err)
     return HG_OK;
 }
 
-static enum hg_rc add_word(struct live_dict *d, struct live_word w, struct hg_str s, uint32_t *id, struct hg_err *err)
+static __attribute__((noinline)) enum hg_rc add_fresh(struct live_dict *d, struct live_word w, struct hg_str s, uint32_t *id, struct hg_err *err)
 {
-    struct live_entry *e = d->n_slots ? dict_entry(d, w, s) : NULL;
-    if (!e || !e->id) {
-        const char *p;
-        HG_TRY(dict_room(d, err));
-        HG_TRY(keep_text(d, s, &p, err));
-        uint32_t fresh = d->base.card++;
-        d->text[fresh] = (struct live_text){p, w.len};
-        e = dict_entry(d, w, s);
-        *e = (struct live_entry){w.a, w.b, w.len, fresh};
-    }
+    const char *p;
+    HG_TRY(dict_room(d, err));
+    HG_TRY(keep_text(d, s, &p, err));
+    *id = d->base.card++;
+    d->text[*id] = (struct live_text){p, w.len};
+    *dict_entry(d, w, s) = (struct live_entry){w.a, w.b, w.len, *id};
+    return HG_OK;
+}
+
+static inline enum hg_rc add_word(struct live_dict *d, struct live_word w, struct hg_str s, uint32_t *id, struct hg_err *err)
+{
+    uint32_t found = d->n_slots ? dict_entry(d, w, s)->id : 0;
+    if (!found) HG_TRY(add_fresh(d, w, s, &found, err));
     d->last_word = w;
-    *id = d->last = e->id;
+    *id = d->last = found;
     return HG_OK;
 }
 

@@ -2,7 +2,7 @@
  *
  *   henge-bench-build [ROWS] [--henge PATH] [--only write|merge|live|index]      default: 1,000,000 made-up ads rows of one day
  *
- * Prints rows a second of CPU time of one thread, best of several rounds; for `henge index` rows a second of all its CPU time, user and system, in one run. */
+ * Prints rows a second of CPU time of one thread, best of several rounds; for `henge index` rows a second of all its CPU time, user and system, likewise. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <spawn.h>
@@ -18,7 +18,7 @@
 #include "segment/live.h"
 #include "segment/segment.h"
 
-enum { ROUNDS = 3, SHARES = 4 };
+enum { ROUNDS = 5, SHARES = 4 };
 
 static char dir[] = "/tmp/henge-bench-build-XXXXXX";
 
@@ -240,9 +240,13 @@ static void bench_index(const struct bench_columns *c, const char *henge, bool c
     f = create(in_dir("spec.json", spec, sizeof spec));
     write_spec(c, rows, csv, f);
     fclose(f);
-    double took = run_index(henge, spec, in_dir("data", data, sizeof data));
-    say(csv ? "henge index, CSV" : "henge index, JSON", c->n, took, 0);
-    bench_need(hg_dir_remove_all(data, &err), &err);
+    double best = 1e9;
+    for (int i = 0; i < ROUNDS; i++) {
+        double took = run_index(henge, spec, in_dir("data", data, sizeof data));
+        if (took < best) best = took;
+        bench_need(hg_dir_remove_all(data, &err), &err);
+    }
+    say(csv ? "henge index, CSV" : "henge index, JSON", c->n, best, 0);
     unlink(rows);
 }
 
