@@ -209,7 +209,7 @@ static enum hg_rc build_slab(struct slab_job *j, struct hg_err *err)
     struct hg_segment_stats stats;
     struct hg_err ignore;
     bool by_rows = r->spec->partitioning == HG_PART_DYNAMIC;
-    static const struct hg_segment_write_options last = {.zstd_level = HG_INDEX_ZSTD_LEVEL}, middle = {.plain = true};
+    static const struct hg_segment_write_options last = {.zstd_level = HG_INDEX_ZSTD_LEVEL}, middle = {.plain = true, .bare = true};
     HG_TRY(hg_index_check(r, err));
     snprintf(j->file, sizeof j->file, "%s/%" PRId64 "-%" PRIu32 ".seg", r->env->dir, c->iv.start, j->nth);
     HG_TRY(merge_sinks(r, s, by_rows ? &last : &middle, j->file, &stats, err));

@@ -160,7 +160,7 @@ static enum hg_rc write_part(struct hg_sink *s, size_t i, struct hg_err *err)
     struct hg_segment_stats stats;
     int64_t begin = hg_clock_mono_ns();
     hg_live_acquire(live, &src);
-    enum hg_rc rc = hg_segment_merge(s->opt.schema, &src, 1, &(struct hg_segment_write_options){.plain = true}, path, &stats, err);
+    enum hg_rc rc = hg_segment_merge(s->opt.schema, &src, 1, &(struct hg_segment_write_options){.plain = true, .bare = s->opt.only_merged}, path, &stats, err);
     hg_live_release(live);
     if (rc) return hg_err_context(err, rc, "persisting %s", s->id);
     char *own = strdup(path);

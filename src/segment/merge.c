@@ -69,7 +69,7 @@ enum hg_rc hg_merge_file(const struct hg_merge *m, const struct hg_segment_write
     hg_schema_put_gran(gran, &sc->query_gran);
     hg_buf_u8(gran, 0);
     *out = (struct hg_segwriter_file){.n_rows = m->rows_out, .rollup = sc->rollup, .sorted = true, .time_at = sc->time_at, .query_gran = (const char *)gran->p, .timestamp_spec = sc->timestamp_spec,
-                                      .zstd_level = opt->zstd_level, .entities = hg_schema_has_entities(sc), .projections = sc->n_projections && !opt->plain && m->rows_out};
+                                      .zstd_level = opt->zstd_level, .entities = hg_schema_has_entities(sc) && !opt->bare, .projections = sc->n_projections && !opt->plain && !opt->bare && m->rows_out};
     return hg_buf_check(gran, "queryGranularity", err);
 }
 
@@ -79,6 +79,7 @@ enum hg_rc hg_merge_write(struct hg_merge *m, const struct hg_segment_write_opti
     hg_buf_init(&gran, 4096);
     struct hg_segwriter *w = NULL;
     struct hg_segwriter_file f;
+    m->bare = opt->bare;
     enum hg_rc rc = hg_merge_file(m, opt, &gran, &f, err);
     if (rc == HG_OK) rc = hg_segwriter_open(path, &f, &w, err);
     if (rc == HG_OK) rc = hg_merge_columns(m, w, err);

@@ -390,7 +390,7 @@ static enum hg_rc write_sketches(struct columns *x, const struct hg_schema_metri
 static enum hg_rc write_dim(struct columns *x, struct hg_mdim *d, bool entity)
 {
     bool string = d->def->type == HG_T_STRING;
-    struct hg_segwriter_column c = {.name = d->def->name, .type = d->def->type, .multi = string && d->multi, .bitmap = string && d->def->bitmap, .entity = entity};
+    struct hg_segwriter_column c = {.name = d->def->name, .type = d->def->type, .multi = string && d->multi, .bitmap = string && d->def->bitmap && !x->m->bare, .entity = entity && !x->m->bare};
     HG_TRY(hg_segwriter_begin(x->w, &c, hg_buf_span(&d->dict), d->card, x->err));
     HG_TRY(gather_open(x, d->cols, d->remap, (struct target){c.type == HG_T_DOUBLE || c.type == HG_T_FLOAT, c.multi}));
     if (!string) HG_TRY(write_numbers(x, c.type, FIRST));

@@ -50,6 +50,7 @@ struct hg_merge {
     uint32_t rows_out;
     const uint32_t *picked;            /* pick.c: the rows, ascending, of the one source that are wanted; NULL: all of all sources */
     uint32_t n_picked;
+    bool bare;                         /* the file gets no bitmap indexes and no summaries of entities */
 };
 /* An entry of the order: source, row, and whether it begins a new output row. */
 #define HG_ORDER_NEW (UINT64_C(1) << 63)

@@ -47,6 +47,7 @@ void hg_segment_set_unsealed(struct hg_segment *seg);
 struct hg_segment_write_options {
     int zstd_level; /* 0: blocks as they are; else 1..19 */
     bool plain;     /* without the schema's projections: the file is a step on the way */
+    bool bare;      /* nor bitmap indexes and entity summaries, a good half of the work: nobody will query it */
 };
 struct hg_segment_stats {
     uint32_t rows;

@@ -83,6 +83,27 @@ static void sealed(const struct world *w, struct hg_live *l, const char *path, s
     unlink(path);
 }
 
+/* By way of a file that is only a step: without indexes, and merged once more. */
+static void sealed_by_way(const struct world *w, struct hg_live *l, const char *path, struct hg_buf *bytes, struct hg_segment_stats *stats)
+{
+    char step[80];
+    const struct hg_source *src;
+    struct hg_segment *seg;
+    snprintf(step, sizeof step, "%s-step", path);
+    hg_live_acquire(l, &src);
+    OK(hg_segment_merge(&w->schema, &src, 1, &(struct hg_segment_write_options){.bare = true}, step, stats, &err));
+    hg_live_release(l);
+    OK(hg_segment_open(step, &seg, &err));
+    OK(hg_segment_verify(seg, &err));
+    src = hg_segment_source(seg);
+    OK(hg_segment_merge(&w->schema, &src, 1, &(struct hg_segment_write_options){0}, path, stats, &err));
+    hg_segment_close(seg);
+    hg_buf_clear(bytes);
+    OK(hg_file_read(path, bytes->max, bytes, &err));
+    unlink(path);
+    unlink(step);
+}
+
 static void same_segment(void **state)
 {
     (void)state;
@@ -115,6 +136,8 @@ static void same_segment(void **state)
         sealed(&w, raw, path, &two, &b);
         assert_int_equal(a.rows, b.rows);
         if (one.len != two.len || (one.len && memcmp(one.p, two.p, one.len) != 0)) fail_msg("seed %" PRIu64 ": the segments differ", seed);
+        sealed_by_way(&w, raw, path, &two, &b);
+        if (one.len != two.len || (one.len && memcmp(one.p, two.p, one.len) != 0)) fail_msg("seed %" PRIu64 ": the segment made in two steps differs", seed);
         hg_live_free(rolled);
         hg_live_free(raw);
         assert_int_equal(budget.used, 0);
