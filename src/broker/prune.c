@@ -83,13 +83,20 @@ static enum hg_rc judge(struct look *l, const struct hg_target *t, enum verdict 
     return HG_OK;
 }
 
+/* Whether all rows of the target are in a time bucket that shows already: other partitions of its day were dropped before it. Of granularity all it also shows when the first row was. */
+static bool shows_already(const struct times *w, const struct hg_query *q, const struct hg_target *t)
+{
+    if (q->gran.kind == HG_GRAN_ALL || !w->n || w->v[w->n - 1].start < w->bucket.start || w->v[w->n - 1].end > w->bucket.end) return false;
+    return t->n_ivs && t->ivs[0].start >= w->bucket.start && t->ivs[t->n_ivs - 1].end <= w->bucket.end;
+}
+
 /* The times of the dropped target's rows that show in the answer. *known: they are known. */
 static enum hg_rc drop_times(struct times *w, const struct hg_query *q, const struct look *l, enum verdict v, struct hg_spans *spans, const struct hg_target *t, struct hg_arena *a, bool *known,
                              struct hg_err *err)
 {
     struct hg_interval rows;
     *known = true;
-    if (!shows_times(q)) return HG_OK;
+    if (!shows_times(q) || shows_already(w, q, t)) return HG_OK;
     if (v == BY_ENTITY && l->e.exact) {
         for (uint32_t k = 0; k < l->e.n_times; k++) HG_TRY(note_times(w, q, t, l->e.times[k], a, err));
         return HG_OK;
