@@ -435,6 +435,16 @@ void hg_aggs_seen(const struct hg_aggs *g, struct hg_states *s, const uint8_t *u
     }
 }
 
+bool hg_aggs_fit(const struct hg_aggs *g, const struct hg_states *s)
+{
+    for (uint32_t k = 0; k < g->n; k++) {
+        const struct hg_state_arr *st = &s->v[k];
+        struct hg_state_parts needs = hg_state_parts(g->v[k].agg);
+        if ((needs.i && !st->i) || (needs.d && !st->d) || (needs.timed && !st->t) || (needs.obj && !st->obj) || (needs.seen && !st->seen && !g->v[k].sure)) return false;
+    }
+    return true;
+}
+
 uint32_t hg_aggs_sure(const struct hg_aggs *g)
 {
     uint32_t bits = 0;

@@ -16,6 +16,8 @@ void hg_aggs_begin(struct hg_aggs *g, uint32_t row, uint32_t n, const struct hg_
 HG_MUST_USE enum hg_rc hg_aggs_add(struct hg_aggs *g, struct hg_states *s, const uint16_t *pos, const uint32_t *slot, uint32_t one, uint32_t m, struct hg_err *err);
 /* After the last row that was added by slots: which slots [0, n) have rows (NULL: all). Aggregators that take a value from every row do not keep book themselves. */
 void hg_aggs_seen(const struct hg_aggs *g, struct hg_states *s, const uint8_t *used, uint64_t n);
+/* Whether states that were made for another plan (with room for a slot at least) can take what these aggregators add. */
+bool hg_aggs_fit(const struct hg_aggs *g, const struct hg_states *s);
 /* A bit for each of the first 32 aggregators of which that is so. */
 uint32_t hg_aggs_sure(const struct hg_aggs *g);
 /* Adds a whole block to slot `one`: from what is known of the block where that is enough, else by reading it. */

@@ -117,7 +117,7 @@ static enum hg_rc choose_common(struct group *g, struct hg_err *err)
     if (!ids) return HG_OK;
     bool yes;
     enum hg_rc rc = hg_numbered_open(to, ids->of, groups, &yes, err);
-    if (rc == HG_OK && yes) g->common = ids;
+    if (rc == HG_OK && yes && hg_aggs_fit(g->s.aggs, &to->st)) g->common = ids;
     else hg_common_release(ids);
     return rc;
 }

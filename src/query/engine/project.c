@@ -226,13 +226,6 @@ enum hg_rc hg_project(const struct hg_query *q, const struct hg_source *src, con
     return hg_fail(err, HG_E_INVALID, "Force projections specified, but none satisfy query");
 }
 
-bool hg_project_same_states(const struct hg_query *q)
-{
-    for (uint32_t k = 0; k < q->plan->n_aggs; k++)
-        if (q->plan->aggs[k].kind == HG_AGG_COUNT) return false;
-    return true;
-}
-
 void hg_project_restore(const struct hg_query *q, struct hg_partial *p)
 {
     p->plan_aggs = q->plan->aggs;

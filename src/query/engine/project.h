@@ -12,8 +12,6 @@ struct hg_projected {
 /* The projection of src with the fewest rows that serves. HG_E_INVALID: the context insists on one (useProjection, forceProjections), and none does. */
 HG_MUST_USE enum hg_rc hg_project(const struct hg_query *q, const struct hg_source *src, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_arena *a, struct hg_projected *out,
                                   struct hg_err *err);
-/* Whether the rewritten query's states are those of q. */
-bool hg_project_same_states(const struct hg_query *q);
 /* Makes what was scanned with the rewritten query a partial result of q. */
 void hg_project_restore(const struct hg_query *q, struct hg_partial *p);
 

@@ -57,7 +57,6 @@ static enum hg_rc scan_projection(struct hg_scan_args *s, const struct hg_query 
 {
     struct hg_exec *x = s->x, mine = *x;
     struct restoring r = {q, x};
-    if (!hg_project_same_states(q)) mine.numbered = NULL;
     if (x->give) {
         mine.give = give_restored;
         mine.give_arg = &r;
