@@ -8,6 +8,9 @@
 #include "query/engine/check.h"
 #include "query/expr/derived.h"
 
+#define SUMS 12u         /* that are added at once */
+#define MANY_ROWS 1024u  /* tell what the next ones will be like */
+#define MOST_SKIPPED 15u /* batches that are not looked at for runs */
 #define RUNS_SHARE 3 /* slots are added run by run where runs are longer than this on average */
 
 /* ---- conversions ---- */
@@ -419,10 +422,48 @@ static enum hg_rc add_bound(struct hg_aggs *g, struct bound *b, struct hg_states
     return add_one(g, b, s, st, g->pos, slot ? g->slot : NULL, one, n, err);
 }
 
+/* Slots as runs, if they are few. Rows whose slots were not are mostly followed by more of the kind. */
+static void find_runs(struct hg_aggs *g, const uint32_t *slot, uint32_t m)
+{
+    g->n_runs = 0;
+    if (!slot || !m || (g->no_runs && g->no_runs--)) return;
+    g->n_runs = hg_k_runs(slot, m, g->run, m / RUNS_SHARE + 1);
+    if (g->n_runs || m < MANY_ROWS) g->runs_failed = 0;
+    else g->no_runs = g->runs_failed < MOST_SKIPPED ? g->runs_failed++ : MOST_SKIPPED;
+}
+
+static bool is_plain_sum(const struct bound *b)
+{
+    const struct hg_agg *a = b->agg;
+    return a->kind == HG_AGG_SUM && b->sure && !b->out && !b->sieve && ((a->state == HG_STATE_I64 && a->type == HG_T_LONG) || a->state == HG_STATE_F64);
+}
+
+/* The sums, which most aggregators are: all at once. */
+static enum hg_rc add_sums(struct hg_aggs *g, struct hg_states *s, const uint32_t *slot, uint32_t m, struct hg_err *err)
+{
+    struct hg_k_sum v[SUMS];
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < g->n; k++) {
+        const struct bound *b = &g->v[k];
+        if (!is_plain_sum(b)) continue;
+        HG_TRY(hg_aggs_load(g, b->in, err));
+        bool whole = b->agg->state == HG_STATE_I64;
+        v[n++] = whole ? (struct hg_k_sum){.i = b->in->i, .acc_i = s->v[k].i} : (struct hg_k_sum){.d = b->in->d, .acc_d = s->v[k].d};
+        if (n < SUMS) continue;
+        hg_k_sums_many(v, n, slot, m);
+        n = 0;
+    }
+    hg_k_sums_many(v, n, slot, m);
+    return HG_OK;
+}
+
 enum hg_rc hg_aggs_add(struct hg_aggs *g, struct hg_states *s, const uint16_t *pos, const uint32_t *slot, uint32_t one, uint32_t m, struct hg_err *err)
 {
-    g->n_runs = slot && m ? hg_k_runs(slot, m, g->run, m / RUNS_SHARE + 1) : 0;
-    for (uint32_t k = 0; k < g->n; k++) HG_TRY(add_bound(g, &g->v[k], s, &s->v[k], pos, slot, one, m, err));
+    find_runs(g, slot, m);
+    bool at_once = slot && !g->n_runs && !pos;
+    if (at_once) HG_TRY(add_sums(g, s, slot, m, err));
+    for (uint32_t k = 0; k < g->n; k++)
+        if (!at_once || !is_plain_sum(&g->v[k])) HG_TRY(add_bound(g, &g->v[k], s, &s->v[k], pos, slot, one, m, err));
     return HG_OK;
 }
 

@@ -58,6 +58,7 @@ struct hg_aggs {
     uint32_t *slot;
     struct hg_slot_run *run; /* of the slots that are being added, if those are few runs */
     uint32_t n_runs;         /* 0: they are not */
+    uint32_t no_runs, runs_failed; /* batches not to be looked at for runs; how often there were none, one after the other */
     struct hg_buf text, text_too, row_text, row_ids; /* scratch */
 };
 

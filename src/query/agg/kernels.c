@@ -170,6 +170,77 @@ static bool together(const uint16_t *pos, uint32_t n) { return pos && n && (uint
     }
 HG_KERNELS(HG_KERNEL_BODY)
 
+/* ---- several sums at once ---- */
+
+typedef int64_t i64;
+typedef double f64;
+#define ADD_i64(a, x) ((int64_t)((uint64_t)(a) + (uint64_t)(x)))
+#define ADD_f64(a, x) ((a) + (x))
+#define VALS_i64(s) (s)->i
+#define VALS_f64(s) (s)->d
+#define ACC_i64(s) (s)->acc_i
+#define ACC_f64(s) (s)->acc_d
+/* Adding to a place must wait for what was added there a few rows before; side by side, sums wait together. */
+#define TWO_SUMS(A, B)                                                                  \
+    static void sums_##A##_##B(const struct hg_k_sum *s, const uint32_t *slot, uint32_t n) \
+    {                                                                                   \
+        const A *x = VALS_##A(s);                                                       \
+        const B *y = VALS_##B(s + 1);                                                   \
+        A *a = ACC_##A(s);                                                              \
+        B *b = ACC_##B(s + 1);                                                          \
+        for (uint32_t k = 0; k < n; k++) {                                              \
+            uint32_t at = slot[k];                                                      \
+            a[at] = ADD_##A(a[at], x[k]);                                               \
+            b[at] = ADD_##B(b[at], y[k]);                                               \
+        }                                                                               \
+    }
+#define THREE_SUMS(A, B, C)                                                                   \
+    static void sums_##A##_##B##_##C(const struct hg_k_sum *s, const uint32_t *slot, uint32_t n) \
+    {                                                                                         \
+        const A *x = VALS_##A(s);                                                             \
+        const B *y = VALS_##B(s + 1);                                                         \
+        const C *z = VALS_##C(s + 2);                                                         \
+        A *a = ACC_##A(s);                                                                    \
+        B *b = ACC_##B(s + 1);                                                                \
+        C *c = ACC_##C(s + 2);                                                                \
+        for (uint32_t k = 0; k < n; k++) {                                                    \
+            uint32_t at = slot[k];                                                            \
+            a[at] = ADD_##A(a[at], x[k]);                                                     \
+            b[at] = ADD_##B(b[at], y[k]);                                                     \
+            c[at] = ADD_##C(c[at], z[k]);                                                     \
+        }                                                                                     \
+    }
+TWO_SUMS(i64, i64)
+TWO_SUMS(i64, f64)
+TWO_SUMS(f64, f64)
+THREE_SUMS(i64, i64, i64)
+THREE_SUMS(i64, i64, f64)
+THREE_SUMS(i64, f64, f64)
+THREE_SUMS(f64, f64, f64)
+
+void hg_k_sums_many(struct hg_k_sum *s, uint32_t n_sums, const uint32_t *slot, uint32_t n)
+{
+    static void (*const two[])(const struct hg_k_sum *, const uint32_t *, uint32_t) = {sums_i64_i64, sums_i64_f64, sums_f64_f64};
+    static void (*const three[])(const struct hg_k_sum *, const uint32_t *, uint32_t) = {sums_i64_i64_i64, sums_i64_i64_f64, sums_i64_f64_f64, sums_f64_f64_f64};
+    uint32_t whole = 0;
+    for (uint32_t k = 0; k < n_sums; k++) { /* integers first */
+        if (!s[k].i) continue;
+        struct hg_k_sum t = s[k];
+        s[k] = s[whole];
+        s[whole++] = t;
+    }
+    while (n_sums) {
+        uint32_t at_once = n_sums == 4 ? 2 : n_sums < 3 ? n_sums : 3, real = 0;
+        for (uint32_t k = 0; k < at_once; k++) real += !s[k].i;
+        if (at_once == 3) three[real](s, slot, n);
+        else if (at_once == 2) two[real](s, slot, n);
+        else if (real) hg_k_sum_f64_many(s->d, NULL, NULL, slot, n, s->acc_d, NULL);
+        else hg_k_sum_i64_many(s->i, NULL, NULL, slot, n, s->acc_i, NULL);
+        s += at_once;
+        n_sums -= at_once;
+    }
+}
+
 uint32_t hg_k_runs(const uint32_t *slot, uint32_t n, struct hg_slot_run *run, uint32_t max) { return BY_SET(runs, slot, n, run, max); }
 
 void hg_k_count_runs(const struct hg_slot_run *run, uint32_t n_runs, int64_t *acc)

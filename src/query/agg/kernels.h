@@ -29,6 +29,15 @@ uint32_t hg_k_runs(const uint32_t *slot, uint32_t n, struct hg_slot_run *run, ui
     void hg_k_##name##_runs(const type *v, const uint16_t *pos, const struct hg_slot_run *run, uint32_t n_runs, type *acc);
 HG_KERNELS(HG_KERNEL_DECL)
 
+/* A sum of one of two types, over all n rows of a batch, of which none is null. */
+struct hg_k_sum {
+    const int64_t *i; /* NULL: of d */
+    const double *d;
+    int64_t *acc_i;
+    double *acc_d;
+};
+/* What _many does for each of them, all at once. s is put in another order. */
+void hg_k_sums_many(struct hg_k_sum *s, uint32_t n_sums, const uint32_t *slot, uint32_t n);
 void hg_k_count_runs(const struct hg_slot_run *run, uint32_t n_runs, int64_t *acc);
 void hg_k_count_many(const uint32_t *slot, uint32_t n, int64_t *acc);
 /* Sums that must be exact: false on overflow (the sum is then void). */

@@ -177,9 +177,13 @@ static enum hg_rc open_group(struct group *g, const struct hg_source *src, const
 /* ---- rows ---- */
 
 /* Slots of the chunk's rows: bucket and ids as the digits of a number. */
-static void direct_slots(struct group *g)
+static const uint32_t *direct_slots(struct group *g)
 {
     uint32_t m = g->m, *slot = g->slot, from = 0;
+    if (g->one && g->n_dims == 1 && g->bucket[0] == 0) { /* the ids as they are */
+        for (uint32_t i = 0; i < m; i++) g->used[g->ids[0][i]] = 1;
+        return g->ids[0];
+    }
     if (g->one && g->n_dims) {
         uint32_t base = g->bucket[0] * g->dims[0].card;
         const uint32_t *id = g->ids[0];
@@ -196,6 +200,7 @@ static void direct_slots(struct group *g)
         hg_k_slot_step(slot, id, card, m);
     }
     for (uint32_t i = 0; i < m; i++) g->used[slot[i]] = 1;
+    return slot;
 }
 
 /* Slots of the chunk's rows in what is shared. */
@@ -237,12 +242,13 @@ static enum hg_rc flush_all(struct group *g, struct hg_err *err)
 {
     if (!g->m) return HG_OK;
     if (g->may_give && !g->common && crowded(g, g->m)) HG_TRY(hand_over(g, err));
+    const uint32_t *slot = g->slot;
     if (g->common) common_slots(g);
-    else if (g->direct) direct_slots(g);
+    else if (g->direct) slot = direct_slots(g);
     else HG_TRY(table_slots(g, err));
     uint32_t m = g->m;
     g->m = 0;
-    return hg_aggs_add(g->s.aggs, g->common ? &g->x->numbered->st : &g->st, g->at, g->slot, 0, m, err);
+    return hg_aggs_add(g->s.aggs, g->common ? &g->x->numbered->st : &g->st, g->at, slot, 0, m, err);
 }
 
 /* The same, few rows at a time, since each may need much memory. */

@@ -296,6 +296,36 @@ static void times_are_divided(void **state)
     assert_false(hg_k_steps_init(&st, 0, INT64_MAX, 3));
 }
 
+/* Sums at once are to the last bit what they are one by one, whichever of them are whole and in whatever order they stand. */
+static void sums_at_once(void **state)
+{
+    enum { SUMS = 9, ROWS = 700, SLOTS = 13 };
+    static int64_t i[SUMS][ROWS], at_i[SUMS][SLOTS], want_i[SUMS][SLOTS];
+    static double d[SUMS][ROWS], at_d[SUMS][SLOTS], want_d[SUMS][SLOTS];
+    static uint32_t slot[ROWS];
+    (void)state;
+    r = (struct rng){first_seed()};
+    for (uint32_t round = 0; round < 600; round++) {
+        struct hg_k_sum s[SUMS];
+        uint32_t n_sums = below(&r, SUMS + 1), n = below(&r, ROWS + 1);
+        for (uint32_t k = 0; k < n; k++) slot[k] = below(&r, 2) && k ? slot[k - 1] : below(&r, SLOTS);
+        for (uint32_t m = 0; m < n_sums; m++) {
+            int kind = (int)below(&r, 5);
+            bool whole = below(&r, 2);
+            for (uint32_t k = 0; k < n; k++) i[m][k] = integer(kind), d[m][k] = real(kind);
+            for (uint32_t k = 0; k < SLOTS; k++) at_i[m][k] = want_i[m][k] = integer(0), at_d[m][k] = want_d[m][k] = real(0);
+            if (whole) hg_k_sum_i64_many(i[m], NULL, NULL, slot, n, want_i[m], NULL);
+            else hg_k_sum_f64_many(d[m], NULL, NULL, slot, n, want_d[m], NULL);
+            s[m] = whole ? (struct hg_k_sum){.i = i[m], .acc_i = at_i[m]} : (struct hg_k_sum){.d = d[m], .acc_d = at_d[m]};
+        }
+        hg_k_sums_many(s, n_sums, slot, n);
+        assert_memory_equal(at_i, want_i, n_sums * sizeof *at_i);
+        for (uint32_t m = 0; m < n_sums; m++)
+            for (uint32_t k = 0; k < SLOTS; k++) /* which of two NaNs a sum is of may differ */
+                assert_true(memcmp(&at_d[m][k], &want_d[m][k], 8) == 0 || (isnan(at_d[m][k]) && isnan(want_d[m][k])));
+    }
+}
+
 int main(void)
 {
     fv = fence_new(MOST * 8);
@@ -303,6 +333,6 @@ int main(void)
     fp = fence_new(MOST * 2);
     fs = fence_new(MOST * 4);
     printf("seed %llu, up to %s\n", (unsigned long long)first_seed(), hg_cpu_name(hg_cpu_best()));
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_variant_adds), cmocka_unit_test(times_are_divided)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_variant_adds), cmocka_unit_test(times_are_divided), cmocka_unit_test(sums_at_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
