@@ -72,6 +72,14 @@ enum hg_rc hg_outfile_put(struct hg_outfile *f, const void *p, size_t n, struct 
     if (n == 0) return HG_OK;
     if (XXH3_64bits_update(f->hash, p, n) != XXH_OK) return hg_fail(err, HG_E_NOMEM, "hashing %s", f->tmp);
     while (n) {
+        if (f->fill == 0 && n >= WINDOW) { /* a bitmap index, say: not by way of the window */
+            size_t whole = n - n % WINDOW;
+            if (!hg_file_put(f->fd, b, whole)) return hg_fail_errno(err, HG_E_IO, "writing %s at %llu", f->tmp, (unsigned long long)f->at);
+            f->at += whole;
+            b += whole;
+            n -= whole;
+            continue;
+        }
         size_t m = WINDOW - f->fill < n ? WINDOW - f->fill : n;
         memcpy(f->window + f->fill, b, m);
         f->fill += m;
