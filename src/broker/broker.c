@@ -129,6 +129,7 @@ static const char *make_id(struct hg_arena *a)
 enum hg_rc hg_running_prepare(struct hg_running *r, struct hg_err *err)
 {
     if (r->exec.budget) return HG_OK; /* done on the loop */
+    int64_t began = hg_clock_mono_ns();
     HG_TRY(hg_query_parse(r->arena, hg_http_body(r->rq), &r->q, err));
     const struct hg_query_context *c = &r->q->ctx;
     const char *id = c->query_id ? c->query_id : make_id(r->arena);
@@ -140,7 +141,13 @@ enum hg_rc hg_running_prepare(struct hg_running *r, struct hg_err *err)
     int64_t timeout = c->timeout_ms >= 0 ? c->timeout_ms : r->b->opt.default_timeout_ms;
     r->timeout_ms = timeout;
     hg_spill_init(&r->spill, r->b->opt.spill_dir, r->b->opt.spill_max_bytes, r->q);
-    r->exec = (struct hg_exec){.spill = &r->spill, .budget = &r->budget, .cancelled = &r->cancelled, .deadline_mono_ms = timeout ? r->arrived_mono_ms + timeout : 0};
+    if (c->profile && !(r->explain = hg_explain_new(r->arena, r->arrived_ns))) return hg_arena_fail(r->arena, "profile", err);
+    if (r->explain) {
+        hg_explain_end(r->explain, HG_STAGE_PARSE, began);
+        r->explain->stage_us[HG_STAGE_WAIT] = (began - r->arrived_ns) / 1000;
+    }
+    r->exec = (struct hg_exec){.spill = &r->spill, .budget = &r->budget, .cancelled = &r->cancelled, .deadline_mono_ms = timeout ? r->arrived_mono_ms + timeout : 0,
+                               .profile = r->explain ? &r->explain->own : NULL};
     return HG_OK;
 }
 
@@ -154,11 +161,10 @@ static void put_missing(struct hg_buf *b, const struct hg_scatter_result *res)
     hg_buf_putc(b, ']');
 }
 
-static void put_profile(struct hg_buf *b, const struct hg_scatter_result *res)
+static void put_profile(struct hg_buf *b, const struct hg_running *r, const struct hg_scatter_result *res)
 {
-    hg_buf_printf(b, "\"profile\":{\"segments\":{\"considered\":%u,\"prunedByShard\":%u,\"prunedByEntity\":%u,\"asked\":%u}", res->considered, res->by_shard, res->by_entity, res->segments);
-    hg_buf_printf(b, ",\"requests\":%u,\"hedged\":%u,\"batches\":%u,\"rowsScanned\":%lld,\"cpuMicros\":%lld}", res->requests, res->hedged, res->batches, (long long)res->rows_scanned,
-                  (long long)res->cpu_us);
+    struct hg_explain_figures f = {res->segments, res->requests, res->hedged, res->batches, res->rows_scanned, res->cpu_us};
+    hg_explain_put(r->explain, &r->exec.stats, &f, b);
 }
 
 /* Which entities are known to have nothing: callers need not ask for them again so soon. */
@@ -182,13 +188,13 @@ static void count_entities(const struct hg_running *r, const struct hg_query *q,
     hg_metric_add(HG_M_query_entities_empty, client, res->empty);
 }
 
-static void set_context_header(struct hg_running *r, const struct hg_query *q, const struct hg_scatter_result *res)
+static void set_context_header(struct hg_running *r, const struct hg_scatter_result *res)
 {
     struct hg_buf b;
     hg_buf_init(&b, 8192);
     hg_buf_putc(&b, '{');
     if (res->entities) put_entities(&b, res);
-    if (q->ctx.profile) put_comma(&b), put_profile(&b, res);
+    if (r->explain) put_comma(&b), put_profile(&b, r, res);
     if (res->n_missing) put_comma(&b), put_missing(&b, res);
     hg_buf_putc(&b, '}');
     hg_buf_u8(&b, 0);
@@ -196,9 +202,9 @@ static void set_context_header(struct hg_running *r, const struct hg_query *q, c
     hg_buf_free(&b);
 }
 
-void hg_answer_headers(struct hg_running *r, const struct hg_query *q, const struct hg_scatter_result *res)
+void hg_answer_headers(struct hg_running *r, const struct hg_scatter_result *res)
 {
-    set_context_header(r, q, res);
+    set_context_header(r, res);
     if (*r->etag) hg_http_set_header(r->rq, "ETag", r->etag);
 }
 
@@ -211,7 +217,6 @@ struct answered {
 /* An answer that is passed on while it is made. */
 struct passing {
     struct hg_running *r;
-    const struct hg_query *q;
     const struct hg_scatter_result *res;
     struct answered *a;
 };
@@ -220,7 +225,7 @@ static enum hg_rc pass_on(void *arg, struct hg_buf *out, struct hg_err *err)
 {
     struct passing *p = arg;
     if (!p->a->begun) {
-        hg_answer_headers(p->r, p->q, p->res);
+        hg_answer_headers(p->r, p->res);
         HG_TRY(hg_http_stream_begin(p->r->rq, 200, "application/json", err));
         p->a->begun = true;
     }
@@ -229,8 +234,10 @@ static enum hg_rc pass_on(void *arg, struct hg_buf *out, struct hg_err *err)
 
 static enum hg_rc finish(struct hg_running *r, const struct hg_query *q, const struct hg_scatter_result *res, bool pretty, struct answered *a, struct hg_err *err)
 {
-    struct passing p = {r, q, res, a};
+    struct passing p = {r, res, a};
+    int64_t began = hg_explain_begin(r->explain);
     HG_TRY(hg_query_finish_to(q, res->merged, &r->exec, pretty, &a->out, &(struct hg_drain){pass_on, &p}, err));
+    hg_explain_end(r->explain, HG_STAGE_FINISH, began);
     HG_TRY(hg_buf_check(&a->out, "answer", err));
     return a->begun ? pass_on(&p, &a->out, err) : HG_OK;
 }
@@ -249,7 +256,7 @@ static enum hg_rc answer(struct hg_running *r, const struct hg_query *q, struct 
         hg_partial_free(res.merged);
     }
     a->not_modified = res.not_modified;
-    if (!rc && !a->begun) hg_answer_headers(r, q, &res);
+    if (!rc && !a->begun) hg_answer_headers(r, &res);
     if (!rc && !res.not_modified) count_entities(r, q, &res);
     return rc;
 }
@@ -274,6 +281,7 @@ static void serve(struct hg_running *r)
     hg_buf_init(&a.out, MAX_ANSWER);
     know_id_of_long(r);
     hg_metric_add(HG_M_query_active, NULL, 1);
+    if (r->explain && r->explain->left_ns) hg_explain_end(r->explain, HG_STAGE_WAIT, r->explain->left_ns);
     enum hg_rc rc = hg_running_prepare(r, &err);
     if (!rc) rc = answer(r, r->q, &a, &err);
     const char *type = r->q ? hg_query_type_name(r->q->type) : "invalid";

@@ -9,6 +9,7 @@
 #include "broker/broker.h"
 #include "broker/entities.h"
 #include "broker/early_id.h"
+#include "broker/explain.h"
 #include "broker/picker.h"
 #include "broker/spans.h"
 #include "query/query.h"
@@ -51,6 +52,7 @@ struct hg_running {
     struct hg_spill spill;
     int64_t timeout_ms;             /* that its deadline comes from */
     const struct hg_query *q;       /* as the client asked it; NULL: not parsed yet */
+    struct hg_explain *explain;     /* what was done, for context "profile"; NULL: nobody asked */
     struct hg_early *early;         /* what the loop has found out already; NULL: nothing, or it was used */
     char etag[40];                  /* of the answer, where the client asked for one (If-None-Match); "": there is none */
 };
@@ -61,10 +63,10 @@ struct hg_scatter_result {
     const char *const *missing;     /* allowPartial: ids of segments that nobody served */
     size_t n_missing;
     int64_t rows_scanned, cpu_us;
-    uint32_t considered, by_shard, by_entity; /* segments before pruning, and what it took out */
+    struct hg_segment_counts segments;        /* what became of them; by_interval, by_namespace and what data servers did only with an explanation */
     uint32_t entities, empty;                 /* values asked for on entity dimensions; those that nothing can have */
     bool short_circuit;                       /* no segment was left to ask, thanks to the entity store */
-    uint32_t segments, servers;               /* asked for; answers merged */
+    uint32_t servers;                         /* answers merged */
     uint32_t requests, hedged, batches;
     bool not_modified;                        /* the client has the answer already: nothing was asked */
 };
@@ -82,7 +84,7 @@ HG_MUST_USE enum hg_rc hg_running_prepare(struct hg_running *run, struct hg_err 
 bool hg_early_look(struct hg_running *run);
 void hg_early_drop(struct hg_running *run); /* nobody needs it any more; also where there is none */
 /* broker.c: the headers that say how the answer came about; before it begins */
-void hg_answer_headers(struct hg_running *run, const struct hg_query *q, const struct hg_scatter_result *res);
+void hg_answer_headers(struct hg_running *run, const struct hg_scatter_result *res);
 void hg_scatter_wake(struct hg_running *run); /* the running query was cancelled; under the broker's mutex */
 
 void hg_catalog_routes(struct hg_broker *b, struct hg_http *http);

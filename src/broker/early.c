@@ -49,6 +49,7 @@ static bool is_small(struct hg_running *run, struct hg_snapshot *snap)
     for (uint32_t i = 0; i < n; i++) values += c[i].n;
     if (!values || values > MOST_LOOKUPS) return false;
     size_t most = MOST_LOOKUPS / values;
+    if (run->explain && !hg_snapshot_few(snap, q->datasource, &(struct hg_interval){HG_TIME_MIN, HG_TIME_MAX}, 1, MOST_SEGMENTS)) return false; /* they are counted */
     return hg_snapshot_few(snap, q->datasource, q->intervals, q->n_intervals, most < MOST_SEGMENTS ? most : MOST_SEGMENTS);
 }
 
@@ -74,6 +75,7 @@ bool hg_early_look(struct hg_running *run)
     if (!e) return false;
     e->snap = hg_view_pin(b->view);
     bool at_once = is_small(run, e->snap) && look(run, e);
+    if (run->explain && !at_once) run->explain->left_ns = hg_clock_mono_ns();
     if (!run->early) hg_snapshot_release(e->snap);
     return at_once;
 }

@@ -31,6 +31,8 @@ struct hg_request {
     bool raced;               /* of the late one: there are hedges */
     bool held;                /* of a hedge: its answer is here, whole, and not merged */
     struct hg_sub_coverage coverage; /* once held or taken */
+    struct hg_profile *told;         /* with it, where the query wants an explanation and the server gives one; else NULL */
+    const uint8_t *fates;            /* with told: of each that is covered */
     /* Guarded by the gather's mutex until done is seen. */
     struct hg_message *first, **last;
     bool done;
@@ -50,6 +52,7 @@ struct hg_item {
     uint8_t n_bad, n_tried;
     const char *tried[HG_MAX_TRIED]; /* servers that could not: first n_bad whose data is bad, then those that may be able to later */
     int64_t waited_ms;       /* in all */
+    enum hg_fate fate;       /* of one that is covered, when somebody wants to know */
 };
 
 /* A server that may be asked, as it is while requests are put together. */

@@ -50,12 +50,14 @@ static enum hg_rc scan_items(struct hg_gather *g, struct hg_request *r, struct h
         struct hg_sub_item ask = {hg_str_of(it->t->text), it->t->ivs, it->t->n_ivs};
         struct hg_interval times;
         bool done = false;
+        struct hg_mark mark = hg_profile_mark(x);
         if (!g->was_long) HG_TRY(l->scan(l->arg, g->q, &ask, x, g->merge, &done, &times, err));
         if (!done) {
             r->items[left++] = r->items[i];
             continue;
         }
         it->state = HG_COVERED;
+        if (x->profile) it->fate = hg_profile_fate(g->q, x, mark);
         ++*covered;
         note_times(g->run->b->spans, it->t, times);
         g->was_long = i + 1 < r->n_items && hg_clock_mono_ns() >= until;
@@ -73,6 +75,10 @@ enum hg_rc hg_here_ask(struct hg_gather *g, struct hg_request *r, struct hg_err 
     uint32_t covered = 0;
     enum hg_rc rc = HG_OK;
     x.stats = (struct hg_exec_stats){0};
+    struct hg_explain_server *told = g->run->explain ? hg_explain_server(g->run->explain, r->server) : NULL;
+    if (g->run->explain && !told) return hg_arena_fail(g->run->arena, "profile", err);
+    x.profile = told ? &told->told : NULL;
+    int64_t merged_us = told ? told->told.merge_us : 0;
     bool room = atomic_fetch_add(&b->here, 1) < b->opt.local_most; /* more than the machine has processors: they wait their turn like others */
     if (room && l->enter(l->arg)) {
         int64_t from = hg_clock_mono_ns();
@@ -85,6 +91,13 @@ enum hg_rc hg_here_ask(struct hg_gather *g, struct hg_request *r, struct hg_err 
         g->out->servers += covered > 0;
         g->out->rows_scanned += x.stats.rows_scanned;
         g->out->cpu_us += took / 1000; /* it does nothing else meanwhile */
+        if (told) {
+            told->requests++;
+            told->took_us += took / 1000;
+            told->told.elapsed_us += took / 1000;
+            told->told.scan_us += took / 1000 - (told->told.merge_us - merged_us);
+            hg_exec_stats_add(&told->told.stats, &x.stats);
+        }
     }
     atomic_fetch_sub(&b->here, 1);
     return !rc && r->n_items ? hg_request_send(g, r, err) : rc;

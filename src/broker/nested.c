@@ -10,12 +10,9 @@ static enum hg_rc add_up(struct hg_running *run, struct hg_scatter_result *all, 
 {
     all->rows_scanned += one->rows_scanned;
     all->cpu_us += one->cpu_us;
-    all->considered += one->considered;
-    all->by_shard += one->by_shard;
-    all->by_entity += one->by_entity;
+    hg_segment_counts_add(&all->segments, &one->segments);
     all->entities += one->entities;
     all->empty += one->empty;
-    all->segments += one->segments;
     all->servers += one->servers;
     all->requests += one->requests;
     all->hedged += one->hedged;

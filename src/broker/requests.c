@@ -263,13 +263,15 @@ static enum hg_rc merge_spooled(struct hg_gather *g, struct hg_request *r, struc
     return HG_OK;
 }
 
-static enum hg_rc mark_one(struct hg_gather *g, const struct hg_request *r, struct hg_map *asked, struct hg_str id, enum hg_item_state state, const struct hg_interval *times, struct hg_err *err)
+static enum hg_rc mark_one(struct hg_gather *g, const struct hg_request *r, struct hg_map *asked, struct hg_str id, enum hg_item_state state, const struct hg_interval *times, enum hg_fate fate,
+                          struct hg_err *err)
 {
     char text[HG_SEGID_TEXT];
     snprintf(text, sizeof text, "%.*s", (int)id.len, id.p);
     struct hg_item *it = hg_map_get(asked, text);
     if (!it || it->state != HG_ASKED) return hg_fail(err, HG_E_CORRUPT, "%s says it covered %s, which it was not asked for", r->server, text);
     it->state = state;
+    it->fate = fate;
     if (times && it->t->published && g->run->b->spans && !hg_interval_empty(*times)) hg_spans_put(g->run->b->spans, text, *times);
     return HG_OK;
 }
@@ -283,8 +285,8 @@ static enum hg_rc mark(struct hg_gather *g, struct hg_request *r, struct hg_err 
     enum hg_rc rc = HG_OK;
     for (uint32_t i = 0; i < r->n_items && !rc; i++)
         if (!hg_map_put(asked, g->items[r->items[i]].t->text, &g->items[r->items[i]], NULL)) rc = hg_fail(err, HG_E_NOMEM, "coverage");
-    for (uint32_t i = 0; i < c->n_covered && !rc; i++) rc = mark_one(g, r, asked, c->covered[i], HG_COVERED, &c->times[i], err);
-    for (uint32_t i = 0; i < c->n_whole && !rc; i++) rc = mark_one(g, r, asked, c->whole[i], HG_WHOLE, NULL, err);
+    for (uint32_t i = 0; i < c->n_covered && !rc; i++) rc = mark_one(g, r, asked, c->covered[i], HG_COVERED, &c->times[i], r->told ? (enum hg_fate)r->fates[i] : HG_FATE_READ, err);
+    for (uint32_t i = 0; i < c->n_whole && !rc; i++) rc = mark_one(g, r, asked, c->whole[i], HG_WHOLE, NULL, HG_FATE_NONE, err);
     hg_map_free(asked, NULL);
     return rc;
 }
@@ -302,13 +304,28 @@ static enum hg_rc read_coverage(struct hg_gather *g, struct hg_request *r, struc
     if (!last || last->len < 1 || last->bytes[0] != HG_SUB_COVERAGE) return hg_fail(err, HG_E_CORRUPT, "%s ended its reply without coverage", r->server);
     HG_TRY(hg_sub_coverage_decode(g->arena, (struct hg_span){last->bytes + 1, last->len - 1}, &r->coverage, err));
     if (r->coverage.n_whole && !g->part_dim) return hg_fail(err, HG_E_CORRUPT, "%s wants the whole of a query that is whole", r->server);
+    if (!g->run->explain || !r->coverage.profile.p) return HG_OK;
+    if (!(r->told = hg_arena_alloc(g->arena, sizeof *r->told))) return hg_arena_fail(g->arena, "profile", err);
+    return hg_profile_decode(r->coverage.profile, r->coverage.n_covered, r->told, &r->fates, err);
+}
+
+static enum hg_rc explain(struct hg_gather *g, const struct hg_request *r, struct hg_err *err)
+{
+    if (!g->run->explain) return HG_OK;
+    struct hg_explain_server *s = hg_explain_server(g->run->explain, r->server);
+    if (!s) return hg_arena_fail(g->run->arena, "profile", err);
+    s->requests++;
+    s->took_us += r->done_us - r->sent_us;
+    if (r->told) hg_profile_add(&s->told, r->told);
     return HG_OK;
 }
 
 enum hg_rc hg_request_take(struct hg_gather *g, struct hg_request *r, struct hg_err *err)
 {
     const struct hg_message *last = last_message(r);
+    int64_t began = hg_explain_begin(g->run->explain);
     HG_TRY(mark(g, r, err));
+    HG_TRY(explain(g, r, err));
     HG_TRY(merge_spooled(g, r, err));
     for (struct hg_message *m = r->first; m != last; m = m->next) HG_TRY(merge_message(g, r, (struct hg_span){m->bytes, m->len}, err));
     for (uint32_t i = 0; i < r->n_items; i++) give_back(g, r, i, false); /* what it did not cover */
@@ -316,6 +333,7 @@ enum hg_rc hg_request_take(struct hg_gather *g, struct hg_request *r, struct hg_
     g->out->cpu_us += r->coverage.cpu_us;
     g->out->servers++;
     free_messages(r);
+    hg_explain_end(g->run->explain, HG_STAGE_MERGE, began);
     return HG_OK;
 }
 

@@ -297,6 +297,34 @@ static enum hg_rc failed(struct ask *k, struct reading *rd, enum hg_rc rc, const
     return HG_OK;
 }
 
+static enum hg_rc explain(struct ask *k, struct reading *rd, const struct hg_sub_coverage *c, struct hg_err *err)
+{
+    struct hg_profile told = {0};
+    const uint8_t *fates = NULL;
+    rd->item.fate = HG_FATE_READ;
+    if (!k->run->explain) return HG_OK;
+    if (c->profile.p) HG_TRY(hg_profile_decode(c->profile, c->n_covered, &told, &fates, err));
+    struct hg_explain_server *s = hg_explain_server(k->run->explain, rd->fetch->server);
+    if (!s) return hg_arena_fail(k->run->arena, "profile", err);
+    if (fates && c->n_covered) rd->item.fate = (enum hg_fate)fates[0];
+    s->requests++;
+    s->took_us += now_us() - rd->fetch->sent_us;
+    hg_profile_add(&s->told, &told);
+    return HG_OK;
+}
+
+/* What became of the segments, so far. */
+static void count_segments(struct ask *k)
+{
+    struct hg_segment_counts *n = &k->res->segments;
+    n->by_time = n->by_filter = n->read = n->missing = n->not_needed = 0;
+    for (uint32_t i = 0; i < k->n && k->run->explain; i++) {
+        const struct reading *rd = &k->of[i];
+        if (rd->item.state == HG_GIVEN_UP) n->missing++;
+        else hg_segment_counts_fate(n, rd->over ? rd->item.fate : rd->taken ? HG_FATE_READ : HG_FATE_NONE);
+    }
+}
+
 /* The last message: the segment was covered, or is not there any more. */
 static enum hg_rc take_coverage(struct ask *k, struct reading *rd, struct hg_span bytes, struct hg_err *err)
 {
@@ -304,6 +332,7 @@ static enum hg_rc take_coverage(struct ask *k, struct reading *rd, struct hg_spa
     struct fetch *f = rd->fetch;
     const char *id = rd->item.t->text;
     HG_TRY(hg_sub_coverage_decode(k->run->arena, bytes, &c, err));
+    HG_TRY(explain(k, rd, &c, err));
     k->res->rows_scanned += c.rows_scanned;
     k->res->cpu_us += c.cpu_us;
     if (c.n_covered == 1 && hg_str_eq(c.covered[0], hg_str_of(id))) {
@@ -419,7 +448,8 @@ static enum hg_rc send_piece(struct ask *k, struct hg_err *err)
     struct hg_running *run = k->run;
     if (!*k->begun) {
         k->res->missing = k->missing;
-        hg_answer_headers(run, k->q, k->res);
+        count_segments(k);
+        hg_answer_headers(run, k->res);
         HG_TRY(hg_http_stream_begin(run->rq, 200, "application/json", err));
         *k->begun = true;
     }
@@ -499,6 +529,7 @@ static enum hg_rc run_ask(struct ask *k, const struct hg_query *q, bool pretty, 
     HG_TRY(write_rows(k, err));
     hg_rows_finish(k->w);
     k->res->missing = k->missing;
+    count_segments(k);
     if (!*k->begun) return hg_buf_check(k->out, "answer", err);
     return send_piece(k, err);
 }

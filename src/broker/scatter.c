@@ -30,7 +30,7 @@ struct scatter {
     const struct hg_conjunct *list;
     const struct hg_narrower *narrower;
     uint32_t batch;
-    struct { bool counted, whole, missing; } *seen; /* of each of t */
+    struct { bool counted, whole, missing; enum hg_fate fate; } *seen; /* of each of t */
 };
 
 /* ---- planning ---- */
@@ -101,8 +101,11 @@ static enum hg_rc gather_whole(struct scatter *s, struct hg_err *err)
     HG_TRY(gather(s, &g, s->q, NULL, s->t, s->n, err));
     const char **ids = hg_arena_array(s->run->arena, s->n, sizeof *ids);
     if (!ids) return hg_arena_fail(s->run->arena, "missing segments", err);
-    for (uint32_t i = 0; i < g.n_items; i++)
+    for (uint32_t i = 0; i < g.n_items; i++) {
         if (g.items[i].state == HG_GIVEN_UP) ids[s->out->n_missing++] = g.items[i].t->text;
+        else hg_segment_counts_fate(&s->out->segments, g.items[i].fate);
+    }
+    s->out->segments.missing = (uint32_t)s->out->n_missing;
     s->out->missing = ids;
     return HG_OK;
 }
@@ -111,6 +114,7 @@ static enum hg_rc gather_whole(struct scatter *s, struct hg_err *err)
 static enum hg_rc note_item(struct scatter *s, const struct hg_item *it, size_t at, struct hg_err *err)
 {
     if (it->state == HG_COVERED) s->seen[at].counted = true;
+    if (it->fate > s->seen[at].fate) s->seen[at].fate = it->fate;
     if (it->state == HG_GIVEN_UP) s->seen[at].missing = true;
     if (it->state != HG_WHOLE) return HG_OK;
     s->seen[at].whole = true;
@@ -176,8 +180,11 @@ static enum hg_rc gather_batches(struct scatter *s, struct hg_err *err)
     HG_TRY(gather_part(s, s->list->n, err)); /* those that want the whole list */
     const char **ids = hg_arena_array(s->run->arena, s->n, sizeof *ids);
     if (!ids) return hg_arena_fail(s->run->arena, "missing segments", err);
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; i < s->n; i++) {
         if (s->seen[i].missing) ids[s->out->n_missing++] = s->t[i].text;
+        else hg_segment_counts_fate(&s->out->segments, s->seen[i].fate ? s->seen[i].fate : HG_FATE_BY_FILTER); /* no part of the list had to be asked of it */
+    }
+    s->out->segments.missing = (uint32_t)s->out->n_missing;
     s->out->missing = ids;
     return HG_OK;
 }

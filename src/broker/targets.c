@@ -127,24 +127,50 @@ static enum hg_rc of_tables(struct hg_running *run, const struct hg_query *q, st
     return HG_OK;
 }
 
+/* How many segments there are besides the n that the query's intervals and namespaces name; only for people who look at a profile. What cannot be counted is left out. */
+static void count_others(struct hg_running *run, const struct hg_query *q, struct hg_snapshot *snap, size_t n, struct hg_segment_counts *out)
+{
+    static const struct hg_interval eternity = {HG_TIME_MIN, HG_TIME_MAX};
+    const struct hg_query_context *c = &q->ctx;
+    struct hg_arena *a = hg_arena_new(&run->budget);
+    struct hg_err ignored;
+    size_t all = 0, named = 0;
+    bool known, ok = a != NULL;
+    for (uint32_t k = 0; k < q->n_tables && ok; k++) {
+        struct hg_target *t;
+        size_t m, some;
+        ok = hg_snapshot_targets(snap, a, q->tables[k], NULL, 0, &eternity, 1, &t, &m, &known, &ignored) == HG_OK;
+        some = m;
+        if (ok && c->namespaces) ok = hg_snapshot_targets(snap, a, q->tables[k], c->namespaces, c->n_namespaces, &eternity, 1, &t, &some, &known, &ignored) == HG_OK;
+        all += ok ? m : 0;
+        named += ok ? some : 0;
+    }
+    hg_arena_free(a);
+    if (!ok || named < n || all < named || all > UINT32_MAX) return;
+    out->by_interval = (uint32_t)(named - n);
+    out->by_namespace = (uint32_t)(all - named);
+}
+
 enum hg_rc hg_targets(struct hg_running *run, const struct hg_query *q, struct hg_snapshot *snap, struct hg_target **t, size_t *n, struct hg_pruning *p, struct hg_scatter_result *out,
                       struct hg_err *err)
 {
+    int64_t began = hg_explain_begin(run->explain);
     *p = (struct hg_pruning){.query = q};
     HG_TRY(of_tables(run, q, snap, t, n, err));
     if (hg_query_newest_week(q)) keep_newest_week(*t, n);
     HG_TRY(note_etag(run, q, *t, *n, out, err));
     if (out->not_modified) return HG_OK;
+    if (run->explain) count_others(run, q, snap, *n, &out->segments);
     HG_TRY(hg_prune(q, run->b->spans, run->b->entities, run->arena, *t, n, p, err));
-    out->segments = (uint32_t)*n;
-    out->considered = p->considered;
-    out->by_shard = p->by_shard;
-    out->by_entity = p->by_entity;
+    out->segments.asked = (uint32_t)*n;
+    out->segments.by_shard = p->by_shard;
+    out->segments.by_entity = p->by_entity;
     out->entities = p->entities;
     out->empty = p->empty;
     out->short_circuit = p->by_entity > 0 && *n == 0;
     hg_metric_add(HG_M_query_segments_considered, NULL, p->considered);
     if (p->by_shard) hg_metric_add(HG_M_query_segments_pruned, "shard", p->by_shard);
     if (p->by_entity) hg_metric_add(HG_M_query_segments_pruned, "entity", p->by_entity);
+    hg_explain_end(run->explain, HG_STAGE_PLAN, began);
     return HG_OK;
 }

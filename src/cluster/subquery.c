@@ -70,6 +70,7 @@ enum hg_rc hg_sub_coverage_encode(const struct hg_sub_coverage *c, struct hg_buf
     put_ids(out, c->whole, c->n_whole);
     hg_buf_i64(out, c->rows_scanned);
     hg_buf_i64(out, c->cpu_us);
+    if (c->profile.p) hg_buf_str(out, (struct hg_str){(const char *)c->profile.p, c->profile.len});
     return hg_buf_check(out, "sub-query coverage", err);
 }
 
@@ -109,6 +110,11 @@ enum hg_rc hg_sub_coverage_decode(struct hg_arena *a, struct hg_span bytes, stru
     HG_TRY(get_ids(a, &r, &c.whole, &c.n_whole, err));
     c.rows_scanned = hg_rd_i64(&r);
     c.cpu_us = hg_rd_i64(&r);
+    if (!r.bad && hg_rd_left(&r)) {
+        struct hg_str p = hg_rd_str(&r);
+        if (!p.p) r.bad = true;
+        c.profile = (struct hg_span){(const uint8_t *)p.p, p.len};
+    }
     if (r.bad || hg_rd_left(&r) || c.rows_scanned < 0 || c.cpu_us < 0) return hg_fail(err, HG_E_CORRUPT, "sub-query coverage: malformed, %zu bytes", bytes.len);
     *out = c;
     return HG_OK;

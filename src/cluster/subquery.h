@@ -31,6 +31,7 @@ struct hg_sub_coverage {
     const struct hg_interval *times; /* of each covered one: [least time, greatest time + 1) of its rows, empty when it has none. NULL when encoding: not known, all empty */
     uint32_t n_covered, n_missing, n_whole;
     int64_t rows_scanned, cpu_us;
+    struct hg_span profile; /* what was done, in the engine's own encoding; p NULL: it was not asked for (context "profile") */
 };
 HG_MUST_USE enum hg_rc hg_sub_coverage_encode(const struct hg_sub_coverage *c, struct hg_buf *out, struct hg_err *err); /* without the leading u8 */
 HG_MUST_USE enum hg_rc hg_sub_coverage_decode(struct hg_arena *a, struct hg_span bytes, struct hg_sub_coverage *out, struct hg_err *err);

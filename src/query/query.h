@@ -65,6 +65,7 @@ const char *hg_query_type_name(enum hg_query_type t); /* "timeseries" */
 bool hg_query_newest_week(const struct hg_query *q);
 
 struct hg_spill;
+struct hg_profile;
 struct hg_partial; /* typed columns: bucket, group keys, aggregate states; owns its memory (counted in the budget) */
 
 /* What surrounds a scan or merge. */
@@ -79,8 +80,11 @@ struct hg_exec {
     void *give_arg;
     struct hg_numbered *numbered;    /* scans of topN and groupBy: where groups may be added instead of being given (query/merge/numbered.h); NULL: nowhere. Of this scan alone while it lasts */
     uint32_t scans;                  /* that may be at work at once and share the budget; 0: one */
+    struct hg_profile *profile;      /* scans tell there what else they did (query/profile.h); NULL: nobody asked */
     struct hg_exec_stats {
-        int64_t rows_scanned, rows_selected, blocks_read, blocks_from_stats, bytes_read;
+        int64_t rows_scanned, rows_selected;
+        int64_t blocks, blocks_read, blocks_from_stats; /* of the sources scanned; those of them whose rows were looked at, and those that their headers answered: the rest was left out */
+        int64_t bytes_read, bytes_decoded;              /* with a profile: of the blocks that columns opened, as stored and decompressed. Live rows have none */
         int64_t projections, projection_rows, projection_blocks; /* scans that a projection answered; of rows_scanned and blocks_read (or from stats) those that were its */
     } stats;                         /* added to */
 };

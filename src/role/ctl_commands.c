@@ -27,6 +27,7 @@ const struct hg_ctl_option_text hg_ctl_options[HG_CTL_N_OPTIONS] = {
     [HG_CTL_COMMENT] = {"--comment", "TEXT", "Why: kept in the history."},
     [HG_CTL_ROLE] = {"--role", "read|admin", "read looks and queries, admin changes things too. [read]"},
     [HG_CTL_TIER] = {"--tier", "TIER", "Of this tier of lookups. Servers take those of __default; others are kept and used by none. [__default]"},
+    [HG_CTL_PROFILE] = {"--profile", NULL, "What the query did, on standard error: segments, blocks, rows, bytes, time by stage."},
 };
 
 const struct hg_ctl_setting_text hg_ctl_settings[] = {
@@ -97,9 +98,10 @@ const struct hg_ctl_command hg_ctl_commands[] = {
      "intervals at one moment. Nothing is lost: the newer version stays and can be brought back in turn. Without --namespace the default one is meant.\n"
      "With --publish ID it tells of a revert that was asked for before, and gives it up with --cancel.",
      "revert ads --namespace delivery --intervals 2024-05-01/P1D --dry-run", hg_ctl_revert},
-    {"Data", "query", "FILE", "files", FORMAT, true, "asks the broker a native query",
+    {"Data", "query", "FILE", "files", FORMAT | HG_CTL_BIT(HG_CTL_PROFILE), true, "asks the broker a native query",
      "FILE holds the query as JSON; \"-\" reads it from standard input. As a table: one line a row of the answer, numbers as the server wrote them. As JSON: the answer as it came. When "
-     "the query's context allows a partial answer and it is one, a message on standard error says which segments are missing.",
+     "the query's context allows a partial answer and it is one, a message on standard error says which segments are missing. What --profile tells is "
+     "in docs/queries.md.",
      "query - <<< '{\"queryType\": \"timeBoundary\", \"dataSource\": \"ads\"}'", hg_ctl_query},
 
     {"Lookups", "lookups list", "", "", FORMAT | HG_CTL_BIT(HG_CTL_TIER), true, "registered lookups with their versions and sizes", "LOADED says whether every server has the version that is set.",

@@ -136,6 +136,63 @@ static void tell_missing(struct hg_ctl *c, const struct hg_ctl_answer *a)
     fprintf(stderr, "%s\n", total > named ? " and more" : "");
 }
 
+/* With --profile the query asks for it. */
+static enum hg_rc ask_profile(struct hg_ctl *c, json_t *query, struct hg_str *text, struct hg_err *err)
+{
+    json_t *context = json_object_get(query, "context");
+    if (!c->opt[HG_CTL_PROFILE] || !json_is_object(query)) return HG_OK;
+    if (!json_is_object(context) && json_object_set_new(query, "context", context = json_object())) return hg_ctl_no_memory(err);
+    char *z = json_object_set_new(context, "profile", json_true()) ? NULL : hg_json_text(query), *kept = z ? hg_arena_strdup(c->a, z) : NULL;
+    free(z);
+    if (!kept) return hg_ctl_no_memory(err);
+    *text = hg_str_of(kept);
+    return HG_OK;
+}
+
+/* "considered 16, asked 4": the members of an object that are figures or names; those of objects in it go by both names. */
+static void put_members(struct hg_buf *b, const char *of, json_t *o)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach(o, key, v) {
+        char name[64];
+        snprintf(name, sizeof name, "%s%s%s", of, *of ? "." : "", key);
+        if (json_is_object(v)) {
+            put_members(b, name, v);
+            continue;
+        }
+        hg_buf_printf(b, "%s%s ", b->len ? ", " : "", name);
+        if (json_is_string(v)) hg_buf_puts(b, json_string_value(v));
+        else hg_buf_printf(b, "%lld", (long long)json_integer_value(v));
+    }
+}
+
+static void tell_line(const char *title, json_t *o)
+{
+    struct hg_buf b;
+    hg_buf_init(&b, 1 << 20);
+    put_members(&b, "", o);
+    for (size_t k = 0; k < b.len; k++)
+        if (b.p[k] < ' ' || b.p[k] == 0x7f) b.p[k] = '?'; /* names may be anything */
+    if (b.len && !b.failed) fprintf(stderr, "%-12s %.*s\n", title, (int)b.len, (const char *)b.p);
+    hg_buf_free(&b);
+}
+
+static void tell_profile(struct hg_ctl *c, const struct hg_ctl_answer *a)
+{
+    struct hg_err none;
+    json_t *j, *v, *one, *rest = hg_ctl_keep(c, json_object());
+    const char *key;
+    size_t i;
+    if (!c->opt[HG_CTL_PROFILE] || !a->context || !rest || hg_json_parse(hg_str_of(a->context), &j, &none) || !(j = hg_ctl_keep(c, j))) return;
+    json_object_foreach(json_object_get(j, "profile"), key, v) {
+        if (json_is_object(v)) tell_line(key, v);
+        else if (!json_is_array(v)) json_object_set(rest, key, v);
+        json_array_foreach(v, i, one) tell_line(key, one);
+    }
+    tell_line("besides", rest);
+}
+
 /* A query that brings a timeout of its own is waited for until the server has had time to say so. */
 static int64_t timeout_of(const struct hg_ctl *c, const json_t *query)
 {
@@ -149,6 +206,7 @@ enum hg_rc hg_ctl_query(struct hg_ctl *c, struct hg_err *err)
     json_t *query, *answer;
     struct hg_ctl_answer a;
     HG_TRY(hg_ctl_read_json(c, c->words[0], &text, &query, err));
+    HG_TRY(ask_profile(c, query, &text, err));
     c->timeout_ms = timeout_of(c, query);
     int64_t begin = hg_clock_mono_ms();
     HG_TRY(hg_ctl_ask(c, HG_CTL_BROKER, "POST", "/druid/v2", (struct hg_span){(const uint8_t *)text.p, text.len}, &a, err));
@@ -163,6 +221,7 @@ enum hg_rc hg_ctl_query(struct hg_ctl *c, struct hg_err *err)
         HG_TRY(print_table(c, a.body, answer, err));
     }
     tell_missing(c, &a);
+    tell_profile(c, &a);
     if (isatty(2)) fprintf(stderr, "%lld ms\n", (long long)took);
     return HG_OK;
 }

@@ -183,6 +183,14 @@ static enum hg_rc open_values(struct hg_colread *r, struct hg_span p, bool check
     return HG_OK;
 }
 
+static _Thread_local struct { int64_t stored, raw; } opened; /* bytes of blocks */
+
+void hg_segment_bytes_read(int64_t *stored, int64_t *raw)
+{
+    *stored = opened.stored;
+    *raw = opened.raw;
+}
+
 struct filling { const struct hg_segcol *sc; uint32_t block; };
 static enum hg_rc fill_block(void *arg, uint8_t *out, struct hg_err *err)
 {
@@ -211,6 +219,8 @@ static enum hg_rc open_payload(struct hg_colread *r, uint32_t block, struct hg_e
     hg_seg_block_get(sc->dir + (size_t)block * HG_SEG_BLOCK, &e);
     bool checked = atomic_load_explicit(&sc->state[block], memory_order_acquire) & HG_SEGBLK_CHECKED;
     HG_TRY(fetch(r, block, &e, &p, err));
+    opened.stored += e.stored;
+    opened.raw += e.raw;
     r->rows = e.rows;
     r->decoded = false;
     r->nulls = NULL;

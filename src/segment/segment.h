@@ -39,6 +39,9 @@ HG_MUST_USE enum hg_rc hg_segment_make_resident(struct hg_segment *seg, struct h
 uint64_t hg_segment_resident_bytes(const struct hg_segment *seg); /* what that takes of a pool, in whole pages */
 bool hg_segment_resident(const struct hg_segment *seg);
 
+/* How many bytes of columns' blocks this thread has opened so far, as they are stored and decompressed. */
+void hg_segment_bytes_read(int64_t *stored, int64_t *raw);
+
 /* The file is a part of a segment that is still being made: queries that insist on projections do not here. */
 void hg_segment_set_unsealed(struct hg_segment *seg);
 

@@ -1,7 +1,8 @@
 /* Segments scanned by a call from the broker of the same process: see cluster/local.h. */
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "base/usage.h"
-#include "query/query.h"
+#include "query/profile.h"
 #include "server/run_private.h"
 
 static _Thread_local int64_t faults_before; /* between enter and leave, on one thread */
@@ -39,10 +40,12 @@ static enum hg_rc scan_sources(const struct hg_query *q, const struct hg_served 
     size_t done = 0;
     while (p && done < n && hg_query_scan(q, srcs[done], s->id.interval, item->ivs, item->n_ivs, x, &p[done], &ignored) == HG_OK) done++;
     *covered = p && done == n;
+    int64_t from = x->profile ? hg_clock_mono_ns() : 0;
     for (size_t i = 0; i < done; i++) {
         if (*covered && !rc) rc = hg_merge_add(m, p[i], err);
         else hg_partial_free(p[i]);
     }
+    if (x->profile) x->profile->merge_us += (hg_clock_mono_ns() - from) / 1000;
     return rc;
 }
 

@@ -61,16 +61,30 @@ static enum hg_rc send_whole(struct hg_run *r, struct hg_err *err)
     return rc;
 }
 
+/* What all lanes did. */
+static void put_profile(struct hg_run *r, struct hg_buf *out)
+{
+    struct hg_profile all = {.wait_us = (r->begun_ns - r->arrived_ns) / 1000, .elapsed_us = (hg_clock_mono_ns() - r->arrived_ns) / 1000};
+    for (uint32_t i = 0; i < r->scans; i++) hg_profile_add(&all, r->lanes[i].profile);
+    all.scan_us -= all.merge_us < all.scan_us ? all.merge_us : all.scan_us; /* it went on within scans */
+    all.merge_us += r->unite_us;
+    hg_profile_encode(&all, r->fates, r->n_covered, out);
+}
+
 static enum hg_rc send_coverage(struct hg_run *r, struct hg_err *err)
 {
-    struct hg_buf b;
+    struct hg_buf b, told;
+    hg_buf_init(&told, MAX_REPLY);
+    if (r->fates) put_profile(r, &told);
     hg_buf_init(&b, MAX_REPLY);
     hg_buf_u8(&b, HG_SUB_COVERAGE);
     struct hg_sub_coverage c = {.covered = r->covered, .missing = r->missing, .whole = r->whole, .times = r->times, .n_covered = r->n_covered, .n_missing = r->n_missing, .n_whole = r->n_whole,
-                                .rows_scanned = r->rows_scanned, .cpu_us = r->cpu_us};
-    enum hg_rc rc = hg_sub_coverage_encode(&c, &b, err);
+                                .rows_scanned = r->rows_scanned, .cpu_us = r->cpu_us, .profile = hg_buf_span(&told)};
+    enum hg_rc rc = hg_buf_check(&told, "profile", err);
+    if (!rc) rc = hg_sub_coverage_encode(&c, &b, err);
     if (!rc) rc = hg_wire_send(r->st, &b, err);
     hg_buf_free(&b);
+    hg_buf_free(&told);
     return rc;
 }
 
@@ -128,12 +142,15 @@ void hg_run_finish(struct hg_run *r)
     hg_metric_add(HG_M_query_segments_scanned, NULL, r->n_covered);
     if (!r->err.rc && r->q->type != HG_Q_SCAN) { /* rows are sent as they come */
         struct hg_err err = {HG_OK, ""};
+        int64_t from = r->fates ? hg_clock_mono_ns() : 0;
         enum hg_rc rc = unite(r, &err);
-        if (!rc && r->result && hg_partial_large(r->result)) {
+        bool large = !rc && r->result && hg_partial_large(r->result);
+        if (!rc && r->result && !large) rc = send_whole(r, &err);
+        if (r->fates) r->unite_us = (hg_clock_mono_ns() - from) / 1000;
+        if (large) {
             hg_run_groups(r);
             return;
         }
-        if (!rc && r->result) rc = send_whole(r, &err);
         if (rc) {
             r->err = err;
             r->err.rc = rc;
@@ -176,13 +193,16 @@ struct hg_interval hg_run_times(const struct hg_source *const *srcs, size_t n)
 static enum hg_rc give(void *arg, struct hg_partial *p, struct hg_err *err)
 {
     struct hg_run_lane *l = arg;
+    struct hg_profile *told = l->profile; /* the runner's own, whichever lane takes p */
     const struct hg_budget *b = &l->run->budget;
+    int64_t from = told ? hg_clock_mono_ns() : 0;
     if (b->limit > 0 && atomic_load_explicit(&b->used, memory_order_relaxed) > b->limit / 4) l = &l->run->lanes[0]; /* one table of groups, not several */
     pthread_mutex_lock(&l->mu);
     enum hg_rc rc = l->merge ? HG_OK : hg_merge_new(l->run->q, &l->run->merge_exec, &l->merge, err);
     if (rc) hg_partial_free(p);
     else rc = hg_merge_add(l->merge, p, err);
     pthread_mutex_unlock(&l->mu);
+    if (told) told->merge_us += (hg_clock_mono_ns() - from) / 1000;
     return rc;
 }
 
@@ -234,7 +254,14 @@ static void run_item(struct hg_run *r, struct hg_run_item *it)
     pthread_mutex_unlock(&r->mu);
     x.give_arg = lane;
     x.numbered = lane->numbered;
+    x.profile = lane->profile;
+    int64_t from = x.profile ? hg_clock_mono_ns() : 0;
+    struct hg_mark mark = hg_profile_mark(&x);
     enum hg_rc rc = scan_sources(r, it, &x, &whole, &times, &err);
+    if (x.profile) {
+        x.profile->scan_us += (hg_clock_mono_ns() - from) / 1000;
+        hg_exec_stats_add(&x.profile->stats, &x.stats);
+    }
     cpu = hg_run_cpu_us() - cpu;
     faults = hg_thread_major_faults() - faults;
     if (faults) hg_metric_add(HG_M_query_major_faults, NULL, faults);
@@ -244,6 +271,7 @@ static void run_item(struct hg_run *r, struct hg_run_item *it)
     } else if (whole) {
         r->whole[r->n_whole++] = it->ask.segid;
     } else {
+        if (r->fates) r->fates[r->n_covered] = (uint8_t)hg_profile_fate(r->q, &x, mark);
         r->times[r->n_covered] = times;
         r->covered[r->n_covered++] = it->ask.segid;
     }
@@ -292,10 +320,12 @@ static enum hg_rc prepare(struct hg_run *r, struct hg_err *err)
     hg_spill_init(&r->spill, r->d->opt.spill_dir, r->d->opt.spill_max_bytes, r->q);
     r->scans = hg_pool_threads(r->d->pool) < sq.n_items ? hg_pool_threads(r->d->pool) : sq.n_items;
     r->merge_exec = hg_run_exec(r);
+    struct hg_profile *told = NULL;
+    if (r->q->ctx.profile && !(told = hg_arena_array(r->arena, r->scans, sizeof *told))) return hg_arena_fail(r->arena, "sub-query", err);
     r->lanes = hg_arena_array(r->arena, r->scans, sizeof *r->lanes);
     if (!r->lanes) return hg_arena_fail(r->arena, "sub-query", err);
     for (uint32_t i = 0; i < r->scans; i++) {
-        r->lanes[i] = (struct hg_run_lane){.run = r, .next = r->idle};
+        r->lanes[i] = (struct hg_run_lane){.run = r, .next = r->idle, .profile = told ? &told[i] : NULL};
         pthread_mutex_init(&r->lanes[i].mu, NULL);
         r->idle = &r->lanes[i];
     }
@@ -305,8 +335,9 @@ static enum hg_rc prepare(struct hg_run *r, struct hg_err *err)
     r->missing = hg_arena_array(r->arena, sq.n_items + 1, sizeof *r->missing);
     r->whole = hg_arena_array(r->arena, sq.n_items + 1, sizeof *r->whole);
     r->times = hg_arena_array(r->arena, sq.n_items + 1, sizeof *r->times);
+    if (told) r->fates = hg_arena_array(r->arena, sq.n_items + 1, 1);
     if (sq.part_dim.p && !(r->part_dim = hg_arena_strndup(r->arena, sq.part_dim.p, sq.part_dim.len))) return hg_arena_fail(r->arena, "sub-query", err);
-    if (!items || !r->covered || !r->missing || !r->whole || !r->times) return hg_arena_fail(r->arena, "sub-query", err);
+    if (!items || !r->covered || !r->missing || !r->whole || !r->times || (told && !r->fates)) return hg_arena_fail(r->arena, "sub-query", err);
     r->items = items;
     for (uint32_t i = 0; i < sq.n_items; i++) {
         struct hg_entry *e = hg_registry_get(r->d->reg, sq.items[i].segid);
@@ -320,6 +351,7 @@ static void start(void *arg)
 {
     struct hg_run *r = arg;
     struct hg_err err = {HG_OK, ""};
+    r->begun_ns = hg_clock_mono_ns();
     enum hg_rc rc = prepare(r, &err);
     if (rc || r->n_items == 0) {
         r->err = err;
@@ -371,6 +403,7 @@ void hg_run_query(struct hg_dataserver *d, struct hg_wire_stream *st, const stru
     r->d = d;
     r->st = st;
     r->deadline_mono_ms = rq->deadline_mono_ms;
+    r->arrived_ns = hg_clock_mono_ns();
     pthread_mutex_init(&r->mu, NULL);
     hg_budget_init(&r->budget, d->opt.process, "query memory", d->opt.query_memory_bytes);
     r->arena = hg_arena_new(&r->budget);

@@ -2,6 +2,7 @@
  * is room, as in run_rows.c. */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "server/run_private.h"
 
 #define FULL ((size_t)1 << 20)   /* queued: no more for now */
@@ -49,10 +50,11 @@ static void step(void *arg)
     struct hg_run *r = arg;
     struct hg_err err = {HG_OK, ""};
     bool over = false;
-    int64_t cpu = hg_run_cpu_us();
+    int64_t cpu = hg_run_cpu_us(), from = r->fates ? hg_clock_mono_ns() : 0;
     enum hg_rc rc = hg_run_look(r, &err);
     for (int n = 0; n < TURN && !rc && !over && hg_wire_queued(r->st) < FULL; n++) rc = send_piece(r, &over, &err);
     r->cpu_us += hg_run_cpu_us() - cpu;
+    if (r->fates) r->unite_us += (hg_clock_mono_ns() - from) / 1000;
     if (rc || over) {
         end(r, rc, &err);
         return;

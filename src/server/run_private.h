@@ -2,6 +2,7 @@
 #ifndef HG_SERVER_RUN_PRIVATE_H
 #define HG_SERVER_RUN_PRIVATE_H
 
+#include "query/profile.h"
 #include "query/spill/spill.h"
 #include "server/server_private.h"
 
@@ -17,6 +18,7 @@ struct hg_run_lane {
     struct hg_merge *merge; /* NULL: not used yet */
     struct hg_numbered *numbered; /* its runner's alone; NULL: not for such a query */
     struct hg_run_lane *next;
+    struct hg_profile *profile; /* of its runners; NULL: not asked for */
 };
 
 struct hg_run {
@@ -34,6 +36,8 @@ struct hg_run {
     const char *part_dim; /* NULL: the query is whole; see hg_subquery */
     struct hg_str *covered, *missing, *whole;
     struct hg_interval *times; /* of the rows of each covered one */
+    uint8_t *fates;            /* of each covered one; NULL: not asked for */
+    int64_t arrived_ns, begun_ns; /* when the request came, and when it got a thread */
 
     struct hg_spill spill;
     uint32_t scans;     /* at most so many at once */
@@ -46,7 +50,7 @@ struct hg_run {
     struct hg_run_lane *idle;
     struct hg_err err; /* the first failure */
     uint32_t runners, n_covered, n_missing, n_whole;
-    int64_t rows_scanned, cpu_us;
+    int64_t rows_scanned, cpu_us, unite_us; /* unite_us: with fates: for the result and its pieces, after the scans */
 };
 
 int64_t hg_run_cpu_us(void);                    /* of this thread */

@@ -8,6 +8,7 @@
  * the run that a merge will ask for first, so that whoever merges them never waits for a batch behind one that he cannot use yet. */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "base/usage.h"
 #include "query/rows.h"
@@ -22,6 +23,7 @@ struct rows {
     struct hg_run *r;
     struct hg_exec x;
     uint32_t at;                     /* the item being read */
+    struct hg_mark mark;             /* before it */
     /* Of it; arena NULL: none is open. */
     struct hg_arena *arena;
     const struct hg_source *const *srcs;
@@ -52,6 +54,7 @@ static enum hg_rc open_item(struct rows *w, struct hg_err *err)
     HG_TRY(s->acquire(s->self, w->arena, &srcs, &w->n_srcs, &w->handle, err));
     w->srcs = srcs;
     w->x.segment = it->entry->text;
+    w->mark = hg_profile_mark(&w->x);
     return hg_rows_open(w->r->q, srcs, w->n_srcs, s->id.interval, it->ask.ivs, it->ask.n_ivs, &w->x, &w->reader, err);
 }
 
@@ -76,6 +79,7 @@ static enum hg_rc advance(struct rows *w, bool *over, struct hg_err *err)
     if (!w->reader) HG_TRY(open_item(w, err));
     HG_TRY(send_batch(w, &more, err));
     if (more) return HG_OK;
+    if (r->fates) r->fates[r->n_covered] = (uint8_t)hg_profile_fate(r->q, &w->x, w->mark);
     r->times[r->n_covered] = hg_run_times(w->srcs, w->n_srcs);
     r->covered[r->n_covered++] = r->items[w->at].ask.segid;
     close_item(w);
@@ -92,6 +96,7 @@ static void end(struct rows *w, enum hg_rc rc, const struct hg_err *err)
         r->err.rc = rc;
     }
     r->rows_scanned = w->x.stats.rows_scanned;
+    if (w->x.profile) w->x.profile->stats = w->x.stats;
     free(w);
     hg_run_finish(r);
 }
@@ -112,10 +117,11 @@ static void step(void *arg)
     struct hg_run *r = w->r;
     struct hg_err err = {HG_OK, ""};
     bool over = false;
-    int64_t cpu = hg_run_cpu_us(), faults = hg_thread_major_faults();
+    int64_t cpu = hg_run_cpu_us(), faults = hg_thread_major_faults(), from = w->x.profile ? hg_clock_mono_ns() : 0;
     enum hg_rc rc = HG_OK;
     for (int n = 0; n < TURN && !rc && !over && hg_wire_queued(r->st) < FULL; n++) rc = advance(w, &over, &err);
     r->cpu_us += hg_run_cpu_us() - cpu;
+    if (w->x.profile) w->x.profile->scan_us += (hg_clock_mono_ns() - from) / 1000;
     faults = hg_thread_major_faults() - faults;
     if (faults) hg_metric_add(HG_M_query_major_faults, NULL, faults);
     if (!rc && !over) rc = hg_run_look(r, &err);
@@ -141,5 +147,6 @@ void hg_run_rows(struct hg_run *r)
     }
     w->r = r;
     w->x = hg_run_exec(r);
+    w->x.profile = r->lanes[0].profile;
     step(w);
 }

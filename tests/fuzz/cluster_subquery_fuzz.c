@@ -38,6 +38,7 @@ static void coverage_again(struct hg_arena *a, const struct hg_sub_coverage *c)
     hg_buf_init(&b, 1 << 26);
     MUST(hg_sub_coverage_encode(c, &b, &err) == HG_OK && hg_sub_coverage_decode(a, hg_buf_span(&b), &d, &err) == HG_OK);
     MUST(c->n_covered == d.n_covered && c->n_missing == d.n_missing && c->rows_scanned == d.rows_scanned && c->cpu_us == d.cpu_us);
+    same((struct hg_str){(const char *)c->profile.p, c->profile.len}, (struct hg_str){(const char *)d.profile.p, d.profile.len});
     for (uint32_t i = 0; i < c->n_covered; i++) same(c->covered[i], d.covered[i]);
     for (uint32_t i = 0; i < c->n_missing; i++) same(c->missing[i], d.missing[i]);
     hg_buf_free(&b);

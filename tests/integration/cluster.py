@@ -4,7 +4,7 @@ import json
 import os
 
 import harness
-from harness import Failure, check, wait_until
+from harness import Failure, check, check_equal, wait_until
 
 WIDE = "2000-01-01/2100-01-01"
 
@@ -83,6 +83,22 @@ class Server:
 
     def query(self, query, timeout=60):
         return self.post("/druid/v2", query, timeout)
+
+    def explain(self, query, timeout=60):
+        """The answer of a query, and what was done for it, which adds up."""
+        status, headers, answer = self.request("POST", "/druid/v2", {**query, "context": {**query.get("context", {}), "profile": True}}, timeout=timeout)
+        check(status == 200, f"{self.name}: {status}: {str(answer)[:500]}")
+        p = json.loads(headers["X-Druid-Response-Context"])["profile"]
+        s, b, m = p["segments"], p["blocks"], p["micros"]
+        check_equal(s["considered"], sum(s[k] for k in ("prunedByInterval", "prunedByNamespace", "prunedByShard", "prunedByEntity", "asked")), f"segments of {p}")
+        check_equal(s["asked"], sum(s[k] for k in ("prunedByTime", "prunedByFilter", "read", "missing", "notNeeded")), f"segments asked for of {p}")
+        check_equal(b["total"], b["fromHeaders"] + b["decoded"] + b["skipped"], f"blocks of {p}")
+        check(min(b.values()) >= 0 and b["ofProjections"] <= b["total"] and p["rows"]["matched"] <= p["rows"]["scanned"] == p["rowsScanned"], f"{p}")
+        check(min(m.values()) >= 0 and m["total"] >= max(m["parse"], m["plan"], m["finish"]), f"times of {p}")
+        check(sum(x["requests"] for x in p["servers"]) <= p["requests"], f"requests of {p}")
+        for what in ("blocks", "rows", "bytes") if isinstance(query["dataSource"], str) else ():  # else some rows are scanned by the broker
+            check_equal({k: sum(x[what][k] for x in p["servers"]) for k in p[what]}, p[what], f"{what} by server of {p}")
+        return answer, p
 
     def metric(self, name, labels=""):
         """The value of a Prometheus metric; labels as they stand in the text, in part."""

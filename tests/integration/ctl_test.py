@@ -443,6 +443,13 @@ def test_query_shapes(env):
     server.answers["POST /druid/v2"] = (200, cases["topN"], {"X-Druid-Response-Context": '{"partial":true,"missingSegmentsCount":3,"missingSegments":["ads_1","ads_2"]}'})
     out, err = ctl(env, "query", "-", "--url", server.url, stdin="{}")
     check_equal(err, "henge ctl query: the answer is PARTIAL: 3 segments are missing: ads_1, ads_2 and more\n", "a partial answer")
+    server.answers["POST /druid/v2"] = (200, cases["topN"], {"X-Druid-Response-Context": json.dumps({"profile": {
+        "segments": {"considered": 3, "read": 2}, "filters": [{"column": "a\x1b[2J", "by": "ids", "scans": 2}], "projections": [], "requests": 1, "micros": {"total": 12},
+        "servers": [{"server": "hot0", "rows": {"scanned": 7, "matched": 3}}]}})})
+    out, err = ctl(env, "query", "-", "--profile", "--url", server.url, stdin='{"queryType": "topN"}')
+    check_equal(json.loads(server.asked("POST /druid/v2")[-1]), {"queryType": "topN", "context": {"profile": True}}, "the query asks for it")
+    check_equal([line.split(None, 1) for line in err.splitlines()], [["segments", "considered 3, read 2"], ["filters", "column a?[2J, by ids, scans 2"], ["micros", "total 12"],
+                                                                     ["servers", "server hot0, rows.scanned 7, rows.matched 3"], ["besides", "requests 1"]], "what was done")
 
 
 # ---- what goes wrong ----

@@ -96,6 +96,10 @@ def test_batches_and_pruning(env):
     for name, least in (("hashed", 12), ("ranged", 1)):
         profile = totals(broker, name, one)[1]["profile"]["segments"]
         check(profile["prunedByShard"] >= least and profile["prunedByShard"] + profile["asked"] == profile["considered"], f"{name}: {profile}")
+        for ads, context in ((one, {}), (range(FIRST, FIRST + 3000), {}), (range(FIRST, FIRST + 3000), {"entityBatch": 1000})):
+            answer, profile = broker.explain({"queryType": "timeseries", "dataSource": name, "intervals": [WIDE], "granularity": "all", "aggregations": [{"type": "count", "name": "rows"}],
+                                              "filter": {"type": "in", "dimension": "ad_id", "values": [str(a) for a in ads]}, "context": context})
+            check_equal((profile["rows"]["matched"], len(profile["servers"])), (answer[0]["result"]["rows"], 1), f"what was done in {name}: {profile}")
     check_equal(totals(broker, "plain", one)[1]["profile"]["segments"]["prunedByShard"], 0, "pruned of plain segments")
     check(broker.metric("henge_query_segments_pruned_total", 'by="shard"') > 0, "the metric counts")
     batches = broker.metric("henge_query_batches_total")

@@ -77,6 +77,44 @@ def refused(server):
         check(says in answer, f"{answer} does not say {says}")
 
 
+def explained(server):
+    """What was done is told, of every type of query, and is so."""
+    def told(kind="timeseries", context=None, interval=BOTH, **more):
+        return server.explain({"queryType": kind, "dataSource": "ads", "intervals": [interval], "aggregations": SUMS + [{"type": "count", "name": "rows"}], "granularity": "all",
+                               "context": {"noProjections": True, **(context or {})}, **more})
+
+    def counted(answer):
+        return sum(r.get("event", r.get("result"))["rows"] for r in answer)
+    answer, p = told()
+    segments, rows = p["segments"]["considered"], p["rows"]["scanned"]
+    check_equal((p["segments"]["read"], p["rows"]["matched"], p["blocks"]["decoded"], p["bytes"]["read"]), (segments, counted(answer), 0, 0), "all rows, from the headers of blocks")
+    country = {"type": "selector", "dimension": "country", "value": "DE"}
+    for kind, more in (("timeseries", {}), ("topN", {"dimension": "advertiser", "metric": "clicks", "threshold": 1000}), ("groupBy", {"dimensions": ["ad"]})):
+        answer, p = told(kind, filter=country, **more)
+        n = counted(answer) if kind != "topN" else sum(r["rows"] for r in answer[0]["result"])
+        check_equal((p["segments"]["read"], p["rows"]["matched"], p["rows"]["scanned"]), (segments, n, rows), f"rows of a country, {kind}")
+        check(p["blocks"]["decoded"] > 0 and 0 < p["bytes"]["read"] <= p["bytes"]["decoded"], f"{kind}: {p}")
+        check([f for f in p["filters"] if f["column"] == "country" and f["by"] in ("bitmap", "ids") and f["scans"] == segments], f"{kind}: {p['filters']}")
+    answer, p = told(interval=f"{DAYS[0]}/P1D")
+    check_equal((p["segments"]["prunedByInterval"], p["segments"]["read"]), (segments - p["segments"]["asked"], p["segments"]["asked"]), "a day")
+    check(0 < p["segments"]["asked"] < segments, f"a day: {p}")
+    _, p = told(filter={"type": "selector", "dimension": "country", "value": "nowhere"})
+    check_equal((p["segments"]["prunedByFilter"], p["blocks"]["skipped"], p["rows"]["matched"]), (segments, p["blocks"]["total"], 0), "a country that there is not")
+    check_equal(told(context={"namespaces": ["other"]})[1]["segments"]["prunedByNamespace"], segments, "another namespace")
+    check_equal(told(interval="2024-03-04T23:59:59/2024-03-05")[1]["segments"]["prunedByTime"], told(interval="2024-03-04T23:59:59/2024-03-05")[1]["segments"]["asked"], "a second without rows")
+    answer, p = told(context={"noProjections": False}, filter=country)
+    check_equal((p["projections"], p["rows"]["ofProjections"], p["blocks"]["ofProjections"]), ([{"name": "places", "scans": segments}], p["rows"]["scanned"], p["blocks"]["fromHeaders"] + p["blocks"]["decoded"]), "projection")
+    answer, p = told("scan", columns=["ad"], resultFormat="compactedList", filter=country)
+    check_equal(p["rows"]["matched"], sum(len(b["events"]) for b in answer), "rows of a scan")
+    answer, p = told("scan", columns=["ad"], limit=1)
+    check_equal((len(answer), p["segments"]["notNeeded"] > 0), (1, segments > 1), "one row of a scan")
+    for kind, more in (("search", {"query": {"type": "insensitive_contains", "value": "adv"}}), ("timeBoundary", {}), ("segmentMetadata", {"merge": True})):
+        check(told(kind, **more)[1]["segments"]["read"] == segments, kind)
+    inner = {"queryType": "groupBy", "dataSource": "ads", "intervals": [BOTH], "granularity": "all", "dimensions": ["country", "ad"], "aggregations": SUMS, "filter": country}
+    _, p = told("groupBy", dataSource={"type": "query", "query": inner}, dimensions=["country"], aggregations=[{"type": "longSum", "name": "events", "fieldName": "events"}])
+    check_equal(p["segments"]["read"], segments, "segments of a nested query")
+
+
 def test_projections(env):
     seed = int(os.environ.get("HENGE_SEED", "1"))
     env.say(f"seed {seed}")
@@ -112,6 +150,7 @@ def test_projections(env):
     check_equal(projections_of(env, server), [(4, "places", "advertisers")], "what the stream sealed")
     refused(server)
     env.say("sealed rows agree")
+    explained(server)
 
     events = make(rng, DAYS[:1], 3000)
     run_task(server, task(events, partitions={"type": "range", "partitionDimensions": ["advertiser", "ad"], "targetRowsPerSegment": 600}))

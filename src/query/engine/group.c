@@ -348,7 +348,6 @@ static enum hg_rc scan_rows(struct group *g, struct hg_err *err)
         uint32_t bucket = 0;
         HG_TRY(hg_scan_next(&g->s, &more, err));
         if (!more) return HG_OK;
-        g->x->stats.blocks_read++;
         if (g->gave) HG_TRY(begin_anew(g, err));
         if (g->list) HG_TRY(hg_scan_one_bucket(&g->s, &g->b, &one, &bucket, err));
         if (!one) HG_TRY(hg_scan_times(&g->s, err));

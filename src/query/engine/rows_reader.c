@@ -2,6 +2,7 @@
  * first: whoever merges the runs has used that batch up before any other, and needs what follows it. */
 #include <stdlib.h>
 #include "query/engine/rowbatch.h"
+#include "query/profile.h"
 #include "query/rows.h"
 #include "query/types.h"
 
@@ -30,13 +31,16 @@ enum hg_rc hg_rows_open(const struct hg_query *q, const struct hg_source *const 
         *r = (struct hg_rows_reader){.q = q, .x = x, .arena = a, .parts = hg_arena_array(a, n, sizeof *r->parts), .left = hg_scan_spec_most(&q->plan->scan)};
         if (!r->parts) rc = hg_arena_fail(a, "scan", err);
     }
+    struct hg_reading began = hg_profile_begin(x);
     for (size_t k = 0; k < n && rc == HG_OK; k++) {
         struct hg_scan_args s = {q, srcs[k], seg_interval, ivs, n_ivs, x, a};
         if (!srcs[k]->n_rows) continue;
+        hg_profile_source(x, srcs[k], ivs, n_ivs);
         rc = hg_scan_prepare(&s, err);
         if (rc == HG_OK && s.src->n_rows) rc = hg_rowscan_open(&s, r->n, &r->parts[r->n].scan, err), r->n += rc == HG_OK;
         if (rc == HG_E_IO || rc == HG_E_CORRUPT) rc = hg_err_context(err, rc, "%s", srcs[k]->id ? srcs[k]->id : "source");
     }
+    hg_profile_end(x, began);
     if (rc == HG_OK) *out = r;
     else hg_arena_free(a);
     return rc;
@@ -81,7 +85,10 @@ enum hg_rc hg_rows_next(struct hg_rows_reader *r, struct hg_buf *out, bool *more
     struct hg_rowbatch *b;
     *more = false;
     if (!p) return HG_OK;
-    HG_TRY(hg_rowscan_next(p->scan, &b, err));
+    struct hg_reading began = hg_profile_begin(r->x);
+    enum hg_rc rc = hg_rowscan_next(p->scan, &b, err);
+    hg_profile_end(r->x, began);
+    if (rc) return rc;
     p->begun = true;
     if (b->n_rows && b->times) p->last = b->times[b->n_rows - 1];
     if (r->q->plan->scan.order == HG_ROWS_AS_THEY_ARE && r->left != INT64_MAX) r->left -= b->n_rows;

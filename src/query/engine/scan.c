@@ -118,7 +118,8 @@ enum hg_rc hg_scan_open(const struct hg_query *q, const struct hg_source *src, c
     s->x = x;
     s->a = a;
     s->vec = q->ctx.vector_rows && q->ctx.vector_rows <= HG_BLOCK_ROWS ? q->ctx.vector_rows : HG_BLOCK_ROWS;
-    s->split = UINT32_MAX;
+    s->split = s->counted = UINT32_MAX;
+    x->stats.blocks += hg_source_blocks(src);
     s->sel = hg_arena_alloc(a, sizeof *s->sel);
     s->times = hg_arena_scratch(a, HG_BLOCK_ROWS, sizeof *s->times);
     s->ranges = hg_arena_array(a, n_ivs + 1, sizeof *s->ranges);
@@ -197,6 +198,10 @@ enum hg_rc hg_scan_next(struct hg_scan *s, bool *more, struct hg_err *err)
             continue;
         }
         bool whole = c == HG_COVER_ALL && s->whole_wanted && s->row == first && end == last && s->split != block;
+        if (!whole && s->counted != block) {
+            s->counted = block;
+            s->x->stats.blocks_read++;
+        }
         s->n = whole || end - s->row < s->vec ? end - s->row : s->vec;
         s->next = s->row + s->n;
         s->x->stats.rows_scanned += s->n;

@@ -43,6 +43,7 @@ struct hg_scan {
 
     struct { uint32_t lo, hi; } *ranges; /* rows; ascending */
     uint32_t n_ranges, range, next, split;
+    uint32_t counted;       /* the block that is counted as read */
     uint64_t n_rows;        /* in the ranges */
     struct hg_colread *time;
 };

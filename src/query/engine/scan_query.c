@@ -1,6 +1,7 @@
 /* One query over one source: the query type's own way. */
 #include "query/engine/project.h"
 #include "query/expr/derived.h"
+#include "query/profile.h"
 #include "query/source/over.h"
 #include "query/types.h"
 
@@ -77,9 +78,13 @@ enum hg_rc hg_query_scan(const struct hg_query *q, const struct hg_source *src, 
     struct hg_arena *a = hg_arena_new(x->budget);
     if (!a) return hg_fail(err, HG_E_NOMEM, "scan");
     struct hg_projected p;
+    struct hg_reading began = hg_profile_begin(x);
+    hg_profile_source(x, src, ivs, n_ivs);
     enum hg_rc rc = hg_project(q, src, ivs, n_ivs, a, &p, err);
     struct hg_scan_args s = {rc == HG_OK && p.use ? p.q : q, rc == HG_OK && p.use ? p.use->src : src, seg_interval, ivs, n_ivs, x, a};
     if (rc == HG_OK) rc = p.use ? scan_projection(&s, q, out, err) : scan_source(&s, out, err);
+    if (rc == HG_OK && p.use) hg_profile_tell(x->profile, HG_TOLD_PROJECTION, p.use->name, 1);
+    hg_profile_end(x, began);
     hg_arena_free(a);
     if (rc == HG_E_IO || rc == HG_E_CORRUPT) return hg_err_context(err, rc, "%s", src->id ? src->id : "source");
     return rc;

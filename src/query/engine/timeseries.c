@@ -23,7 +23,6 @@ static enum hg_rc scan_rows(struct hg_scan *s, struct hg_buckets *b, struct hg_s
             HG_TRY(hg_aggs_add_block(s->aggs, st, s->row / HG_BLOCK_ROWS, s->vec, k, err));
             continue;
         }
-        s->x->stats.blocks_read++;
         hg_aggs_begin(s->aggs, s->row, s->n, s->sel);
         const uint16_t *pos = s->sel->all ? NULL : s->sel->at;
         if (one) {

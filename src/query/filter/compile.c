@@ -12,6 +12,7 @@
 #include "query/filter/regex.h"
 #include "query/filter/search.h"
 #include "query/filter/sieve_private.h"
+#include "query/profile.h"
 
 struct build {
     const struct hg_source *src;
@@ -515,6 +516,14 @@ static enum hg_rc compile(struct build *b, const struct hg_filter *f, bool neg, 
     return hg_fail(err, HG_E_INVALID, "filter on column \"%s\": it holds sketches (%s)", c->name, hg_type_name(c->type));
 }
 
+/* How each column is tested. */
+static void tell(struct hg_profile *p, const struct node *n)
+{
+    enum hg_told how = n->kind == NODE_BITMAP ? HG_TOLD_BITMAP : n->kind == NODE_IDS || n->kind == NODE_MULTI ? HG_TOLD_IDS : HG_TOLD_VALUES;
+    if (n->kind != NODE_NONE && n->kind != NODE_ALL && n->col) hg_profile_tell(p, how, n->col->name, 1);
+    for (uint32_t k = 0; k < n->n_kids; k++) tell(p, n->kids[k]);
+}
+
 static enum hg_rc finish(struct build *b, struct node *root, struct hg_sieve **out, struct hg_err *err)
 {
     struct hg_sieve *s = b->s;
@@ -527,6 +536,7 @@ static enum hg_rc finish(struct build *b, struct node *root, struct hg_sieve **o
     s->f64 = hg_arena_scratch(b->a, HG_BLOCK_ROWS, sizeof *s->f64);
     s->nulls = hg_arena_array(b->a, HG_BLOCK_ROWS, 1);
     if (!s->ids || !s->ends || !s->i64 || !s->f64 || !s->nulls) return hg_arena_fail(b->a, "filter", err);
+    if (b->x && b->x->profile) tell(b->x->profile, root);
     *out = s;
     return HG_OK;
 }

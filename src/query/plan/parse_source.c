@@ -78,14 +78,14 @@ static enum hg_rc lookup_table(struct build *b, const json_t *v, const struct hg
 /* The inner query's context: its own, and of the outer one what is about how to run, not about the shape of the answer. */
 static json_t *inner_context(const json_t *outer, const json_t *inner, bool keeps_sketches)
 {
-    static const char *const passed[] = {"priority", "lane", "namespaces", "allowPartial", "client", "vectorSize", "strict", "hedge", "entityBatch", "maxOnDiskStorage", "bufferGrouperMaxSize", "timeout", "queryId", "noProjections", NULL};
+    static const char *const passed[] = {"priority", "lane", "namespaces", "allowPartial", "client", "vectorSize", "strict", "hedge", "entityBatch", "maxOnDiskStorage", "bufferGrouperMaxSize", "timeout", "queryId", "noProjections", "profile", NULL};
     static const char *const shape[] = {"grandTotal", "resultAsArray", "timestampResultField", "bySegment", "profile", NULL};
     json_t *c = json_is_object(inner) ? json_deep_copy(inner) : json_object();
+    for (size_t k = 0; c && shape[k]; k++) json_object_del(c, shape[k]); /* who asks for them asks in the outer query */
     for (size_t k = 0; c && passed[k]; k++) {
         json_t *v = json_object_get(outer, passed[k]);
         if (v && !json_object_get(c, passed[k])) json_object_set(c, passed[k], v);
     }
-    for (size_t k = 0; c && shape[k]; k++) json_object_del(c, shape[k]);
     if (c && keeps_sketches && !json_object_get(c, "finalize")) json_object_set_new(c, "finalize", json_false());
     return c;
 }

@@ -137,7 +137,7 @@ bool hg_query_is_numbered(const struct hg_query *q)
 
 enum hg_rc hg_query_met(const struct hg_query *q, struct hg_arena *a, const struct hg_query **out, struct hg_err *err)
 {
-    static const char *const kept[] = {"namespaces", "allowPartial", "priority", "client", "vectorSize", "hedge", "noProjections", NULL};
+    static const char *const kept[] = {"namespaces", "allowPartial", "priority", "client", "vectorSize", "hedge", "noProjections", "profile", NULL};
     const struct hg_step *s = right_join(q);
     json_t *doc = NULL;
     *out = NULL;

@@ -325,7 +325,9 @@ static void in_one_process(void **state)
     query_start(&c, &g, 0, 2, "\"profile\":true");
     call_end(&c, 200, "[{\"timestamp\":\"2024-03-08T00:00:00.000Z\",\"result\":{\"clicks\":4}}]");
     assert_int_equal(hg_metric_get(HG_M_subquery_here, NULL), calls + 1);
-    assert_true(has_head(&c, "\"asked\":2}")); /* in one request, or where the first segment took too long, the second over the wire */
+    assert_true(has_head(&c, "\"considered\":2,\"prunedByInterval\":0,\"prunedByNamespace\":0,\"prunedByShard\":0,\"prunedByEntity\":0,\"asked\":2,\"prunedByTime\":0,\"prunedByFilter\":0,\"read\":2,"));
+    /* in one request, or where the first segment took too long, the second over the wire */
+    assert_true(has_head(&c, "\"servers\":[{\"server\":"));
     assert_true(has_head(&c, "\"rowsScanned\":3,"));
     call_free(&c);
     query_start(&c, &g, 0, 2, "\"priority\":-1"); /* less than others: it waits for the data server's threads */

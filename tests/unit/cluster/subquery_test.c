@@ -123,6 +123,8 @@ static void coverage(void **state)
         struct hg_sub_coverage c = {.covered = ids[0], .missing = ids[1], .whole = ids[2], .times = dice(2) ? times : NULL, .n_whole = (uint32_t)dice(10), .n_covered = (uint32_t)dice(10), .n_missing = (uint32_t)dice(10), .rows_scanned = (int64_t)dice(1u << 31), .cpu_us = (int64_t)dice(99)}, d;
         for (int k = 0; k < 30; k++) ids[k / 10][k % 10] = text(a);
         for (int k = 0; k < 10; k++) times[k] = (struct hg_interval){k, k + (int64_t)dice(1000)};
+        struct hg_str told = dice(2) ? text(a) : (struct hg_str){0, 0};
+        c.profile = (struct hg_span){(const uint8_t *)told.p, told.len};
         struct hg_buf b;
         hg_buf_init(&b, 1 << 20);
         assert_ok(hg_sub_coverage_encode(&c, &b, &err), err);
@@ -136,7 +138,10 @@ static void coverage(void **state)
         for (uint32_t i = 0; i < c.n_covered; i++) assert_true(c.times ? d.times[i].start == times[i].start && d.times[i].end == times[i].end : hg_interval_empty(d.times[i]));
         assert_int_equal(c.rows_scanned, d.rows_scanned);
         assert_int_equal(c.cpu_us, d.cpu_us);
-        if (round < 10) cut_anywhere(hg_buf_span(&b), true);
+        assert_true(hg_str_eq((struct hg_str){(const char *)d.profile.p, d.profile.len}, told));
+        if (round < 10 && !told.p) cut_anywhere(hg_buf_span(&b), true); /* without its end a coverage with a profile is one without */
+        hg_buf_u8(&b, 0);
+        assert_int_equal(hg_sub_coverage_decode(a, hg_buf_span(&b), &d, &err), HG_E_CORRUPT);
         hg_buf_free(&b);
         hg_arena_free(a);
     }

@@ -238,6 +238,14 @@ static void same(const struct answer *a, const struct answer *b, uint64_t seed, 
 
 static unsigned asked, served;
 
+/* Whatever was done: every block counts once. */
+static void adds_up(const struct answer *a)
+{
+    const struct hg_exec_stats *s = &a->stats;
+    assert_true(s->blocks_read >= 0 && s->blocks_from_stats >= 0 && s->blocks_read + s->blocks_from_stats <= s->blocks);
+    assert_true(s->rows_selected <= s->rows_scanned && s->projection_rows <= s->rows_scanned && s->projection_blocks <= s->blocks_read + s->blocks_from_stats);
+}
+
 static void try_query(const struct hg_source *s, uint64_t seed)
 {
     struct hg_buf q;
@@ -245,6 +253,7 @@ static void try_query(const struct hg_source *s, uint64_t seed)
     put_query(&q);
     struct answer plain = ask(&q, "\"noProjections\":true", s), with = ask(&q, "", s), named = ask(&q, "\"useProjection\":\"v0\"", s), forced = ask(&q, "\"forceProjections\":true", s);
     same(&plain, &with, seed, &q);
+    adds_up(&plain), adds_up(&with), adds_up(&named), adds_up(&forced);
     assert_int_equal(plain.stats.projections, 0);
     if (named.rc == HG_OK) same(&plain, &named, seed, &q);
     else if (plain.rc == HG_OK) assert_string_equal(named.why, "Projection[v0] specified, but does not satisfy query");
