@@ -32,6 +32,8 @@ static bool string(struct walk *w, struct hg_str *out)
     }
 }
 
+static bool ends_word(char c) { return c && strchr(" \t\r\n,:]}[{\"", c); } /* a zero byte is as any that JSON has not */
+
 /* Over any value: brackets are counted, strings skipped. */
 static bool skip(struct walk *w)
 {
@@ -54,7 +56,8 @@ static bool skip(struct walk *w)
             w->p++;
             continue;
         } else {
-            while (w->p < w->end && !strchr(" \t\r\n,:]}[{\"", *w->p)) w->p++;
+            do w->p++;
+            while (w->p < w->end && !ends_word(*w->p));
         }
         if (!depth) return true;
     }

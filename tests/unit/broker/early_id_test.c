@@ -44,10 +44,21 @@ static void test_broken(void **state)
             memcpy(p, table[i].json, cut);
             bool found = hg_early_query_id((struct hg_str){p, cut}, id);
             if (found) assert_true(strlen(id) < HG_EARLY_ID);
-            if (cut) p[hg_test_random(&seed) % cut] = "{}[]\",:\\x0 "[hg_test_random(&seed) % 11];
+            if (cut) p[hg_test_random(&seed) % cut] = "{}[]\",:\\x0 "[hg_test_random(&seed) % 12] /* the zero at its end, too */;
             (void)hg_early_query_id((struct hg_str){p, cut}, id);
             free(p);
         }
+    }
+}
+
+/* Zero bytes, which JSON has nowhere, do not stop it. */
+static void test_zeros(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"a\":[1,\0],\"\0\":\0,\"context\":{\"b\":[\0\0],\"queryId\":\"x\"}}";
+    for (size_t n = 0; n < sizeof text; n++) {
+        char id[HG_EARLY_ID];
+        (void)hg_early_query_id((struct hg_str){text, n}, id);
     }
 }
 
@@ -63,6 +74,6 @@ static void test_long(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_table), cmocka_unit_test(test_broken), cmocka_unit_test(test_long)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_table), cmocka_unit_test(test_broken), cmocka_unit_test(test_zeros), cmocka_unit_test(test_long)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
