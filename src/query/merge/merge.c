@@ -5,6 +5,7 @@
 struct hg_merge {
     const struct hg_form *form;
     void *state;
+    struct hg_err why; /* it failed, and its state is of no use any more: another thread that shares it may not know yet */
 };
 
 enum hg_rc hg_merge_new(const struct hg_query *q, struct hg_exec *x, struct hg_merge **out, struct hg_err *err)
@@ -18,9 +19,26 @@ enum hg_rc hg_merge_new(const struct hg_query *q, struct hg_exec *x, struct hg_m
     return rc;
 }
 
-enum hg_rc hg_merge_add(struct hg_merge *m, struct hg_partial *p, struct hg_err *err) { return m->form->merge_add(m->state, p, err); }
+static enum hg_rc note(struct hg_merge *m, enum hg_rc rc, struct hg_err *err)
+{
+    if (rc == HG_OK) return rc;
+    if (err) m->why = *err;
+    m->why.rc = rc;
+    return rc;
+}
 
-enum hg_rc hg_merge_take(struct hg_merge *m, struct hg_partial **out, struct hg_err *err) { return m->form->merge_take(m->state, out, err); }
+enum hg_rc hg_merge_add(struct hg_merge *m, struct hg_partial *p, struct hg_err *err)
+{
+    if (m->why.rc == HG_OK) return note(m, m->form->merge_add(m->state, p, err), err);
+    hg_partial_free(p);
+    return hg_fail(err, m->why.rc, "%s", m->why.msg);
+}
+
+enum hg_rc hg_merge_take(struct hg_merge *m, struct hg_partial **out, struct hg_err *err)
+{
+    if (m->why.rc == HG_OK) return note(m, m->form->merge_take(m->state, out, err), err);
+    return hg_fail(err, m->why.rc, "%s", m->why.msg);
+}
 
 void hg_merge_free(struct hg_merge *m)
 {

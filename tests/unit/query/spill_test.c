@@ -280,6 +280,33 @@ static void disk_limits(void **state)
     for (int k = 0; k < 2; k++) hg_mem_source_free(src[k]);
 }
 
+/* Threads may share a merge: what comes after it has failed fails likewise, and finds nothing half done. */
+static void failed_for_all(void **state)
+{
+    (void)state;
+    struct run r;
+    struct hg_partial *p[3], *out;
+    struct hg_merge *m;
+    char why[sizeof r.err.msg];
+    rng = 7;
+    make_rows(3000, 900);
+    struct hg_source *src = hg_mem_source_new(cols, N_COLS, rows[0], 1500, 0);
+    assert_int_equal(run_open(&r, many, 64 << 20), HG_OK);
+    for (int k = 0; k < 3; k++) assert_int_equal(run_scan(&r, src, &p[k]), HG_OK);
+    assert_int_equal(hg_merge_new(r.q, &r.x, &m, &r.err), HG_OK);
+    assert_int_equal(hg_merge_add(m, p[0], &r.err), HG_OK);
+    r.budget.limit = atomic_load(&r.budget.used); /* others have taken all there was */
+    assert_int_equal(hg_merge_add(m, p[1], &r.err), HG_E_LIMIT);
+    snprintf(why, sizeof why, "%s", r.err.msg);
+    r.budget.limit = 64 << 20;
+    assert_int_equal(hg_merge_add(m, p[2], &r.err), HG_E_LIMIT);
+    assert_string_equal(r.err.msg, why);
+    assert_int_equal(hg_merge_take(m, &out, &r.err), HG_E_LIMIT);
+    hg_merge_free(m);
+    run_close(&r);
+    hg_mem_source_free(src);
+}
+
 int main(void)
 {
     snprintf(dir, sizeof dir, "/tmp/henge-spill-test-XXXXXX");
@@ -287,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_queries),
         cmocka_unit_test(disk_limits),
+        cmocka_unit_test(failed_for_all),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     return rmdir(dir) || failed; /* nothing was left in it */
