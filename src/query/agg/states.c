@@ -109,43 +109,34 @@ static void move_object(struct hg_states *s, struct hg_state_arr *a, uint64_t fr
     p->obj_bytes += m;
 }
 
-static void take_column(struct hg_states *s, struct hg_state_arr *a, const uint32_t *at, uint64_t n, struct hg_partial *p, struct hg_state_col *c)
+static void take_objects(struct hg_states *s, struct hg_state_arr *a, const uint32_t *at, uint64_t n, struct hg_partial *p, struct hg_state_col *c, uint64_t to)
 {
-    if (a->obj) {
-        for (uint64_t r = 0; r < n; r++) move_object(s, a, at[r], p, c, r);
-        return;
+    for (uint64_t r = 0; r < n; r++) move_object(s, a, at ? at[r] : r, p, c, to + r);
+}
+
+static void take_column(const struct hg_state_arr *a, const uint32_t *at, uint64_t n, struct hg_state_col *c, uint64_t to)
+{
+    for (uint64_t r = 0; c->i && r < n; r++) {
+        uint64_t k = at ? at[r] : r;
+        c->i[to + r] = !a->seen || a->seen[k] == 1 ? a->i[k] : 0;
     }
-    for (uint64_t r = 0; c->i && r < n; r++) c->i[r] = !a->seen || a->seen[at[r]] == 1 ? a->i[at[r]] : 0;
-    for (uint64_t r = 0; c->d && r < n; r++) c->d[r] = !a->seen || a->seen[at[r]] == 1 ? a->d[at[r]] : 0;
-    for (uint64_t r = 0; c->nulls && r < n; r++) c->nulls[r] = a->seen[at[r]] != 1;
+    for (uint64_t r = 0; c->d && r < n; r++) {
+        uint64_t k = at ? at[r] : r;
+        c->d[to + r] = !a->seen || a->seen[k] == 1 ? a->d[k] : 0;
+    }
+    for (uint64_t r = 0; c->nulls && r < n; r++) c->nulls[to + r] = a->seen[at ? at[r] : r] != 1;
     for (uint64_t r = 0; c->t && r < n; r++) {
-        c->t[r] = a->seen[at[r]] ? a->t[at[r]] : 0;
-        c->there[r] = a->seen[at[r]] != 0;
+        uint64_t k = at ? at[r] : r;
+        c->t[to + r] = a->seen[k] ? a->t[k] : 0;
+        c->there[to + r] = a->seen[k] != 0;
     }
 }
 
-void hg_states_take(struct hg_states *s, const uint32_t *at, uint64_t n, struct hg_partial *p)
-{
-    for (uint32_t k = 0; k < s->n_aggs; k++) take_column(s, &s->v[k], at, n, p, &p->aggs[k]);
-}
-
-void hg_states_move(struct hg_states *s, uint64_t from, struct hg_partial *p, uint64_t to)
+void hg_states_take(struct hg_states *s, const uint32_t *at, uint64_t n, struct hg_partial *p, uint64_t to)
 {
     for (uint32_t k = 0; k < s->n_aggs; k++) {
-        struct hg_state_arr *a = &s->v[k];
-        struct hg_state_col *c = &p->aggs[k];
-        if (a->obj) {
-            move_object(s, a, from, p, c, to);
-            continue;
-        }
-        bool value = !a->seen || a->seen[from] == 1;
-        if (c->i) c->i[to] = value ? a->i[from] : 0;
-        if (c->d) c->d[to] = value ? a->d[from] : 0;
-        if (c->nulls) c->nulls[to] = !value;
-        if (c->t) {
-            c->t[to] = a->seen[from] ? a->t[from] : 0;
-            c->there[to] = a->seen[from] != 0;
-        }
+        if (s->v[k].obj) take_objects(s, &s->v[k], at, n, p, &p->aggs[k], to);
+        else take_column(&s->v[k], at, n, &p->aggs[k], to);
     }
 }
 

@@ -28,11 +28,8 @@ void hg_states_free(struct hg_states *s);
 HG_MUST_USE enum hg_rc hg_states_room(struct hg_states *s, uint64_t n, struct hg_err *err);
 /* What a slot costs without sketches. */
 size_t hg_states_slot_bytes(const struct hg_plan *plan);
-/* Moves slot `from` into row `to` of a partial's columns (sketches change owner). */
-void hg_states_move(struct hg_states *s, uint64_t from, struct hg_partial *p, uint64_t to);
-
-/* Moves slots at[0..n) into rows 0..n-1 of a partial's columns. */
-void hg_states_take(struct hg_states *s, const uint32_t *at, uint64_t n, struct hg_partial *p);
+/* Moves slots at[0..n) (at NULL: the first n) into rows to..to+n-1 of a partial's columns; sketches change owner. */
+void hg_states_take(struct hg_states *s, const uint32_t *at, uint64_t n, struct hg_partial *p, uint64_t to);
 
 /* Memory that grows, counted. old_n and new_n in items. */
 HG_MUST_USE enum hg_rc hg_counted_grow(struct hg_budget *b, size_t *counted, void **p, uint64_t old_n, uint64_t new_n, size_t size, const char *what, struct hg_err *err);

@@ -398,7 +398,7 @@ static enum hg_rc emit_groups(struct group *g, const uint32_t *at, uint64_t n, u
         digits(g, k, at, n, ids);
         HG_TRY(hg_dimread_emit_all(&g->dims[k], ids, n, p, k, t, g->x, g->a, err));
     }
-    hg_states_take(&g->st, at, n, p);
+    hg_states_take(&g->st, at, n, p, 0);
     p->n_rows = n;
     p->distinct = true;
     return HG_OK;

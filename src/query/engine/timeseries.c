@@ -47,8 +47,10 @@ static enum hg_rc emit(const struct hg_query *q, const struct hg_buckets *b, str
     for (uint32_t k = 0; k < b->n; k++) {
         if (skip && !touched[k]) continue;
         p->bucket[p->n_rows] = b->start[k];
-        hg_states_move(st, k, p, p->n_rows++);
+        if (skip) hg_states_take(st, &k, 1, p, p->n_rows);
+        p->n_rows++;
     }
+    if (!skip) hg_states_take(st, NULL, b->n, p, 0);
     p->distinct = true;
     p->has_first_time = b->has_first;
     p->first_time = b->first_time;

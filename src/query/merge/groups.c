@@ -193,7 +193,7 @@ static enum hg_rc order_rows(struct groups *m, struct hg_arena *a, uint32_t **ou
     return HG_OK;
 }
 
-static enum hg_rc emit_row(struct groups *m, uint32_t r, struct hg_partial *p, struct hg_strtab *t, struct hg_err *err);
+static enum hg_rc emit_key(struct groups *m, uint32_t r, struct hg_partial *p, struct hg_strtab *t, struct hg_err *err);
 
 /* The next rows of those in order, as one block. */
 static enum hg_rc emit_block(struct groups *m, const uint32_t *rows, uint32_t *at, struct hg_partial **out, struct hg_err *err)
@@ -203,7 +203,11 @@ static enum hg_rc emit_block(struct groups *m, const uint32_t *rows, uint32_t *a
     struct hg_picked to;
     HG_TRY(hg_pick_new(m->q, m->x, left < n ? left : n, &to, err));
     enum hg_rc rc = HG_OK;
-    while (rc == HG_OK && to.p->n_rows < to.p->cap_rows && to.p->obj_bytes <= most) rc = emit_row(m, rows[(*at)++], to.p, &to.texts, err);
+    while (rc == HG_OK && to.p->n_rows < to.p->cap_rows && to.p->obj_bytes <= most) {
+        uint32_t r = rows[(*at)++];
+        rc = emit_key(m, r, to.p, &to.texts, err);
+        if (rc == HG_OK) hg_states_take(&m->st, &r, 1, to.p, to.p->n_rows++);
+    }
     if (rc == HG_OK) *out = to.p;
     else hg_partial_free(to.p);
     return rc;
@@ -473,8 +477,8 @@ static enum hg_rc groups_add(void *arg, struct hg_partial *p, struct hg_err *err
     return rc;
 }
 
-/* Row r of the table as the next of p; t NULL: p has all texts as they are numbered in the table. */
-static enum hg_rc emit_row(struct groups *m, uint32_t r, struct hg_partial *p, struct hg_strtab *t, struct hg_err *err)
+/* Row r's bucket and keys as those of p's next row; t NULL: p has all texts as they are numbered in the table. */
+static enum hg_rc emit_key(struct groups *m, uint32_t r, struct hg_partial *p, struct hg_strtab *t, struct hg_err *err)
 {
     const uint64_t *key = hg_gtab_key(&m->tab, r);
     uint64_t at = p->n_rows;
@@ -490,8 +494,6 @@ static enum hg_rc emit_row(struct groups *m, uint32_t r, struct hg_partial *p, s
         if (c->type == HG_T_LONG) c->i[at] = (int64_t)key[1 + k];
         else memcpy(&c->d[at], &key[1 + k], sizeof c->d[at]);
     }
-    hg_states_move(&m->st, r, p, at);
-    p->n_rows++;
     return HG_OK;
 }
 
@@ -541,11 +543,12 @@ static enum hg_rc emit(struct groups *m, struct hg_partial **out, struct hg_err 
     }
     p->distinct = true;
     rc = emit_common(m, p, err);
-    for (uint32_t r = 0; r < m->tab.n && rc == HG_OK; r++) rc = emit_row(m, r, p, NULL, err);
+    for (uint32_t r = 0; r < m->tab.n && rc == HG_OK; r++, p->n_rows++) rc = emit_key(m, r, p, NULL, err);
     if (rc != HG_OK) {
         hg_partial_free(p);
         return rc;
     }
+    hg_states_take(&m->st, NULL, m->tab.n, p, 0);
     *out = p;
     return HG_OK;
 }

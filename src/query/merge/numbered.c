@@ -112,7 +112,7 @@ static enum hg_rc emit(struct hg_numbered *n, const uint32_t *at, uint32_t m, st
         hg_partial_free(p);
         return rc;
     }
-    hg_states_take(&n->st, at, m, p);
+    hg_states_take(&n->st, at, m, p, 0);
     p->n_rows = m;
     p->distinct = true;
     *out = p;

@@ -204,7 +204,7 @@ static enum hg_rc fill(struct merger *m, struct hg_picked *to, struct hg_states 
         HG_TRY(hg_states_combine(st, c->p, c->at, to->p->n_rows - 1, err));
         HG_TRY(advance(m, err));
     }
-    for (uint64_t k = 0; k < to->p->n_rows; k++) hg_states_move(st, k, to->p, k);
+    hg_states_take(st, NULL, to->p->n_rows, to->p, 0);
     return HG_OK;
 }
 
