@@ -16,8 +16,8 @@
 
 #define MAX_ANSWER ((size_t)1 << 30)
 #define MAX_SPANS 1000000           /* segments whose rows' times are remembered: about 200 bytes each */
-#define LONG_BODY ((size_t)64 << 10)  /* a longer query is known by its id before it is parsed */
-#define EARLY_BODY ((size_t)16 << 20) /* a longer query that waits is known by its id only once it is parsed: the loop is not to be kept so long */
+#define LONG_BODY ((size_t)64 << 10)  /* a longer query takes a while to parse */
+#define EARLY_BODY ((size_t)16 << 20) /* a longer one is not walked through on the loop */
 
 /* ---- the list of queries at work ---- */
 
@@ -261,12 +261,12 @@ static enum hg_rc answer(struct hg_running *r, const struct hg_query *q, struct 
     return rc;
 }
 
-/* A long text (rows, lists) takes a while to parse; the query is to be found by its id meanwhile. */
-static void know_id_of_long(struct hg_running *r)
+/* A query is to be found by its id before it is parsed where that is not at once: its text is long (rows, lists), or it waits for a thread (then this is the loop). */
+static void know_id_early(struct hg_running *r, bool waits)
 {
     struct hg_str body = hg_http_body(r->rq);
     char id[HG_EARLY_ID];
-    if (r->id || body.len < LONG_BODY || !hg_early_query_id(body, id)) return;
+    if (r->id || (waits ? body.len > EARLY_BODY : body.len < LONG_BODY) || !hg_early_query_id(body, id)) return;
     pthread_mutex_lock(&r->b->mu);
     memcpy(r->early_id, id, sizeof id);
     r->id = r->early_id;
@@ -279,7 +279,7 @@ static void serve(struct hg_running *r)
     struct hg_err err = {HG_OK, ""};
     struct answered a = {.begun = false};
     hg_buf_init(&a.out, MAX_ANSWER);
-    know_id_of_long(r);
+    know_id_early(r, false);
     hg_metric_add(HG_M_query_active, NULL, 1);
     if (r->explain && r->explain->left_ns) hg_explain_end(r->explain, HG_STAGE_WAIT, r->explain->left_ns);
     enum hg_rc rc = hg_running_prepare(r, &err);
@@ -322,14 +322,6 @@ static void refuse(struct hg_http_req *rq, enum hg_rc rc, const char *why)
     hg_http_reply_query_error(rq, &err);
 }
 
-/* A free thread parses the query at once; one that must wait is to be found by its id meanwhile. */
-static void know_id_early(struct hg_broker *b, struct hg_running *r)
-{
-    struct hg_str body = hg_http_body(r->rq);
-    if (r->id || body.len > EARLY_BODY || hg_pool_busy(b->pool) < hg_pool_threads(b->pool)) return;
-    if (hg_early_query_id(body, r->early_id)) r->id = r->early_id;
-}
-
 static void post_query(void *arg, struct hg_http_req *rq)
 {
     struct hg_broker *b = arg;
@@ -352,7 +344,7 @@ static void post_query(void *arg, struct hg_http_req *rq)
         return;
     }
     bool at_once = hg_early_look(r);
-    if (!at_once) know_id_early(b, r);
+    if (!at_once && hg_pool_busy(b->pool) >= hg_pool_threads(b->pool)) know_id_early(r, true); /* a free thread begins at once */
     if (!enlist(b, r)) {
         free_running(r);
         refuse(rq, HG_E_UNAVAILABLE, "the broker is stopping");

@@ -16,20 +16,29 @@
 #define MOST_LOOKUPS 8192u  /* values times segments */
 #define MOST_BUCKETS 400u   /* rows of an empty answer */
 
-/* Parsing may cost more than reading the text: a lookup's keys are found in its file, patterns are compiled, expressions folded, zones read. */
+/* Parsing may cost more than reading the text: a lookup's keys are found in its file, patterns are compiled, expressions folded, zones read. Letters written as escapes could hide any of
+ * these words. */
 static bool may_be_costly(struct hg_str text)
 {
-    static const char *const words[] = {"ookup", "egex", "xpression", "timeZone"};
+    static const char *const words[] = {"ookup", "egex", "xpression", "timeZone", "\\u"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (memmem(text.p, text.len, words[i], strlen(words[i]))) return true;
     return false;
 }
 
+/* Buckets of months and days together are found by walking to them from the origin, each anew. */
+static bool walks(const struct hg_gran *g)
+{
+    const struct hg_period *p = &g->period;
+    bool shorter = p->weeks || p->days || p->hours || p->minutes || p->seconds || p->ms;
+    return g->kind == HG_GRAN_PERIOD && (p->years || p->months) && (shorter || (p->years && p->months));
+}
+
 static bool few_buckets(const struct hg_query *q)
 {
     size_t n = 0;
-    if (q->type != HG_Q_TIMESERIES || q->gran.kind == HG_GRAN_ALL) return true;
-    if (q->gran.kind == HG_GRAN_NONE) return false;
+    if ((q->type != HG_Q_TIMESERIES && q->type != HG_Q_TOPN) || q->gran.kind == HG_GRAN_ALL) return true; /* others have no buckets without rows */
+    if (q->gran.kind == HG_GRAN_NONE || walks(&q->gran)) return false;
     for (uint32_t i = 0; i < q->n_intervals; i++)
         for (int64_t t = q->intervals[i].start; t < q->intervals[i].end; t = hg_gran_bucket(&q->gran, t).end)
             if (++n > MOST_BUCKETS) return false;

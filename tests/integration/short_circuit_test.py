@@ -106,12 +106,15 @@ def test_what_is_answered_on_the_loop(env):
     answer, profile = server.explain({**by_day("a5"), "intervals": ["2024-03-09/P1D"]})
     check_equal((profile["segments"]["prunedByInterval"], profile["rows"]["matched"]), (2, answer[0]["result"]["rows"]), "days that were not asked for")
     check(server.metric("henge_subqueries_here_total") > 0, "the data server of the process is called")
+    regex = by_day("nobody", filter={"type": "and", "fields": [point("nobody")["filter"], {"type": "regex", "dimension": "country", "pattern": "^u"}]})
     nobody, somebody = [f"gone{i}" for i in range(3000)], [f"gone{i}" for i in range(3000)] + ["a5"]
     for what, query in (("huge text", by_day("nobody", filter={"type": "in", "dimension": "ad", "values": nobody})), ("many buckets", {**by_day("nobody"), "granularity": "minute"}),
                         ("scan", {"queryType": "scan", "dataSource": "ads", "intervals": ["2024-03-08/P3D"], "filter": point("nobody")["filter"], "columns": ["ad"]}),
                         ("zone", {**by_day("nobody"), "granularity": {"type": "period", "period": "P1D", "timeZone": "Europe/Paris"}}),
                         ("nested", {**by_day("nobody"), "dataSource": {"type": "query", "query": {**by_day("nobody"), "queryType": "groupBy", "dimensions": ["ad"]}}}),
-                        ("regex", by_day("nobody", filter={"type": "and", "fields": [point("nobody")["filter"], {"type": "regex", "dimension": "country", "pattern": "^u"}]}))):
+                        ("many buckets of topN", {**by_day("nobody"), "queryType": "topN", "dimension": "country", "metric": "events", "threshold": 5, "granularity": "minute"}),
+                        ("months and days", {**by_day("nobody"), "granularity": {"type": "period", "period": "P1M1D"}}),
+                        ("regex", regex), ("a word that is hidden", json.dumps(regex).replace('"regex"', '"\\u0072egex"').encode())):
         status, _, body = at_once(server, what, 0, query)
         check_equal(status, 200, f"{what}: {body[:300]}")
     full = json.loads(post(server, by_day("a5"))[2])
