@@ -126,7 +126,11 @@ static enum hg_rc send_request(struct ask *k, struct reading *rd, const struct h
     if (!address || !(f->server = hg_arena_strdup(run->arena, s->name))) return hg_arena_fail(run->arena, "sub-query", err);
     struct hg_buf b;
     hg_buf_init(&b, MAX_REQUEST);
-    HG_TRY(hg_subquery_encode(&sq, &b, err));
+    enum hg_rc rc = hg_subquery_encode(&sq, &b, err);
+    if (rc) {
+        hg_buf_free(&b);
+        return rc;
+    }
     f->k = k;
     f->last = &f->first;
     f->sealed = sealed;
