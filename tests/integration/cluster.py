@@ -84,6 +84,24 @@ class Server:
     def query(self, query, timeout=60):
         return self.post("/druid/v2", query, timeout)
 
+    def kafka_mock(self):
+        """Where a standalone with kafka.mock has its Kafka."""
+        with open(os.path.join(self.data, "kafka-bootstrap"), encoding="utf-8") as f:
+            return f.read().strip()
+
+    def produce(self, events, topic="ads"):
+        """Events, in their order, to the Kafka of a standalone with kafka.mock."""
+        path = self.env.path("events.json")
+        with open(path, "w", encoding="utf-8") as f:
+            f.writelines(json.dumps(e) + "\n" for e in events)
+        self.env.run([self.env.program("henge-produce"), "--brokers", self.kafka_mock(), "--topic", topic, "--partition", "0", path], 60)
+
+    def has_events(self, n, datasource="ads"):
+        """Whether its rows are of n events."""
+        got = self.query({"queryType": "timeseries", "dataSource": datasource, "intervals": ["2000/2100"], "granularity": "all", "aggregations": [{"type": "longSum", "name": "n", "fieldName": "events"}],
+                          "context": {"noProjections": True}})
+        return bool(got) and got[0]["result"]["n"] == n
+
     def explain(self, query, timeout=60):
         """The answer of a query, and what was done for it, which adds up."""
         status, headers, answer = self.request("POST", "/druid/v2", {**query, "context": {**query.get("context", {}), "profile": True}}, timeout=timeout)

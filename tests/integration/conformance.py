@@ -140,8 +140,7 @@ def chunks(env, spec, since):
 
 def stream(env, server, specs, since=""):
     """Sends the events of batch specs, from a time on, through the server's mock Kafka into live rows that are not handed off."""
-    with open(os.path.join(server.data, "kafka-bootstrap"), encoding="utf-8") as f:
-        bootstrap = f.read().strip()
+    bootstrap = server.kafka_mock()
     for spec in specs:
         name, rolled_up = spec["spec"]["dataSchema"]["dataSource"], spec["spec"]["dataSchema"]["metricsSpec"]
         n = {"type": "longSum", "name": "n", "fieldName": "count"} if rolled_up else {"type": "count", "name": "n"}

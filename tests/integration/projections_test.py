@@ -121,23 +121,17 @@ def test_projections(env):
     rng = random.Random(seed)
     model = Model()
     server = Server(env, "standalone", {"kafka.mock": "true", "ingest.live.max_rows": 700})
-    with open(os.path.join(server.data, "kafka-bootstrap"), encoding="utf-8") as f:
-        bootstrap = f.read().strip()
 
     def produce(events):
-        path = env.path("events.json")
-        with open(path, "w", encoding="utf-8") as f:
-            f.writelines(json.dumps(e) + "\n" for e in events)
-        env.run([env.program("henge-produce"), "--brokers", bootstrap, "--topic", "ads", "--partition", "0", path], 60)
+        server.produce(events)
         model.add(events)
 
     def all_there():
-        got = ask(server, "timeseries", {"noProjections": True})
-        return bool(got) and got[0]["result"]["events"] == sum(model.rows.values())
+        return server.has_events(sum(model.rows.values()))
 
     produce(make(rng, DAYS, 4000))
     server.post("/druid/indexer/v1/supervisor", {"type": "kafka", "spec": {"dataSchema": schema(), "tuningConfig": {"type": "kafka"}, "ioConfig": {
-        "topic": "ads", "inputFormat": {"type": "json"}, "useEarliestOffset": True, "consumerProperties": {"bootstrap.servers": bootstrap}}}})
+        "topic": "ads", "inputFormat": {"type": "json"}, "useEarliestOffset": True, "consumerProperties": {"bootstrap.servers": server.kafka_mock()}}}})
     wait_until("the events, live", all_there, 60)
     agree(server, model, {"forceProjections": True})  # rows that are not sealed are scanned
     env.say("live and persisted rows agree")

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "mem_source.h"
+#include "schema_of.h"
 #include "segment/segment_private.h"
 #include "segment/writer.h"
 
@@ -16,15 +17,11 @@ static char dir[] = "/tmp/hg-projection-XXXXXX";
 static enum hg_rc parse(struct hg_arena *a, const char *projections, struct hg_schema **out, struct hg_err *err)
 {
     char text[4000];
-    json_t *j = NULL;
     snprintf(text, sizeof text,
              "{\"dimensionsSpec\":{\"dimensions\":[\"c\",\"p\",{\"name\":\"age\",\"type\":\"long\"}]},\"metricsSpec\":[{\"type\":\"longSum\",\"name\":\"clicks\",\"fieldName\":\"raw\"},"
              "{\"type\":\"decimalSum\",\"name\":\"spend\",\"fieldName\":\"spend\"},{\"type\":\"HLLSketchBuild\",\"name\":\"users\",\"fieldName\":\"user\"}],\"projections\":%s}",
              projections);
-    assert_int_equal(hg_json_parse(hg_str_of(text), &j, err), HG_OK);
-    enum hg_rc rc = hg_schema_parse(a, j, &hg_jroot, out, err);
-    json_decref(j);
-    return rc;
+    return schema_of(a, text, out, err);
 }
 
 #define DAY "{\"type\":\"expression\",\"name\":\"__gran\",\"expression\":\"timestamp_floor(__time, 'P1D')\"}"
@@ -66,7 +63,7 @@ static void declared(void **state)
 static void refused(void **state)
 {
     (void)state;
-    static const struct { const char *json, *says; } cases[] = {
+    static const struct refused cases[] = {
         {"{}", "$.projections"},
         {"[5]", "$.projections[0]"},
         {"[{\"type\":\"view\",\"name\":\"x\",\"groupingColumns\":[\"c\"]}]", "$.projections[0].type: projections of type \"view\""},
@@ -91,14 +88,7 @@ static void refused(void **state)
         {"[{\"name\":\"x\",\"groupingColumns\":[\"c\"],\"aggregators\":[{\"type\":\"thetaSketch\",\"name\":\"n\",\"fieldName\":\"users\"}]}]", "$.projections[0].aggregators[0]"},
         {"[{\"name\":\"x\",\"groupingColumns\":[\"c\"],\"aggregators\":[{\"type\":\"count\",\"name\":\"c\"}]}]", "$.projections[0].aggregators[0].name: a column \"c\""},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct hg_arena *a = hg_arena_new(NULL);
-        struct hg_schema *s = NULL;
-        struct hg_err err = {0};
-        enum hg_rc rc = parse(a, cases[i].json, &s, &err);
-        if (rc != HG_E_INVALID || !strstr(err.msg, cases[i].says)) fail_msg("%s: %s %s, want %s", cases[i].json, hg_rc_name(rc), err.msg, cases[i].says);
-        hg_arena_free(a);
-    }
+    all_refused(cases, sizeof cases / sizeof *cases, parse);
 }
 
 /* ---- files ---- */

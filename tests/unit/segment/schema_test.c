@@ -4,17 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <stdio.h>
-#include <string.h>
-#include "segment/schema.h"
-
-static enum hg_rc parse(struct hg_arena *a, const char *text, struct hg_schema **out, struct hg_err *err)
-{
-    json_t *j = NULL;
-    assert_int_equal(hg_json_parse(hg_str_of(text), &j, err), HG_OK);
-    enum hg_rc rc = hg_schema_parse(a, j, &hg_jroot, out, err);
-    json_decref(j);
-    return rc;
-}
+#include "schema_of.h"
 
 static void full(void **state)
 {
@@ -22,7 +12,7 @@ static void full(void **state)
     struct hg_arena *a = hg_arena_new(NULL);
     struct hg_schema *s;
     struct hg_err err;
-    if (parse(a,
+    if (schema_of(a,
               "{\"dimensionsSpec\": {\"dimensions\": [\"country\", {\"type\": \"string\", \"name\": \"tags\", \"createBitmapIndex\": false, \"multiValueHandling\": \"sorted_set\"},"
               "{\"name\": \"age\", \"type\": \"long\"}, {\"name\": \"x\", \"type\": \"double\"}, {\"name\": \"y\", \"type\": \"FLOAT\"}]},"
               "\"metricsSpec\": [{\"type\": \"count\", \"name\": \"n\"}, {\"type\": \"decimalSum\", \"name\": \"spend\", \"fieldName\": \"cost\"},"
@@ -61,7 +51,7 @@ static void defaults(void **state)
     struct hg_arena *a = hg_arena_new(NULL);
     struct hg_schema *s;
     struct hg_err err;
-    if (parse(a, "{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"metricsSpec\": [{\"type\": \"HLLSketchMerge\", \"name\": \"u\", \"fieldName\": \"u\"}]}", &s, &err)) fail_msg("%s", err.msg);
+    if (schema_of(a, "{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"metricsSpec\": [{\"type\": \"HLLSketchMerge\", \"name\": \"u\", \"fieldName\": \"u\"}]}", &s, &err)) fail_msg("%s", err.msg);
     assert_true(s->rollup);
     assert_int_equal(s->query_gran.kind, HG_GRAN_NONE);
     assert_int_equal(s->metrics[0].sketch.lg_k, 12);
@@ -72,7 +62,7 @@ static void defaults(void **state)
 static void refused(void **state)
 {
     (void)state;
-    static const struct { const char *json, *says; } cases[] = {
+    static const struct refused cases[] = {
         {"{}", "$.dimensionsSpec"},
         {"{\"dimensionsSpec\": {}}", "$.dimensionsSpec.dimensions: list at least one"},
         {"{\"dimensionsSpec\": {\"dimensions\": []}}", "not discovered"},
@@ -99,14 +89,7 @@ static void refused(void **state)
         {"{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"granularitySpec\": {\"queryGranularity\": \"fortnight\"}}", "$.granularitySpec.queryGranularity"},
         {"{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"granularitySpec\": {\"rollup\": 7}}", "$.granularitySpec.rollup"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct hg_arena *a = hg_arena_new(NULL);
-        struct hg_schema *s = NULL;
-        struct hg_err err = {0};
-        enum hg_rc rc = parse(a, cases[i].json, &s, &err);
-        if (rc != HG_E_INVALID || !strstr(err.msg, cases[i].says)) fail_msg("%s: %s %s, want %s", cases[i].json, hg_rc_name(rc), err.msg, cases[i].says);
-        hg_arena_free(a);
-    }
+    all_refused(cases, sizeof cases / sizeof *cases, schema_of);
 }
 
 /* Where __time stands among the keys of rows. */
@@ -129,7 +112,7 @@ static void order_of_rows(void **state)
         struct hg_schema *s = NULL;
         struct hg_err err = {0};
         snprintf(text, sizeof text, "{\"dimensionsSpec\": {%s}}", cases[i].spec);
-        if (parse(a, text, &s, &err)) fail_msg("%s: %s", text, err.msg);
+        if (schema_of(a, text, &s, &err)) fail_msg("%s: %s", text, err.msg);
         if (s->n_dims != cases[i].n_dims || s->time_at != cases[i].time_at) fail_msg("%s: %u dimensions, __time at %u", text, s->n_dims, s->time_at);
         assert_string_equal(s->dims[0].name, "a");
         assert_string_equal(s->dims[s->n_dims - 1].name, s->n_dims == 2 ? "b" : "a");
@@ -151,10 +134,10 @@ static void granularity_text(void **state)
         struct hg_buf b;
         hg_buf_init(&b, 1000);
         snprintf(spec, sizeof spec, "{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"granularitySpec\": {\"queryGranularity\": %s}}", specs[i]);
-        if (parse(a, spec, &s, &err)) fail_msg("%s", err.msg);
+        if (schema_of(a, spec, &s, &err)) fail_msg("%s", err.msg);
         hg_schema_put_gran(&b, &s->query_gran);
         snprintf(spec, sizeof spec, "{\"dimensionsSpec\": {\"dimensions\": [\"a\"]}, \"granularitySpec\": {\"queryGranularity\": %.*s}}", (int)b.len, (const char *)b.p);
-        if (parse(a, spec, &t, &err)) fail_msg("%s: %s", spec, err.msg);
+        if (schema_of(a, spec, &t, &err)) fail_msg("%s: %s", spec, err.msg);
         assert_int_equal(s->query_gran.kind, t->query_gran.kind);
         for (int64_t at = -5000000000; at < 1800000000000; at += 86400000 * INT64_C(37) + 1234567) {
             if (s->query_gran.kind == HG_GRAN_NONE) break;
