@@ -99,7 +99,7 @@ static inline void fx_wait_picture(struct fx_cluster *y, const char *want)
 
 /* ---- a server that says what the test wants it to say ---- */
 
-enum fx_lie { FX_MISSING, FX_FAIL, FX_REPLAY, FX_HANG_AFTER_REPLAY, FX_JUNK, FX_NO_COVERAGE, FX_OTHER_ID, FX_FLOOD, FX_HANG };
+enum fx_lie { FX_MISSING, FX_FAIL, FX_REPLAY, FX_HANG_AFTER_REPLAY, FX_JUNK, FX_NO_COVERAGE, FX_OTHER_ID, FX_FLOOD, FX_HANG, FX_BAD_PROFILE };
 struct fx_liar {
     struct hg_loop *loop;
     struct hg_wire_server *wire;
@@ -141,16 +141,17 @@ static inline void fx_say(struct hg_wire_stream *st, struct hg_span s)
     hg_buf_put(&b, s.p, s.len);
     (void)!hg_wire_send(st, &b, &err);
 }
-static inline void fx_say_coverage(struct hg_wire_stream *st, struct hg_str covered, struct hg_str missing)
+static inline void fx_say_profile(struct hg_wire_stream *st, struct hg_str covered, struct hg_str missing, struct hg_span profile)
 {
     struct hg_err err;
     struct hg_buf b;
-    struct hg_sub_coverage c = {.covered = &covered, .missing = &missing, .n_covered = covered.p != NULL, .n_missing = missing.p != NULL};
+    struct hg_sub_coverage c = {.covered = &covered, .missing = &missing, .n_covered = covered.p != NULL, .n_missing = missing.p != NULL, .profile = profile};
     hg_buf_init(&b, 1 << 20);
     hg_buf_u8(&b, HG_SUB_COVERAGE);
     (void)!hg_sub_coverage_encode(&c, &b, &err);
     (void)!hg_wire_send(st, &b, &err);
 }
+static inline void fx_say_coverage(struct hg_wire_stream *st, struct hg_str covered, struct hg_str missing) { fx_say_profile(st, covered, missing, (struct hg_span){0}); }
 static inline void fx_liar_query(void *arg, struct hg_wire_stream *st, const struct hg_wire_request *rq)
 {
     struct fx_liar *l = arg;
@@ -170,6 +171,7 @@ static inline void fx_liar_query(void *arg, struct hg_wire_stream *st, const str
     }
     if (lie == FX_NO_COVERAGE) fx_say(st, hg_buf_span(&l->replay->messages[0]));
     if (lie == FX_OTHER_ID) fx_say_coverage(st, HG_STR("somebody"), (struct hg_str){0});
+    if (lie == FX_BAD_PROFILE) fx_say_profile(st, sq.items[0].segid, (struct hg_str){0}, (struct hg_span){(const uint8_t *)"\x9\x9", 2});
     if (lie == FX_FLOOD) {
         uint8_t *big = calloc(1, 1 << 20);
         big[0] = HG_SUB_PARTIAL;
@@ -235,6 +237,7 @@ static inline void *do_ask(void *arg)
     char *text = hg_arena_printf(k->run.arena, "%.*s,\"context\":{%s}}", (int)strlen(query) - 1, query, k->context ? k->context : "");
     struct hg_err parse_err;
     if (hg_query_parse(k->run.arena, hg_str_of(text), &q, &parse_err)) abort();
+    if (q->ctx.profile) k->run.explain = hg_explain_new(k->run.arena, hg_clock_mono_ns());
     k->rc = hg_scatter(&k->run, q, &k->res, &k->err);
     if (k->rc == HG_OK) {
         if (k->res.merged && hg_partial_rows(k->res.merged)) {

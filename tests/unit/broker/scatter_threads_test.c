@@ -248,6 +248,7 @@ static void servers_that_lie(void **state)
         {FX_OTHER_ID, HG_OK, HG_E_CORRUPT, "a says it covered somebody, which it was not asked for"},
         {FX_NO_COVERAGE, HG_OK, HG_E_CORRUPT, "a ended its reply without coverage"},
         {FX_JUNK, HG_OK, HG_E_CORRUPT, NULL},
+        {FX_BAD_PROFILE, HG_OK, HG_E_CORRUPT, "profile of 1 segments: malformed, 2 bytes"},
         {FX_FLOOD, HG_OK, HG_E_LIMIT, NULL},
         {FX_FAIL, HG_E_LIMIT, HG_E_LIMIT, "a: cannot do it"},
         {FX_FAIL, HG_E_INVALID, HG_E_INVALID, "a: cannot do it"},
@@ -280,7 +281,7 @@ static void servers_that_lie(void **state)
         fx_publish(&y, &s, 1);
         fx_lease(&y, "a", a.address);
         fx_wait_picture(&y, "0.0(a)");
-        struct ask k = {.memory = 2 << 20};
+        struct ask k = {.memory = 2 << 20, .context = t[i].lie == FX_BAD_PROFILE ? "\"profile\":true" : NULL};
         ask_start(&k, &y, 250);
         ask_end(&k);
         if (t[i].msg) assert_string_equal(k.err.msg, t[i].msg);
