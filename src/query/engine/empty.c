@@ -24,5 +24,7 @@ enum hg_rc hg_query_empty(const struct hg_query *q, const struct hg_interval *ti
     struct hg_query less = *q;
     less.plan = &plan;
     less.source = NULL;
-    return hg_query_scan(&less, &src, hull, times, n_times, x, out, err);
+    struct hg_exec own = *x; /* there is nothing to be told of it */
+    own.profile = NULL;
+    return hg_query_scan(&less, &src, hull, times, n_times, &own, out, err);
 }
