@@ -54,7 +54,8 @@ static void there_and_back(void **state)
             assert_int_equal(hg_profile_decode((struct hg_span){exact, len}, n, &q, &got, &err), HG_E_CORRUPT);
             free(exact);
         }
-        assert_fails(hg_profile_decode(hg_buf_span(&b), n + 1, &q, &got, &err), HG_E_CORRUPT, err, "malformed");
+        assert_int_equal(hg_profile_decode(hg_buf_span(&b), n + 1, &q, &got, &err), HG_E_CORRUPT);
+        assert_non_null(strstr(err.msg, "malformed"));
         hg_buf_u8(&b, 1);
         assert_int_equal(hg_profile_decode(hg_buf_span(&b), n, &q, &got, &err), HG_E_CORRUPT);
         hg_buf_free(&b);
