@@ -479,6 +479,16 @@ static enum hg_rc write_rows(struct ask *k, struct hg_err *err)
     }
 }
 
+/* Rows need no coverage once the last of them has come; what was done is told there. */
+static enum hg_rc await_told(struct ask *k, struct hg_err *err)
+{
+    for (uint32_t i = 0; i < k->opened && k->run->explain; i++) {
+        struct reading *rd = &k->of[i];
+        while (rd->fetch && !rd->over && hg_rows_over(rd->rows)) HG_TRY(feed(k, rd, err));
+    }
+    return HG_OK;
+}
+
 /* With allowPartial the header must say what is missing before the first row goes out: segments without a holder are waited for at once. */
 static enum hg_rc find_missing(struct ask *k, struct hg_err *err)
 {
@@ -531,6 +541,7 @@ static enum hg_rc run_ask(struct ask *k, const struct hg_query *q, bool pretty, 
     HG_TRY(hg_rows_writer_new(k->q, &k->run->exec, pretty, k->out, &k->w, err));
     HG_TRY(find_missing(k, err));
     HG_TRY(write_rows(k, err));
+    if (!*k->begun) HG_TRY(await_told(k, err));
     hg_rows_finish(k->w);
     k->res->missing = k->missing;
     count_segments(k);

@@ -27,6 +27,7 @@ void hg_rows_writer_free(struct hg_rows_writer *w); /* NULL allowed */
 HG_MUST_USE enum hg_rc hg_rows_add(struct hg_rows_writer *w, struct hg_rows_segment **out, struct hg_err *err);
 /* bytes: a partial result of the segment, one batch. */
 HG_MUST_USE enum hg_rc hg_rows_put(struct hg_rows_segment *s, struct hg_span bytes, struct hg_err *err);
+bool hg_rows_over(const struct hg_rows_segment *s); /* its last batch was put */
 HG_MUST_USE enum hg_rc hg_rows_ended(struct hg_rows_segment *s, struct hg_err *err); /* all batches were put; HG_E_CORRUPT: some are missing */
 /* Whether batches of the segment were put: a replica's would then come twice. */
 bool hg_rows_begun(const struct hg_rows_segment *s);

@@ -76,6 +76,8 @@ enum hg_rc hg_rows_add(struct hg_rows_writer *w, struct hg_rows_segment **out, s
     return HG_OK;
 }
 
+bool hg_rows_over(const struct hg_rows_segment *s) { return s->ended; }
+
 bool hg_rows_begun(const struct hg_rows_segment *s) { return s->begun; }
 
 /* The first batch tells how many runs there are. */
