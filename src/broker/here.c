@@ -27,7 +27,7 @@ bool hg_here_wants(const struct hg_gather *g, const struct hg_request *r)
     const struct hg_broker *b = g->run->b;
     const struct hg_query *q = g->q;
     if (!b->opt.local.scan || g->was_long || strcmp(r->address, b->opt.local.address) != 0) return false;
-    if (g->part_dim || q->ctx.priority < 0 || q->ctx.by_segment || !hg_query_is_plain(q) || hg_query_has_sketches(q)) return false;
+    if (g->part_dim || q->ctx.priority < 0 || !hg_query_is_plain(q) || hg_query_has_sketches(q)) return false;
     if (q->type != HG_Q_TIMESERIES && q->type != HG_Q_TOPN && q->type != HG_Q_GROUPBY && q->type != HG_Q_TIME_BOUNDARY) return false;
     return is_short(g, r);
 }

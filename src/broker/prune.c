@@ -7,7 +7,7 @@
 
 /* Whether an answer tells which times the data covers, rows selected or not. Of other types it is not known that rows which are not selected cannot be seen: they are never pruned. */
 static bool shows_times(const struct hg_query *q) { return q->type == HG_Q_TIMESERIES || q->type == HG_Q_TOPN; }
-static bool prunable(const struct hg_query *q) { return !q->ctx.by_segment && (q->type == HG_Q_GROUPBY || q->type == HG_Q_SCAN || q->type == HG_Q_TIME_BOUNDARY || shows_times(q)); }
+static bool prunable(const struct hg_query *q) { return q->type == HG_Q_GROUPBY || q->type == HG_Q_SCAN || q->type == HG_Q_TIME_BOUNDARY || shows_times(q); }
 
 struct times {
     struct hg_interval *v;

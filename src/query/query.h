@@ -24,7 +24,6 @@ struct hg_query_context {
     uint32_t n_namespaces;
     bool allow_partial;
     bool strict;                   /* unknown fields are refused */
-    bool by_segment;
     bool no_hedge;                 /* "hedge": false */
     bool profile;                  /* the response context tells what was done */
     int64_t entity_batch;          /* "entityBatch": values of a list that are asked at once; -1: not given; 0: never split */

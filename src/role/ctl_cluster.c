@@ -133,7 +133,8 @@ static bool probe(struct hg_ctl *c, const char *base, json_t *row)
             if (!ready) reason = hg_ctl_str(j, "reason");
         }
         if (!hg_ctl_ask_at(c, HG_CTL_COORDINATOR, base, "GET", "/status", (struct hg_span){0}, &a, &err) && a.status == 200 && !hg_ctl_parse(c, &a, &j, &err)) {
-            json_object_set_new(row, "version", json_string(hg_ctl_str(j, "version")));
+            const json_t *module = json_array_get(json_object_get(j, "modules"), 0); /* the whole's is Druid's */
+            json_object_set_new(row, "version", json_string(hg_ctl_str(module ? module : j, "version")));
             json_object_set(row, "memoryBytes", json_object_get(json_object_get(j, "memory"), "usedMemory"));
         }
     }

@@ -161,7 +161,7 @@ static enum hg_rc start_http(struct node *n, struct hg_err *err)
     const char *comma = strchr(n->roles, ',');
     snprintf(service, sizeof service, "henge/%s", comma ? "standalone" : n->roles);
     if (n->auth) hg_http_guard(n->http, hg_auth_guard, n->auth);
-    hg_http_add_common(n->http, &(struct hg_http_common){.service = service, .version = HENGE_VERSION, .ready = is_ready, .arg = n});
+    hg_http_add_common(n->http, &(struct hg_http_common){.service = service, .version = "33.0.0", .ready = is_ready, .arg = n});
     hg_http_route(n->http, HG_GET | HG_POST | HG_DELETE | HG_PUT, "/druid/*", no_such_path, n);
     return HG_OK;
 }

@@ -7,7 +7,7 @@ import sys
 
 import harness
 
-WANTED = {"datasketches": "datasketches==5.2.0"}
+WANTED = {"datasketches": "datasketches==5.2.0", "pydruid": "pydruid==0.6.9"}
 
 
 def fetch(name):

@@ -8,6 +8,7 @@
 #include "query/engine/scan.h"
 #include "query/expr/derived.h"
 #include "query/expr/node.h"
+#include "query/source/table.h"
 #include "query/types.h"
 
 struct reader { /* of one output column */
@@ -134,7 +135,7 @@ static enum hg_rc open_columns(struct hg_rowscan *r, struct hg_err *err)
             c->col = hg_source_column(src, c->name);
         }
         if (!c->col) continue;
-        if (names_nothing(&r->args, c->name)) c->signature = NULL;
+        if (hg_table_untyped(c->col) || names_nothing(&r->args, c->name)) c->signature = NULL;
         else if (!(c->signature = signature_of(c->col, a))) return hg_arena_fail(a, "columns", err);
         if (hg_derived_is(c->col)) HG_TRY(hg_derived_open(c->col, a, &c->derived, err));
         else HG_TRY(c->col->ops->open(c->col, a, &c->rd, err));

@@ -242,9 +242,20 @@ static enum hg_rc add_text(struct dcol *c, const struct hg_xval *v, struct hg_ar
     return hg_xdict_add(&c->dict, s, id, err);
 }
 
+/* No array is a null among a row's values; but as Druid has it these functions then give a row without any. */
+static bool loses_nulls(const struct hg_xnode *n)
+{
+    if (n->op != X_CALL && n->op != X_APPLY) return false;
+    if (n->fn->rule == R_FILTER || n->fn->eval == hg_xf_to_strings) return true;
+    for (uint32_t k = 0; n->fn->flags & F_LAZY && k < n->n_args; k++)
+        if (loses_nulls(n->args[k])) return true;
+    return false;
+}
+
 static enum hg_rc add_list(struct dcol *c, const struct hg_xval *v, struct hg_arena *scratch, struct hg_buf *key, struct hg_buf *ids, struct hg_err *err)
 {
     uint32_t id = 0;
+    if (v->null && hg_xtype_is_array(v->type) && loses_nulls(c->e->root)) return HG_OK;
     if (v->null || !hg_xtype_is_array(v->type)) {
         HG_TRY(add_text(c, v, scratch, key, &id, err));
         hg_buf_u32(ids, id);
@@ -363,26 +374,57 @@ static enum hg_rc make_expr(struct build *b, struct dcol *c, struct hg_err *err)
     return HG_OK;
 }
 
+static bool is_array(const struct dcol *made) { return made->e && made->pub.type == HG_T_STRING && hg_xtype_is_array(made->type); }
+
+/* The elements of a column of arrays as values of rows, which is what an extraction function sees of it. */
+static enum hg_rc make_elements(struct build *b, const struct dcol *made, const struct hg_column **col, struct hg_err *err)
+{
+    struct hg_vcol *def = hg_arena_alloc(b->a, sizeof *def);
+    struct dcol *c = hg_arena_zalloc(b->a, sizeof *c);
+    if (!def || !c) return hg_arena_fail(b->a, "virtual column", err);
+    *def = *made->def;
+    def->has_type = true;
+    def->xtype = HG_X_STRING;
+    c->def = def;
+    c->x = b->x;
+    c->pub = (struct hg_column){.name = def->name, .ops = &hg_derived_ops, .src = b->base};
+    HG_TRY(make_expr(b, c, err));
+    c->pub.impl = c;
+    *col = &c->pub;
+    return HG_OK;
+}
+
 static enum hg_rc make_values(struct build *b, struct dcol *c, struct hg_err *err)
 {
     const struct dcol *made;
     const struct hg_column *col = find(b, c->def->column, &made);
+    if (made && c->def->kind == HG_VC_EXTRACT && !c->def->in_filter && is_array(made)) HG_TRY(make_elements(b, made, &col, err));
     c->fill_empty = c->def->in_filter && !(made && !made->e); /* what a filter left empty stays so */
     return hg_derived_values(c, col, b->base, b->ivs, b->n_ivs, b->x, b->a, err);
 }
 
-/* A dimension's extraction function over a virtual column that is computed from one column of text: Druid leaves it out. */
+static bool takes_arrays(const struct hg_xnode *n)
+{
+    for (uint32_t k = 0; k < n->n_args; k++)
+        if (((n->op == X_CALL || n->op == X_APPLY) && hg_xfn_wants_array(n, k)) || takes_arrays(n->args[k])) return true;
+    return false;
+}
+
+/* Druid leaves out a dimension's extraction function over a virtual column that is computed, value by value, from one column of text, and what filters
+ * a dimension over one that is filtered itself, or is of arrays. */
 static bool left_out(const struct hg_vcol *def, const struct dcol *made)
 {
-    if (def->kind != HG_VC_EXTRACT || def->in_filter || !made) return false;
+    if (!made || def->in_filter) return false;
+    if (def->kind != HG_VC_EXTRACT) return hg_vcol_hidden(def) && (made->e ? is_array(made) : made->def->kind != HG_VC_EXTRACT);
     if (!made->e) return made->def->kind != HG_VC_EXTRACT;
-    return made->def->kind == HG_VC_EXPR && made->def->expr->n_inputs == 1 && made->in[0].col && made->in[0].col->type == HG_T_STRING;
+    const struct hg_expr *e = made->def->expr;
+    return made->def->kind == HG_VC_EXPR && e->n_inputs == 1 && made->in[0].col && made->in[0].col->type == HG_T_STRING && !hg_expr_gives_arrays(e) && !takes_arrays(e->root);
 }
 
 /* The column by another name: what an expression that is only a name is. */
 static const struct hg_column *alias_of(const struct build *b, const struct hg_vcol *def, const struct dcol **made)
 {
-    if (def->kind == HG_VC_EXTRACT) {
+    if (def->kind >= HG_VC_VALUES) {
         const struct hg_column *col = find(b, def->column, made);
         return left_out(def, *made) ? col : NULL;
     }
@@ -430,7 +472,7 @@ enum hg_rc hg_derived_new(const struct hg_vcol *const *cols, uint32_t n, const s
     b.out->cols = b.cols;
     for (uint32_t k = 0; k < n; k++) {
         enum hg_rc rc = add(&b, cols[k], err);
-        if (rc != HG_OK) return (unsigned char)cols[k]->name[0] > 1 ? hg_err_context(err, rc, "virtual column \"%s\"", cols[k]->name) : rc;
+        if (rc != HG_OK) return !hg_vcol_hidden(cols[k]) ? hg_err_context(err, rc, "virtual column \"%s\"", cols[k]->name) : rc;
     }
     *out = b.out;
     return HG_OK;

@@ -13,9 +13,11 @@
 #define HG_EXPR_MAX_ARGS 10000u
 
 struct hg_xnode;
+enum hg_expr_sketch { HG_XS_NONE, HG_XS_HLL, HG_XS_THETA };
 struct hg_expr_input {
     const char *name;
-    bool as_scalar, as_array; /* how it is used */
+    bool as_scalar, as_array;   /* how it is used */
+    enum hg_expr_sketch sketch; /* a function that estimates takes it; as_scalar then says that something else takes it too */
 };
 struct hg_expr {
     const char *text;
@@ -54,6 +56,8 @@ HG_MUST_USE enum hg_rc hg_expr_eval(const struct hg_expr *e, struct hg_expr_run 
  * gives. A mapped row without values counts as one null. out may be e itself. */
 HG_MUST_USE enum hg_rc hg_expr_map(const struct hg_expr *e, const bool *multi, struct hg_arena *a, const struct hg_expr **out, bool *mapped, struct hg_err *err);
 
+/* Whether it estimates sketches, which there are in post-aggregators only. */
+bool hg_expr_takes_sketches(const struct hg_expr *e);
 /* Whether its values may be arrays. */
 bool hg_expr_gives_arrays(const struct hg_expr *e);
 /* e with `by` in the place of input number `input`. HG_E_INVALID: too deep. */

@@ -79,6 +79,7 @@ extern const uint32_t hg_n_xfns;
 /* HG_E_INVALID naming near names, or HG_E_UNSUPPORTED. */
 enum hg_rc hg_xfn_unknown(const char *name, struct hg_err *err);
 bool hg_xfn_wants_array(const struct hg_xnode *n, uint32_t arg);
+enum hg_expr_sketch hg_xfn_takes_sketch(const struct hg_xnode *n, uint32_t arg);
 
 /* ---- while parsing ---- */
 struct hg_xparse {
@@ -137,6 +138,6 @@ bool hg_x_extracts_double(const struct hg_xnode *n);
 #include "query/expr/functions.def"
 #undef X
 #undef X_NOT_HAD
-hg_xprepare_fn hg_xprep_like, hg_xprep_regex, hg_xprep_time, hg_xprep_lookup, hg_xprep_cast, hg_xprep_ident, hg_xprep_fixed;
+hg_xprepare_fn hg_xprep_like, hg_xprep_regex, hg_xprep_time, hg_xprep_lookup, hg_xprep_cast, hg_xprep_ident, hg_xprep_fixed, hg_xprep_sketch;
 
 #endif

@@ -260,7 +260,11 @@ static void mark_uses(struct hg_xparse *ps, const struct hg_xnode *x, bool array
         if (array) ps->inputs[x->slot].as_array = true;
         else ps->inputs[x->slot].as_scalar = true;
     }
-    for (uint32_t k = 0; k < x->n_args; k++) mark_uses(ps, x->args[k], (x->op == X_CALL || x->op == X_APPLY) && hg_xfn_wants_array(x, k));
+    for (uint32_t k = 0; k < x->n_args; k++) {
+        enum hg_expr_sketch s = hg_xfn_takes_sketch(x, k);
+        if (s) ps->inputs[x->args[k]->slot].sketch = s;
+        else mark_uses(ps, x->args[k], (x->op == X_CALL || x->op == X_APPLY) && hg_xfn_wants_array(x, k));
+    }
 }
 
 static enum hg_rc run_parser(struct hg_xparse *ps)
@@ -292,5 +296,11 @@ enum hg_rc hg_expr_parse(struct hg_arena *a, struct hg_str text, const struct hg
     return HG_OK;
 }
 
+bool hg_expr_takes_sketches(const struct hg_expr *e)
+{
+    for (uint32_t k = 0; k < e->n_inputs; k++)
+        if (e->inputs[k].sketch) return true;
+    return false;
+}
 bool hg_expr_is_const(const struct hg_expr *e) { return e->root->op == X_CONST; }
 uint32_t hg_expr_is_column(const struct hg_expr *e) { return e->root->op == X_COLUMN ? e->root->slot : UINT32_MAX; }

@@ -33,5 +33,6 @@ struct hg_vcol {
     struct hg_str prefix;
     const struct hg_pcre *re;
 };
+static inline bool hg_vcol_hidden(const struct hg_vcol *v) { return (unsigned char)v->name[0] <= 1; }
 
 #endif

@@ -55,11 +55,11 @@ static enum hg_rc fold_columns(const struct hg_analysis *a, const struct hg_anal
 
 static bool same_json(const char *a, const char *b) { return a && b && strcmp(a, b) == 0; }
 
-/* strict: any difference leaves nothing. lenient: what differs has no aggregator, and stays so. earliest, latest: one side's, whole. a is the later one. */
+/* strict: any difference leaves nothing. lenient: what differs has no aggregator, and stays so. earliest, latest: one side's, whole, if it has any. a is the later one. */
 static enum hg_rc fold_aggs(enum hg_agg_merge how, const struct hg_analysis *a, const struct hg_analysis *b, struct hg_arena *arena, struct hg_analysis *out, struct hg_err *err)
 {
     if (how == HG_AGG_MERGE_EARLIEST || how == HG_AGG_MERGE_LATEST) {
-        const struct hg_analysis *first = how == HG_AGG_MERGE_LATEST ? a : b, *from = first->has_aggs ? first : first == a ? b : a;
+        const struct hg_analysis *first = how == HG_AGG_MERGE_LATEST ? a : b, *from = first->n_aggs ? first : first == a ? b : a;
         out->has_aggs = from->has_aggs;
         out->aggs = from->aggs;
         out->n_aggs = from->n_aggs;

@@ -162,6 +162,14 @@ static enum hg_rc parse_granularity(struct hg_parse *ps, const json_t *q, struct
     return hg_jfail(err, HG_JKEY(p, "type"), "unknown granularity type \"%s\"; known: all, none, duration, period", type);
 }
 
+/* Parts of an answer by segment are of use to who merges them himself. Here groups are united on the way, where they are scanned. */
+static enum hg_rc by_segment_refused(const struct hg_jpath *p, struct hg_err *err)
+{
+    char path[256];
+    hg_jpath_text(p, path, sizeof path);
+    return hg_fail(err, HG_E_UNSUPPORTED, "%s: answers are not had by segment: what segments give is merged on the servers that scan them", path);
+}
+
 static enum hg_rc parse_context(struct hg_parse *ps, const json_t *q, struct hg_query *out, struct hg_err *err)
 {
     const struct hg_jpath *p = HG_JKEY(&hg_jroot, "context");
@@ -170,7 +178,7 @@ static enum hg_rc parse_context(struct hg_parse *ps, const json_t *q, struct hg_
     json_t *o = NULL, *ns = NULL;
     const char *s = NULL;
     int64_t vec = 0, min_topn = 0;
-    bool hedge = true;
+    bool hedge = true, by_segment = false;
     c->timeout_ms = c->entity_batch = c->max_on_disk = -1;
     plan->finalize = true;
     HG_TRY(hg_jget_obj(q, "context", &hg_jroot, false, &o, err));
@@ -186,7 +194,8 @@ static enum hg_rc parse_context(struct hg_parse *ps, const json_t *q, struct hg_
     HG_TRY(hg_jget_i64(o, "priority", p, false, &c->priority, err));
     HG_TRY(hg_jget_bool(o, "allowPartial", p, false, &c->allow_partial, err));
     HG_TRY(hg_jget_bool(o, "strict", p, false, &c->strict, err));
-    HG_TRY(hg_jget_bool(o, "bySegment", p, false, &c->by_segment, err));
+    HG_TRY(hg_jget_bool(o, "bySegment", p, false, &by_segment, err));
+    if (by_segment) return by_segment_refused(HG_JKEY(p, "bySegment"), err);
     HG_TRY(hg_jget_bool(o, "hedge", p, false, &hedge, err));
     c->no_hedge = !hedge;
     HG_TRY(hg_jget_bool(o, "profile", p, false, &c->profile, err));

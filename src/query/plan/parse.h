@@ -35,6 +35,8 @@ HG_MUST_USE enum hg_rc hg_parse_virtuals(struct hg_parse *ps, const json_t *quer
 HG_MUST_USE enum hg_rc hg_parse_virtuals_end(struct hg_parse *ps, const json_t *query, struct hg_err *err);
 /* The expression o[key]; errors name the path and the place in the text. */
 HG_MUST_USE enum hg_rc hg_parse_expr(struct hg_parse *ps, const json_t *o, const char *key, const struct hg_jpath *p, const struct hg_expr **out, struct hg_err *err);
+/* The same for a post-aggregator, where there are sketches. */
+HG_MUST_USE enum hg_rc hg_parse_post_expr(struct hg_parse *ps, const json_t *o, const char *key, const struct hg_jpath *p, const struct hg_expr **out, struct hg_err *err);
 /* A hidden virtual column; *name is what it is called. */
 HG_MUST_USE enum hg_rc hg_parse_hidden(struct hg_parse *ps, struct hg_vcol def, const char **name, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_parse_xtype(const char *name, const struct hg_jpath *p, enum hg_type *type, enum hg_xtype *xtype, struct hg_err *err);

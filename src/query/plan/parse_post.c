@@ -359,11 +359,20 @@ static enum hg_rc parse_sketch_kind(struct hg_parse *ps, const char *type, const
     if (strcmp(type, "HLLSketchToString") == 0) return parse_sketch_text(ps, j, p, A_HLL, out, err);
     if (strcmp(type, "thetaSketchToString") == 0) return parse_sketch_text(ps, j, p, A_THETA, out, err);
     if (strcmp(type, "thetaSketchConstant") == 0) return parse_theta_constant(ps, j, p, out, err);
-    if (strcmp(type, "thetaSketchEstimate") == 0) return parse_theta_estimate(ps, j, p, out, err);
-    if (strcmp(type, "thetaSketchSetOp") == 0) return parse_theta_op(ps, j, p, out, err);
+    if (strcmp(type, "thetaSketchEstimate") == 0 || strcmp(type, "sketchEstimate") == 0) return parse_theta_estimate(ps, j, p, out, err);
+    if (strcmp(type, "thetaSketchSetOp") == 0 || strcmp(type, "sketchSetOper") == 0) return parse_theta_op(ps, j, p, out, err);
     if (strcmp(type, "hyperUniqueCardinality") == 0) return parse_unique(ps, j, p, out, err);
     *is = false;
     return strncmp(type, quantiles, sizeof quantiles - 1) == 0 ? parse_quantiles(ps, type + sizeof quantiles - 1, j, p, out, is, err) : HG_OK;
+}
+
+/* A sketch that is not finalised has no value in an expression but its estimate, which must be asked for. */
+static enum hg_rc check_sketch(const struct hg_plan *plan, const struct hg_expr_input *in, const struct hg_post *arg, const struct hg_jpath *p, struct hg_err *err)
+{
+    enum gives g = gives(plan, arg), want = in->sketch == HG_XS_HLL ? A_HLL : A_THETA;
+    if (in->sketch && g != want) return hg_jfail(err, p, "\"%s\" is no %s sketch; an aggregator gives one with \"shouldFinalize\": false", in->name, want == A_HLL ? "HLL" : "theta");
+    if (g < A_HLL || g == A_UNIQUE || !(in->as_scalar || in->as_array)) return HG_OK;
+    return hg_jfail(err, p, "\"%s\" is a sketch, which has no value here; %s", in->name, g == A_HLL ? "hll_sketch_estimate makes a number of it" : g == A_THETA ? "theta_sketch_estimate makes a number of it" : "quantilesDoublesSketchToQuantile makes a number of it");
 }
 
 /* expression: its names are resolved as fieldAccess resolves them, and finalised. */
@@ -377,13 +386,14 @@ static enum hg_rc parse_expression(struct hg_parse *ps, const json_t *j, const s
     out->kind = HG_POST_EXPR;
     out->type = HG_T_DOUBLE;
     out->numeric_first = ordering != NULL;
-    HG_TRY(hg_parse_expr(ps, j, "expression", p, &out->expr, err));
+    HG_TRY(hg_parse_post_expr(ps, j, "expression", p, &out->expr, err));
     struct hg_post *args = hg_arena_array(ps->a, out->expr->n_inputs, sizeof *args);
     if (!args) return hg_arena_fail(ps->a, "post-aggregator", err);
     for (uint32_t k = 0; k < out->expr->n_inputs; k++) {
         args[k].kind = HG_POST_FINAL_FIELD;
         if (!find(ps->plan, out->expr->inputs[k].name, &args[k]))
             return hg_jfail(err, HG_JKEY(p, "expression"), "no aggregator, dimension or earlier post-aggregator is called \"%s\"", out->expr->inputs[k].name);
+        HG_TRY(check_sketch(ps->plan, &out->expr->inputs[k], &args[k], HG_JKEY(p, "expression"), err));
     }
     out->args = args;
     return HG_OK;

@@ -17,6 +17,7 @@ struct build {
     struct hg_bound **inputs;
     struct hg_step *steps;
     struct hg_errand *errands;
+    bool in_unnest; /* what is being read stands somewhere below one */
 };
 
 static enum hg_rc no_room(const struct build *b, struct hg_err *err) { return hg_arena_fail(b->ps->a, "data source", err); }
@@ -71,6 +72,19 @@ static enum hg_rc lookup_table(struct build *b, const json_t *v, const struct hg
     const char *name = NULL;
     HG_TRY(hg_jget_str(v, "lookup", p, true, &name, err));
     return hg_table_of_lookup(name, HG_JKEY(p, "lookup"), b->ps->a, out, err);
+}
+
+/* Rows in memory keep arrays as rows of several values, which is the same only to who takes them apart. */
+static enum hg_rc inline_table(struct build *b, const json_t *v, const struct hg_jpath *p, const struct hg_table **out, struct hg_err *err)
+{
+    const struct hg_jpath *tp = HG_JKEY(p, "columnTypes");
+    const json_t *types = json_object_get(v, "columnTypes");
+    for (size_t k = 0; k < json_array_size(types); k++) {
+        const char *type = json_string_value(json_array_get(types, k));
+        if (!type || strncasecmp(type, "ARRAY", 5) != 0 || (b->in_unnest && strcasecmp(type, "ARRAY<STRING>") == 0)) continue;
+        return hg_parse_unsupported(HG_JAT(tp, k), b->in_unnest ? "column type to unnest" : "column type outside of an unnest", type, err);
+    }
+    return hg_table_of_inline(v, p, b->ps->a, out, err);
 }
 
 /* ---- errands ---- */
@@ -266,7 +280,7 @@ static enum hg_rc parse_right(struct build *b, const json_t *v, const struct hg_
         HG_TRY(inner_query(v, p, &q, err));
         return add_errand(b, q, HG_JKEY(p, "query"), p, false, to, err);
     }
-    if (strcmp(type, "inline") == 0) HG_TRY(hg_table_of_inline(v, p, b->ps->a, &t, err));
+    if (strcmp(type, "inline") == 0) HG_TRY(inline_table(b, v, p, &t, err));
     else if (strcmp(type, "lookup") == 0) HG_TRY(lookup_table(b, v, p, &t, err));
     else return add_scan(b, v, p, to, err);
     return hg_bound_set(to, t, b->ps->a, err);
@@ -350,7 +364,7 @@ static enum hg_rc parse_rows(struct build *b, const char *type, const json_t *v,
         HG_TRY(add_input(b, NULL, p, &to, err));
         return add_errand(b, q, HG_JKEY(p, "query"), p, groups, to, err);
     }
-    if (strcmp(type, "inline") == 0) HG_TRY(hg_table_of_inline(v, p, b->ps->a, &t, err));
+    if (strcmp(type, "inline") == 0) HG_TRY(inline_table(b, v, p, &t, err));
     else HG_TRY(lookup_table(b, v, p, &t, err));
     return add_input(b, t, p, NULL, err);
 }
@@ -369,7 +383,10 @@ static enum hg_rc parse_node(struct build *b, const json_t *v, const struct hg_j
         return add_name(b, name, json_is_string(v) ? p : HG_JKEY(p, "name"), err);
     }
     HG_TRY(hg_parse_enter(b->ps, p, err));
+    bool was = b->in_unnest;
+    b->in_unnest |= unnest;
     HG_TRY(parse_kid(b, v, join ? "left" : "base", p, err));
+    b->in_unnest = was;
     hg_parse_leave(b->ps);
     if (unnest) return add_unnest(b, v, p, err);
     if (join) return add_join(b, v, p, err);

@@ -8,6 +8,15 @@
 
 enum hg_rc hg_parse_expr(struct hg_parse *ps, const json_t *o, const char *key, const struct hg_jpath *p, const struct hg_expr **out, struct hg_err *err)
 {
+    char path[256];
+    HG_TRY(hg_parse_post_expr(ps, o, key, p, out, err));
+    if (!hg_expr_takes_sketches(*out)) return HG_OK;
+    hg_jpath_text(HG_JKEY(p, key), path, sizeof path);
+    return hg_fail(err, HG_E_UNSUPPORTED, "%s: sketches are estimated by aggregators and post-aggregators, not row by row", path);
+}
+
+enum hg_rc hg_parse_post_expr(struct hg_parse *ps, const json_t *o, const char *key, const struct hg_jpath *p, const struct hg_expr **out, struct hg_err *err)
+{
     const char *text = NULL;
     char path[256];
     HG_TRY(hg_jget_str(o, key, p, true, &text, err));

@@ -123,7 +123,8 @@ static enum hg_rc read_columns(const json_t *names, const json_t *types, const s
         if (!d[k].col.name) return hg_arena_fail(a, "inline columns", err);
         for (size_t i = 0; i < k; i++)
             if (strcmp(d[i].col.name, d[k].col.name) == 0) return hg_jfail(err, HG_JAT(np, k), "there are two columns called \"%s\"", d[k].col.name);
-        if (!type || json_is_null(type)) continue;
+        d[k].col.untyped = !type || json_is_null(type);
+        if (d[k].col.untyped) continue;
         if (!json_is_string(type)) return hg_jfail(err, HG_JAT(tp, k), "expected the name of a type");
         HG_TRY(type_of(json_string_value(type), HG_JAT(tp, k), &d[k], err));
     }

@@ -21,6 +21,7 @@ struct tcol {
     struct hg_column pub;
     struct hg_xdict dict;
     bool undecided;   /* the type was not given */
+    bool untyped;
     uint32_t lg_k;
     struct block *blocks;
     uint32_t cap_blocks;
@@ -62,6 +63,7 @@ enum hg_rc hg_table_new(struct hg_arena *a, const struct hg_table_coldef *defs, 
         }
         struct tcol *c = &t->col[t->at[k] = t->source.n_cols++];
         c->pub = (struct hg_column){.name = defs[k].name, .type = defs[k].type, .lg_k = defs[k].lg_k};
+        c->untyped = defs[k].untyped;
         c->undecided = defs[k].type == 0;
     }
     for (uint32_t k = 0; k < t->source.n_cols; k++) HG_TRY(hg_xdict_init(&t->col[k].dict, a, err));
@@ -325,6 +327,7 @@ bool hg_table_has_time(const struct hg_table *t) { return t->has_time; }
 const struct hg_source *hg_table_source(const struct hg_table *t) { return &t->source; }
 const struct hg_column *hg_table_column(const struct hg_table *t, uint32_t k) { return &t->cols[t->at[k]]; }
 bool hg_table_owns(const struct hg_column *c) { return c->ops == &table_ops; }
+bool hg_table_untyped(const struct hg_column *c) { return hg_table_owns(c) && ((const struct tcol *)c->impl)->untyped; }
 
 enum hg_rc hg_table_scan_source(const struct hg_table *t, const struct hg_interval *ivs, uint32_t n_ivs, struct hg_arena *a, const struct hg_source **out, struct hg_err *err)
 {

@@ -20,6 +20,7 @@ struct hg_table_coldef {
     const char *name;   /* borrowed: outlives the table */
     enum hg_type type;  /* 0: that of its first value that is not null; LONG becomes DOUBLE when a floating number comes */
     uint32_t lg_k;      /* complex */
+    bool untyped;       /* a scan does not say which type it has */
 };
 struct hg_table;
 
@@ -42,6 +43,7 @@ HG_MUST_USE enum hg_rc hg_table_scan_source(const struct hg_table *t, const stru
 
 /* Whether a column is one of a table's; then its values can be had one by one. list: room that LIST values of STRING columns are put into (of the arena). */
 bool hg_table_owns(const struct hg_column *c);
+bool hg_table_untyped(const struct hg_column *c); /* one of a table's, and coldef.untyped */
 struct hg_table_value { bool null; int64_t i; double d; const uint32_t *ids; uint32_t n_ids; struct hg_span bytes; };
 void hg_table_value(const struct hg_column *c, uint32_t row, struct hg_table_value *out);
 
