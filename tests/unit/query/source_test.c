@@ -146,7 +146,7 @@ static void random_tables(void **state)
         bool typed = below(&r, 2);
         uint32_t n = below(&r, 5) ? below(&r, 60) : 3000 + below(&r, 9000);
         int64_t time = 0;
-        struct hg_table_coldef defs[] = {{"__time", HG_T_LONG, 0}, {"s", HG_T_STRING, 0}, {"m", HG_T_STRING, 0}, {"n", HG_T_LONG, 0}, {"d", HG_T_DOUBLE, 0}};
+        struct hg_table_coldef defs[] = {{"__time", HG_T_LONG, 0, false}, {"s", HG_T_STRING, 0, false}, {"m", HG_T_STRING, 0, false}, {"n", HG_T_LONG, 0, false}, {"d", HG_T_DOUBLE, 0, false}};
         for (int k = 1; k < 5 && !typed; k++) defs[k].type = 0;
         assert_int_equal(hg_table_new(a, defs, 5, &t, &err), HG_OK);
         struct hg_buf want;
@@ -467,7 +467,7 @@ static void rows_are_shipped(void **state)
     (void)state;
     struct run r;
     struct hg_arena *a = hg_arena_new(NULL);
-    static const struct hg_table_coldef cols[] = {{"k", HG_T_STRING, 0}, {"v", HG_T_DOUBLE, 0}};
+    static const struct hg_table_coldef cols[] = {{"k", HG_T_STRING, 0, false}, {"v", HG_T_DOUBLE, 0, false}};
     const struct hg_cell row[] = {{.kind = HG_CELL_TEXT, .s = {"a\"", 2}}, {.kind = HG_CELL_DOUBLE, .d = 0.5}};
     struct hg_table *t;
     const struct hg_query *shipped;
