@@ -205,11 +205,13 @@ systems gave the same rows and sums.{' Henge has pre-grouped views of its rows, 
 
 def write_growth(folder, runs):
     os.makedirs(folder, exist_ok=True)
-    growth_chart(runs, os.path.join(folder, "growth.svg"))
+    views = bool(runs[0].get("projections"))
+    stem = "growth-projections" if views else "growth"
+    growth_chart(runs, os.path.join(folder, f"{stem}.svg"))
     systems = systems_of(runs[0])
     lines = ["| query | " + " | ".join(f"{NAMES[s]}, {count(r['rows'])}" for s in systems for r in runs) + " |", "|---|" + "--:|" * (len(systems) * len(runs))]
     for q in runs[0]["times"]:
         lines.append(f"| `{q}` | " + " | ".join(short(median(r, q, s)) for s in systems for r in runs) + " |")
-    with open(os.path.join(folder, "growth.md"), "w", encoding="utf-8") as f:
-        f.write(f"# Growth: the same queries over more rows\n\nWritten by `tools/bench/ads/run --growth {','.join(str(r['rows']) for r in runs)} --write docs/benchmarks`. Milliseconds, medians.\n\n"
-                f"{machine.sentence(runs[0]['machine'])}.\n\n![Growth](growth.svg)\n\n" + "\n".join(lines) + "\n")
+    with open(os.path.join(folder, f"{stem}.md"), "w", encoding="utf-8") as f:
+        f.write(f"# Growth: the same queries over more rows{', with projections' if views else ''}\n\nWritten by `tools/bench/ads/run --growth {','.join(str(r['rows']) for r in runs)}{' --projections' if views else ''} "
+                f"--write docs/benchmarks`. Milliseconds, medians.\n\n{machine.sentence(runs[0]['machine'])}.\n\n![Growth]({stem}.svg)\n\n" + "\n".join(lines) + "\n")
