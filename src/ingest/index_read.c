@@ -161,12 +161,18 @@ static enum hg_rc add_slab(struct lane *l, struct lane_chunk *c, struct hg_err *
     return HG_OK;
 }
 
-/* Live memory is used up by all sinks together: all of them go to disk, then there is room again. */
-static enum hg_rc persist_all(struct lane *l, struct hg_err *err)
+/* Live memory is used up by all sinks together: all of them go to disk, then there is room again. *err says what there was no room for; it stays where that makes none. */
+static enum hg_rc make_room(struct lane *l, struct hg_err *err)
 {
-    for (struct lane_chunk *c = l->chunks; c; c = c->next)
-        if (c->n_slabs) HG_TRY(hg_sink_persist(c->slabs[c->n_slabs - 1], err));
-    return HG_OK;
+    struct hg_err full = *err;
+    int64_t before = atomic_load(&l->budget->used);
+    for (struct lane_chunk *c = l->chunks; c; c = c->next) {
+        enum hg_rc rc = c->n_slabs ? hg_sink_persist(c->slabs[c->n_slabs - 1], err) : HG_OK;
+        if (rc && rc != HG_E_LIMIT) return rc; /* written, but there is no room yet for its next rows */
+    }
+    if (atomic_load(&l->budget->used) < before) return HG_OK;
+    *err = full;
+    return HG_E_LIMIT;
 }
 
 /* The sink that takes the chunk's next rows, and how many of them. One that seems full of rows that are not rolled up yet is written to disk, which tells how many there are. */
@@ -193,11 +199,11 @@ static enum hg_rc give(struct lane *l, struct lane_chunk *c, const struct hg_row
     for (uint32_t done = 0; done < n;) {
         struct hg_sink *s;
         int64_t room, left = n - done;
-        HG_TRY(sink_with_room(l, c, &s, &room, err));
         size_t took = 0;
-        enum hg_rc rc = hg_sink_add(s, rows + done, (size_t)(left < room ? left : room), &took, err);
+        enum hg_rc rc = sink_with_room(l, c, &s, &room, err);
+        if (!rc) rc = hg_sink_add(s, rows + done, (size_t)(left < room ? left : room), &took, err);
         done += (uint32_t)took;
-        if (rc == HG_E_LIMIT && hg_sink_live_bytes(s) * 2 < l->budget->used) rc = persist_all(l, err);
+        if (rc == HG_E_LIMIT) rc = make_room(l, err);
         if (rc) return rc;
     }
     return HG_OK;

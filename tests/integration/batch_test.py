@@ -139,6 +139,28 @@ def test_replace_a_week(env):
     server.terminate()
 
 
+def test_memory_runs_out(env):
+    """Rows go to disk when memory is full, also where that happens at the first row of a day. Not so the least that rows of a day take: that is a clear error."""
+    server = standalone(env)
+    events = [e for i in range(40) for e in events_of(DAYS, 17) if (i + int(e["ts"][9])) % 3]
+    for e, k in zip(events, range(len(events))):
+        e["ad"] = f"ad{k}"  # nothing rolls up
+    outcomes = set()
+    for limit in range(200_000, 5_000_000, 160_000):
+        spec = task(events, io={"appendToExisting": False}, tuning={"maxBytesInMemory": limit})
+        spec["spec"]["dataSchema"]["dataSource"] = f"ads{limit}"
+        name = submit(server, spec)
+        state = wait_until("the task to end", lambda: (s := server.get(f"/druid/indexer/v1/task/{name}/status")["status"])["statusCode"] != "RUNNING" and s, 60)
+        outcomes.add(state["statusCode"])
+        if state["statusCode"] == "SUCCESS":
+            check_equal(processed(server, name), len(events), f"rows taken with {limit} bytes")
+        else:
+            check("live rows of the task: limit of" in state["errorMsg"], state["errorMsg"])
+            check(limit < 2_000_000, f"{limit} bytes should be enough: {state['errorMsg']}")
+    check_equal(outcomes, {"SUCCESS", "FAILED"}, "outcomes")
+    check_equal(server.terminate(), 0, "exit status after SIGTERM")
+
+
 def test_refused_and_stopped(env):
     """Bad rows past the limit, a task that was stopped, and one whose server was killed: nothing is seen and no folder is left."""
     server = standalone(env)
