@@ -108,7 +108,7 @@ HG_MUST_USE enum hg_rc hg_numbered_new(const struct hg_query *q, struct hg_exec 
 void hg_numbered_free(struct hg_numbered *n);                                                                                      /* NULL allowed */
 HG_MUST_USE enum hg_rc hg_numbered_take(struct hg_numbered *n, struct hg_exec *x, struct hg_partial **out, struct hg_err *err);    /* *out NULL: nothing */
 /* Adds another's groups to n, which empties it; *done false: they do not go together, and both stay as they are. */
-HG_MUST_USE enum hg_rc hg_numbered_join(struct hg_numbered *n, struct hg_numbered *other, struct hg_exec *x, bool *done, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_numbered_join(struct hg_numbered *n, struct hg_numbered *other, bool *done, struct hg_err *err);
 
 /* Merging: group keys are united, aggregate states combined. */
 struct hg_merge;

@@ -108,7 +108,7 @@ static enum hg_rc unite_numbered(struct hg_run *r, struct hg_merge *m, struct hg
         struct hg_partial *p;
         bool done = false;
         if (!n) continue;
-        if (i) HG_TRY(hg_numbered_join(r->lanes[0].numbered, n, &r->merge_exec, &done, err));
+        if (i) HG_TRY(hg_numbered_join(r->lanes[0].numbered, n, &done, err));
         if (done) continue;
         HG_TRY(hg_numbered_take(n, &r->merge_exec, &p, err));
         if (p) HG_TRY(hg_merge_add(m, p, err));

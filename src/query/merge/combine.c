@@ -3,6 +3,11 @@
 
 #include "query/merge/merge_private.h"
 
+static enum hg_rc too_large(const struct hg_agg *agg, struct hg_err *err)
+{
+    return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: the sum \"%s\" is too large for a decimal (64 bits of micro-units)", agg->name);
+}
+
 static void combine_timed(const struct hg_agg *agg, struct hg_state_arr *a, uint64_t slot, const struct hg_state_col *c, uint64_t row)
 {
     if (!c->there[row]) return;
@@ -37,7 +42,7 @@ static enum hg_rc combine(struct hg_states *st, uint32_t k, struct hg_partial *p
         } else if (agg->kind == HG_AGG_MAX) {
             if (v > a->i[slot]) a->i[slot] = v;
         } else if (__builtin_add_overflow(a->i[slot], v, &a->i[slot]) && agg->type == HG_T_DECIMAL) { /* LONG wraps round */
-            return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: the sum \"%s\" is too large for a decimal (64 bits of micro-units)", agg->name);
+            return too_large(agg, err);
         }
         return HG_OK;
     }
@@ -84,5 +89,64 @@ enum hg_rc hg_states_combine_rows(struct hg_states *st, struct hg_partial *p, ui
         if (combine_plain(&st->v[k], &p->aggs[k], from, n, slot)) continue;
         for (uint32_t r = 0; r < n; r++) HG_TRY(combine(st, k, p, from + r, slot[r], err));
     }
+    return HG_OK;
+}
+
+/* ---- arrays of groups, slot by slot ---- */
+
+static bool join_timed(const struct hg_agg *agg, struct hg_state_arr *a, const struct hg_state_arr *b, uint64_t n)
+{
+    for (uint64_t k = 0; k < n; k++) {
+        if (!b->seen[k] || (a->seen[k] && (!hg_timed_wins(agg->kind, b->t[k], a->t[k]) || b->t[k] == a->t[k]))) continue; /* as combine_timed */
+        a->t[k] = b->t[k];
+        a->seen[k] = b->seen[k];
+        if (a->i) a->i[k] = b->i[k];
+        else a->d[k] = b->d[k];
+    }
+    return true;
+}
+
+/* Slots without a value hold what changes nothing: 0 for sums, the far end for min and max. False: a decimal sum is too large. */
+static bool join_whole(const struct hg_agg *agg, int64_t *a, const int64_t *b, uint64_t n)
+{
+    bool over = false;
+    if (agg->kind == HG_AGG_MIN) {
+        for (uint64_t k = 0; k < n; k++) a[k] = b[k] < a[k] ? b[k] : a[k];
+    } else if (agg->kind == HG_AGG_MAX) {
+        for (uint64_t k = 0; k < n; k++) a[k] = b[k] > a[k] ? b[k] : a[k];
+    } else if (agg->type == HG_T_DECIMAL) {
+        for (uint64_t k = 0; k < n; k++) over |= __builtin_add_overflow(a[k], b[k], &a[k]);
+    } else {
+        for (uint64_t k = 0; k < n; k++) a[k] = (int64_t)((uint64_t)a[k] + (uint64_t)b[k]);
+    }
+    return !over;
+}
+
+static void join_real(const struct hg_agg *agg, double *a, const double *b, uint64_t n)
+{
+    if (agg->kind == HG_AGG_MIN) {
+        for (uint64_t k = 0; k < n; k++) a[k] = b[k] < a[k] || isnan(b[k]) ? b[k] : a[k];
+    } else if (agg->kind == HG_AGG_MAX) {
+        for (uint64_t k = 0; k < n; k++) a[k] = b[k] > a[k] || isnan(b[k]) ? b[k] : a[k];
+    } else {
+        for (uint64_t k = 0; k < n; k++) a[k] += b[k];
+    }
+}
+
+static bool join(struct hg_state_arr *a, const struct hg_state_arr *b, uint64_t n)
+{
+    const struct hg_agg *agg = a->agg;
+    bool ok = true;
+    if (a->kind == HG_STATE_TIMED) return join_timed(agg, a, b, n);
+    if (a->i) ok = join_whole(agg, a->i, b->i, n);
+    if (a->d) join_real(agg, a->d, b->d, n);
+    for (uint64_t k = 0; a->seen && k < n; k++) a->seen[k] |= b->seen[k];
+    return ok;
+}
+
+enum hg_rc hg_states_join(struct hg_states *st, const struct hg_states *other, uint64_t n, struct hg_err *err)
+{
+    for (uint32_t k = 0; k < st->n_aggs; k++)
+        if (!join(&st->v[k], &other->v[k], n)) return too_large(st->v[k].agg, err);
     return HG_OK;
 }

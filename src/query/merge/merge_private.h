@@ -27,6 +27,9 @@ HG_MUST_USE enum hg_rc hg_states_combine(struct hg_states *st, struct hg_partial
 /* Rows from + k into slot[k], k < n, a column after the other. */
 HG_MUST_USE enum hg_rc hg_states_combine_rows(struct hg_states *st, struct hg_partial *p, uint64_t from, uint32_t n, const uint32_t *slot, struct hg_err *err);
 
+/* Slots [0, n) of other into those of st, none of whose states are objects. */
+HG_MUST_USE enum hg_rc hg_states_join(struct hg_states *st, const struct hg_states *other, uint64_t n, struct hg_err *err);
+
 /* pick.c: a partial result that rows of others are moved into, one by one. */
 struct hg_picked {
     struct hg_partial *p;

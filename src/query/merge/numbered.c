@@ -2,11 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "query/engine/check.h"
 #include "query/merge/merge_private.h"
 
 #define MANY 64u    /* groups that are this part of all numbers, or more, are worth arrays of these */
-#define CHUNK 1024u /* rows that are joined at once */
 
 static bool fits(const struct hg_query *q)
 {
@@ -148,29 +146,13 @@ enum hg_rc hg_numbered_take(struct hg_numbered *n, struct hg_exec *x, struct hg_
 
 /* ---- joining ---- */
 
-static enum hg_rc add(struct hg_numbered *n, struct hg_partial *p, struct hg_exec *x, struct hg_err *err)
+enum hg_rc hg_numbered_join(struct hg_numbered *n, struct hg_numbered *other, bool *done, struct hg_err *err)
 {
-    uint32_t slot[CHUNK];
-    for (uint64_t from = 0; from < p->n_rows; from += CHUNK) {
-        uint32_t m = p->n_rows - from < CHUNK ? (uint32_t)(p->n_rows - from) : CHUNK;
-        HG_TRY(hg_exec_check(x, err));
-        for (uint32_t r = 0; r < m; r++) {
-            slot[r] = p->common[p->keys[0].ids[from + r]];
-            n->met[slot[r]] |= HG_NUMBERED_MET;
-        }
-        HG_TRY(hg_states_combine_rows(&n->st, p, from, m, slot, err));
-    }
-    return HG_OK;
-}
-
-enum hg_rc hg_numbered_join(struct hg_numbered *n, struct hg_numbered *other, struct hg_exec *x, bool *done, struct hg_err *err)
-{
-    struct hg_partial *p;
     *done = !other->of || n->of == other->of;
     if (!*done || !other->of) return HG_OK;
     HG_TRY(room(n, other->cap, err));
-    HG_TRY(hg_numbered_take(other, x, &p, err));
-    enum hg_rc rc = add(n, p, x, err);
-    hg_partial_free(p);
-    return rc;
+    HG_TRY(hg_states_join(&n->st, &other->st, other->cap, err));
+    for (uint32_t k = 0; k < other->cap; k++) n->met[k] |= other->met[k];
+    clear(other);
+    return HG_OK;
 }

@@ -641,7 +641,7 @@ static void unite(struct run *r, struct hg_numbered *lane[2], struct hg_merge *m
 {
     struct hg_partial *p;
     bool done = false;
-    if (lane[0] && hg_numbered_join(lane[0], lane[1], &r->x, &done, &r->err)) fail_msg("seed %" PRIu64 ": %s", seed, r->err.msg);
+    if (lane[0] && hg_numbered_join(lane[0], lane[1], &done, &r->err)) fail_msg("seed %" PRIu64 ": %s", seed, r->err.msg);
     for (uint32_t k = 2; k-- > 0;) {
         if (lane[k] && hg_numbered_take(lane[k], &r->x, &p, &r->err)) fail_msg("seed %" PRIu64 ": %s", seed, r->err.msg);
         if (lane[k] && p) {
