@@ -28,6 +28,7 @@
 #include "base/metrics.h"
 #include "http/http_private.h"
 
+#define ONE_WRITE (256u * 1024) /* bytes of an answer that go to the socket at once; libevent would take 16 KiB */
 #define GZIP_FROM 1024u
 #define IDLE_S 300 /* a keep-alive connection without a request, or a request that does not get on */
 #define MAX_HEADERS (64u * 1024)
@@ -171,6 +172,7 @@ static struct hg_http_conn *conn_of(struct hg_http *h, struct evhttp_connection 
     c = malloc(sizeof *c);
     if (!c) return NULL;
     *c = (struct hg_http_conn){h, fd, NULL, false};
+    bufferevent_set_max_single_write(evhttp_connection_get_bufferevent(evcon), ONE_WRITE);
     h->conns[fd] = c;
     evhttp_connection_set_closecb(evcon, on_conn_free, c);
     hg_metric_add(HG_M_http_connections, NULL, 1);
