@@ -146,8 +146,8 @@ def test_memory_runs_out(env):
     for e, k in zip(events, range(len(events))):
         e["ad"] = f"ad{k}"  # nothing rolls up
     outcomes = set()
-    for limit in range(200_000, 5_000_000, 160_000):
-        spec = task(events, io={"appendToExisting": False}, tuning={"maxBytesInMemory": limit})
+    for limit in range(100_000, 2_500_000, 80_000):
+        spec = task(events, io={"appendToExisting": False}, tuning={"maxBytesInMemory": limit, "maxNumConcurrentSubTasks": 1})
         spec["spec"]["dataSchema"]["dataSource"] = f"ads{limit}"
         name = submit(server, spec)
         state = wait_until("the task to end", lambda: (s := server.get(f"/druid/indexer/v1/task/{name}/status")["status"])["statusCode"] != "RUNNING" and s, 60)
@@ -156,7 +156,7 @@ def test_memory_runs_out(env):
             check_equal(processed(server, name), len(events), f"rows taken with {limit} bytes")
         else:
             check("live rows of the task: limit of" in state["errorMsg"], state["errorMsg"])
-            check(limit < 2_000_000, f"{limit} bytes should be enough: {state['errorMsg']}")
+            check(limit < 1_000_000, f"{limit} bytes should be enough: {state['errorMsg']}")
     check_equal(outcomes, {"SUCCESS", "FAILED"}, "outcomes")
     check_equal(server.terminate(), 0, "exit status after SIGTERM")
 
