@@ -115,11 +115,11 @@ static enum hg_rc choose_common(struct group *g, struct hg_err *err)
     uint64_t bound = hg_sieve_bound(g->s.sieve, g->s.n_rows), groups = bound < d->card ? bound : d->card;
     const struct hg_common_ids *ids = d->col->ops->common(d->col, groups >= d->card / HG_COMMON_SHARE);
     if (!ids) return HG_OK;
-    bool yes;
+    bool yes = false;
     enum hg_rc rc = hg_numbered_open(to, ids->of, groups, &yes, err);
     if (rc == HG_OK && yes && hg_aggs_fit(g->s.aggs, &to->st)) g->common = ids;
     else hg_common_release(ids);
-    return rc;
+    return rc == HG_E_LIMIT ? HG_OK : rc; /* no memory for that: its own groups may be fewer, or go to disk */
 }
 
 static enum hg_rc choose(struct group *g, struct hg_err *err)
