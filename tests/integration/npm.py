@@ -1,5 +1,5 @@
-"""Packages of npm that some tests run. They are kept in the cache ($HENGE_CACHE, else ~/.cache/henge); where they cannot be had, the test that wants them
-says so and is skipped."""
+"""Packages of npm that some tests run. They are kept in the cache ($HENGE_CACHE, else ~/.cache/henge). Node.js and npm must be there (tools/install-deps test
+installs them); where the packages cannot be fetched, the test that wants them says so and is skipped."""
 import os
 import shutil
 import subprocess
@@ -29,9 +29,10 @@ def fetch(wanted):
 
 
 def load(wanted):
-    """(folder, None), or (None, why not)."""
+    """(folder, None), or (None, why the packages cannot be fetched). Without Node.js the test fails."""
+    for command in ("node", "npm"):
+        harness.check(shutil.which(command), f"{command} is not installed; tools/install-deps test installs it")
     try:
-        subprocess.run(["node", "--version"], check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
         return fetch(wanted), None
     except (subprocess.SubprocessError, OSError) as e:
         said = (getattr(e, "output", None) or b"").decode("utf-8", "replace").strip().splitlines()
