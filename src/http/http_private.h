@@ -4,14 +4,9 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
-
 #include "base/gate.h"
+#include "http/conn.h"
 #include "http/http.h"
-
-struct evhttp_request;
-struct evbuffer;
 
 #define HG_HTTP_PARAMS 8
 
@@ -33,7 +28,6 @@ struct hg_routes {
 HG_MUST_USE bool hg_routes_add(struct hg_routes *rs, unsigned methods, const char *pattern, hg_http_fn *fn, void *arg); /* false: no memory */
 void hg_routes_free(struct hg_routes *rs);
 
-struct hg_kv { const char *k, *v; };
 struct hg_match {
     const struct hg_route *route;
     struct hg_kv params[HG_HTTP_PARAMS];
@@ -49,17 +43,13 @@ size_t hg_http_unescape(char *z, size_t n, bool plus); /* in place; %xx; a bad e
 /* ---- requests (request.c) ---- */
 
 #define HG_HTTP_SET 12 /* headers that a handler may set */
-struct hg_http_conn;
 struct hg_http_req {
     atomic_uint refs; /* the list in flight has one until it is answered or the server closed; the handler has one until it has answered */
 
     /* the loop's */
     struct hg_http_req *prev, *next;
     struct hg_http *h;         /* NULL: closed */
-    struct evhttp_request *ev; /* NULL: the connection is gone */
-    struct hg_http_conn *conn;
-    struct event gone;
-    bool gone_set;
+    struct hg_http_conn *conn; /* NULL: it is gone, or the answer is with it */
     int64_t start_ns;
 
     /* set once, before the handler */
@@ -71,8 +61,7 @@ struct hg_http_req {
     size_t n_query, n_headers;
     struct hg_match match;
     char user[64]; /* set by a guard */
-    struct evbuffer *body_bytes;
-    struct hg_span body;
+    struct hg_buf body;
 
     pthread_mutex_t lock; /* guards what follows up to the next gap */
     pthread_cond_t idle;
@@ -83,37 +72,34 @@ struct hg_http_req {
 
     /* the answering thread's, then the loop's */
     int status;
-    struct { char *name, *value; } set[HG_HTTP_SET];
+    struct hg_kv set[HG_HTTP_SET]; /* each in one allocation, that of its name */
     size_t n_set;
-    struct evbuffer *out;
-    size_t out_len;
+    struct hg_buf out;
     struct hg_http_stream *stream; /* an answer in pieces (stream.c); NULL: none */
 };
 
-struct hg_http_conn { /* by its descriptor */
-    struct hg_http *h;
-    int fd;
-    struct hg_http_req *rq; /* being worked on */
-    bool writing;           /* an answer is on its way out */
-};
+/* ---- the server (http.c), for those that answer; on the loop ---- */
 
-/* ---- what stream.c needs of the server (http.c); on the loop ---- */
-/* The look-out for the client's going ends. It is edge-triggered, and so would be all that libevent has on the socket as long as writing goes on; while an answer is being written the
- * connection itself tells. */
-void hg_http_forget_gone(struct hg_http_req *rq);
+/* The request is off the list and its connection, which is returned: it is to be told the whole answer, or the end of one in pieces. NULL: nobody is there to take it. */
+struct hg_http_conn *hg_http_finish(struct hg_http_req *rq);
+bool hg_http_is_stopping(const struct hg_http *h); /* the connection is not to be kept for another request */
+struct hg_loop *hg_http_loop(const struct hg_http *h);
+struct hg_gate *hg_http_gate(const struct hg_http *h);
+const struct hg_routes *hg_http_routes(const struct hg_http *h);
+
+/* ---- answers (answer.c, stream.c) ---- */
 bool hg_http_has_header(const struct hg_http_req *rq, const char *name); /* that the handler has set */
-void hg_http_put_headers(struct hg_http_req *rq);                        /* status metric, headers: an answer begins */
-/* The request is off the list and its connection; the connection then writes an answer's end (false: there is none, or nobody to take it). */
-bool hg_http_finish(struct hg_http_req *rq);
-void hg_http_answered(struct hg_http_req *rq, void (*send)(void *));      /* any thread: no on_gone from here on; send(rq) on the loop, which drops the handler's reference */
-void hg_http_stream_free(struct hg_http_stream *s);                       /* NULL allowed */
+void hg_http_count_answer(const struct hg_http_req *rq);
+void hg_http_answered(struct hg_http_req *rq, void (*send)(void *)); /* any thread: no on_gone from here on; send(rq) on the loop, which drops the handler's reference */
+void hg_http_stream_drained(struct hg_http_stream *s);               /* on the loop: the client has taken all that it was handed */
+void hg_http_stream_free(struct hg_http_stream *s);                  /* NULL allowed */
 
 #define HG_HTTP_METHODS 6
-struct hg_http_method_name { int ev; enum hg_http_method m; const char *name; };
+struct hg_http_method_name { enum http_method parsed; enum hg_http_method m; const char *name; };
 extern const struct hg_http_method_name hg_http_methods[HG_HTTP_METHODS];
 
-/* One reference. NULL: no memory. *bad: its path cannot be. */
-struct hg_http_req *hg_http_req_new(struct hg_http *h, struct hg_loop *loop, struct hg_gate *gate, const struct hg_routes *routes, struct evhttp_request *ev, bool *bad);
+/* From what c has read, whose body it takes. One reference. NULL: no memory. *bad: its path cannot be. method 0: one that no route has. */
+struct hg_http_req *hg_http_req_new(struct hg_http *h, struct hg_http_conn *c, bool *bad);
 struct hg_http_req *hg_http_req_ref(struct hg_http_req *rq);
 void hg_http_req_unref(struct hg_http_req *rq);
 

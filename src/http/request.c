@@ -1,9 +1,5 @@
-/* A request as handlers see it: copied out of evhttp's, so that it can be read from any thread and outlive the connection. */
-#include <event2/buffer.h>
-#include <event2/http.h>
-#include <event2/keyvalq_struct.h>
+/* A request as handlers see it: copied out of the connection's, so that it can be read from any thread and outlive the connection. */
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #include "base/clock.h"
 #include "http/http_private.h"
@@ -17,13 +13,10 @@ struct hg_http_req *hg_http_req_ref(struct hg_http_req *rq)
 void hg_http_req_unref(struct hg_http_req *rq)
 {
     if (atomic_fetch_sub_explicit(&rq->refs, 1, memory_order_acq_rel) != 1) return;
-    for (size_t i = 0; i < rq->n_set; i++) {
-        free(rq->set[i].name);
-        free(rq->set[i].value);
-    }
-    if (rq->out) evbuffer_free(rq->out);
+    for (size_t i = 0; i < rq->n_set; i++) free((void *)(uintptr_t)rq->set[i].k);
+    hg_buf_free(&rq->out);
     hg_http_stream_free(rq->stream);
-    if (rq->body_bytes) evbuffer_free(rq->body_bytes);
+    hg_buf_free(&rq->body);
     hg_gate_unref(rq->gate);
     pthread_mutex_destroy(&rq->lock);
     pthread_cond_destroy(&rq->idle);
@@ -58,56 +51,75 @@ static char *copy(struct text *t, const char *z, size_t n)
     return p;
 }
 
-static size_t count(const char *z, char c)
+static size_t count(struct hg_str s, char c)
 {
     size_t n = 0;
-    for (; *z; z++) n += *z == c;
+    for (size_t i = 0; i < s.len; i++) n += s.p[i] == c;
     return n;
 }
 
+static const char *memchr_or(const char *p, char c, const char *end)
+{
+    const char *at = memchr(p, c, (size_t)(end - p));
+    return at ? at : end;
+}
+
 const struct hg_http_method_name hg_http_methods[HG_HTTP_METHODS] = {
-    {EVHTTP_REQ_GET, HG_GET, "GET"}, {EVHTTP_REQ_HEAD, HG_HEAD, "HEAD"}, {EVHTTP_REQ_POST, HG_POST, "POST"}, {EVHTTP_REQ_PUT, HG_PUT, "PUT"},
-    {EVHTTP_REQ_DELETE, HG_DELETE, "DELETE"}, {EVHTTP_REQ_OPTIONS, HG_OPTIONS, "OPTIONS"},
+    {HTTP_GET, HG_GET, "GET"}, {HTTP_HEAD, HG_HEAD, "HEAD"}, {HTTP_POST, HG_POST, "POST"}, {HTTP_PUT, HG_PUT, "PUT"},
+    {HTTP_DELETE, HG_DELETE, "DELETE"}, {HTTP_OPTIONS, HG_OPTIONS, "OPTIONS"},
 };
 
-/* Everything of ev that a handler can ask for is copied, in one allocation. */
-struct hg_http_req *hg_http_req_new(struct hg_http *h, struct hg_loop *loop, struct hg_gate *gate, const struct hg_routes *routes, struct evhttp_request *ev, bool *bad)
+/* Path and query of a request's URL, undecoded. The URL is a path, as clients send it, or whole, as they send it to a proxy. */
+static void cut_url(const char *url, struct hg_str *path, struct hg_str *query)
 {
-    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(ev);
-    const char *path = uri ? evhttp_uri_get_path(uri) : NULL, *query = uri ? evhttp_uri_get_query(uri) : NULL;
-    if (!path || !*path) path = "/";
-    if (!query) query = "";
-    struct evkeyvalq *in = evhttp_request_get_input_headers(ev);
-    struct evkeyval *kv;
-    size_t path_len = strlen(path), query_len = strlen(query), n_headers = 0, n_query = count(query, '&') + 1, n_segs = count(path, '/') + 1;
-    /* the path twice (whole, and cut into segments), query, headers */
-    size_t bytes = 2 * (path_len + 1) + query_len + 1 + n_query;
-    TAILQ_FOREACH (kv, in, next) {
-        n_headers++;
-        bytes += strlen(kv->key) + strlen(kv->value) + 2;
+    struct http_parser_url u;
+    size_t n = strcspn(url, "#");
+    *query = HG_STR("");
+    *path = (struct hg_str){url, strcspn(url, "?#")};
+    if (url[0] == '/') {
+        if (path->len < n) *query = (struct hg_str){url + path->len + 1, n - path->len - 1};
+        return;
     }
-    size_t kvs = (n_query + n_headers) * sizeof(struct hg_kv), ptrs = 2 * n_segs * sizeof(char *);
+    http_parser_url_init(&u);
+    if (strlen(url) > UINT16_MAX || http_parser_parse_url(url, n, 0, &u)) return; /* then its path does not begin with a slash */
+    *path = u.field_set & 1 << UF_PATH ? (struct hg_str){url + u.field_data[UF_PATH].off, u.field_data[UF_PATH].len} : HG_STR("/");
+    if (u.field_set & 1 << UF_QUERY) *query = (struct hg_str){url + u.field_data[UF_QUERY].off, u.field_data[UF_QUERY].len};
+}
+
+/* Everything that a handler can ask for is copied, in one allocation, but for the body, which is taken. */
+struct hg_http_req *hg_http_req_new(struct hg_http *h, struct hg_http_conn *c, bool *bad)
+{
+    const struct hg_http_in *in = &c->in;
+    struct hg_str path, query;
+    cut_url((const char *)in->text.p, &path, &query);
+    const char *fields = (const char *)in->text.p + strlen((const char *)in->text.p) + 1;
+    size_t field_bytes = in->text.len - (size_t)(fields - (const char *)in->text.p), n_query = count(query, '&') + 1, n_segs = count(path, '/') + 1;
+    /* the path twice (whole, and cut into segments), query, headers */
+    size_t bytes = 2 * (path.len + 1) + query.len + 1 + n_query + field_bytes;
+    size_t kvs = (n_query + in->n_headers) * sizeof(struct hg_kv), ptrs = 2 * n_segs * sizeof(char *);
     struct hg_http_req *rq = malloc(sizeof *rq + kvs + ptrs + bytes);
     if (!rq) return NULL;
-    *rq = (struct hg_http_req){.h = h, .ev = ev, .loop = loop, .start_ns = hg_clock_mono_ns(), .n_headers = n_headers};
+    *rq = (struct hg_http_req){.h = h, .conn = c, .loop = hg_http_loop(h), .start_ns = hg_clock_mono_ns(), .n_headers = in->n_headers, .body = in->body};
+    hg_buf_init(&c->in.body, in->body.max);
     atomic_init(&rq->refs, 1);
     pthread_mutex_init(&rq->lock, NULL);
     pthread_cond_init(&rq->idle, NULL);
-    rq->gate = hg_gate_ref(gate);
+    rq->gate = hg_gate_ref(hg_http_gate(h));
     struct hg_kv *kvp = (struct hg_kv *)(rq + 1);
-    char **segs = (char **)(kvp + n_query + n_headers);
+    char **segs = (char **)(kvp + n_query + in->n_headers);
     const char **tails = (const char **)(segs + n_segs);
     struct text t = {(char *)(tails + n_segs)};
 
     rq->headers = kvp;
-    TAILQ_FOREACH (kv, in, next) {
-        kvp->k = copy(&t, kv->key, strlen(kv->key));
-        kvp->v = copy(&t, kv->value, strlen(kv->value));
-        kvp++;
+    memcpy(t.at, fields, field_bytes);
+    for (size_t i = 0; i < in->n_headers; i++, kvp++) {
+        kvp->k = t.at;
+        kvp->v = t.at += strlen(t.at) + 1;
+        t.at += strlen(t.at) + 1;
     }
     rq->query = kvp;
-    for (const char *p = query; *p; p += *p == '&') {
-        size_t n = strcspn(p, "&"), k = strcspn(p, "&=");
+    for (const char *p = query.p, *end = p + query.len; p < end; p += p < end) {
+        size_t n = (size_t)(memchr_or(p, '&', end) - p), k = (size_t)(memchr_or(p, '=', p + n) - p);
         if (n) {
             char *key = copy(&t, p, k), *value = copy(&t, p + k + (k < n), n - k - (k < n));
             key[hg_http_unescape(key, k, true)] = 0;
@@ -120,10 +132,10 @@ struct hg_http_req *hg_http_req_new(struct hg_http *h, struct hg_loop *loop, str
         p += n;
     }
     /* Segments are cut before they are decoded: %2F is part of one. */
-    char *whole = copy(&t, path, path_len), *cut = copy(&t, path, path_len);
-    size_t len = hg_http_unescape(whole, path_len, false);
+    char *whole = copy(&t, path.p, path.len), *cut = copy(&t, path.p, path.len);
+    size_t len = hg_http_unescape(whole, path.len, false);
     whole[len] = 0;
-    *bad = path[0] != '/' || memchr(whole, 0, len);
+    *bad = path.len == 0 || path.p[0] != '/' || memchr(whole, 0, len);
     rq->path = whole;
     unsigned n = 0;
     const char *tail = whole + 1; /* the decoded path from segment n on */
@@ -142,20 +154,8 @@ struct hg_http_req *hg_http_req_new(struct hg_http *h, struct hg_loop *loop, str
     }
     tails[n] = "";
     for (size_t i = 0; i < HG_HTTP_METHODS; i++)
-        if (hg_http_methods[i].ev == (int)evhttp_request_get_command(ev)) rq->method = hg_http_methods[i].m;
-    hg_routes_find(routes, rq->method, segs, n, tails, &rq->match);
-
-    struct evbuffer *body = evhttp_request_get_input_buffer(ev);
-    size_t body_len = evbuffer_get_length(body);
-    if (body_len) {
-        rq->body_bytes = evbuffer_new();
-        uint8_t *p = rq->body_bytes && !evbuffer_add_buffer(rq->body_bytes, body) ? evbuffer_pullup(rq->body_bytes, -1) : NULL;
-        if (!p) {
-            hg_http_req_unref(rq);
-            return NULL;
-        }
-        rq->body = (struct hg_span){p, body_len};
-    }
+        if (hg_http_methods[i].parsed == (enum http_method)in->parser.method) rq->method = hg_http_methods[i].m;
+    hg_routes_find(hg_http_routes(h), rq->method, segs, n, tails, &rq->match);
     return rq;
 }
 

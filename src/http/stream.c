@@ -3,8 +3,6 @@
  *
  *   any thread: begin ── put ── put (waits) ── end
  *   loop:       headers, chunks as they come, and each time the connection's buffer has run empty: whoever waits goes on */
-#include <event2/buffer.h>
-#include <event2/http.h>
 #include <stdlib.h>
 #include <time.h>
 #include <zlib.h>
@@ -25,7 +23,7 @@ struct hg_http_stream {
 };
 struct piece {
     struct hg_http_req *rq;
-    struct evbuffer *bytes;
+    struct hg_buf bytes;
 };
 
 void hg_http_stream_free(struct hg_http_stream *s)
@@ -45,11 +43,9 @@ static void sent(struct hg_http_stream *s, size_t n)
     pthread_mutex_unlock(&s->rq->lock);
 }
 
-static void on_drained(struct evhttp_connection *evcon, void *arg)
+void hg_http_stream_drained(struct hg_http_stream *s)
 {
-    struct hg_http_stream *s = arg;
     size_t n = s->handed;
-    (void)evcon;
     s->handed = 0;
     sent(s, n);
 }
@@ -58,9 +54,8 @@ static void begin_on_loop(void *arg)
 {
     struct hg_http_req *rq = arg;
     if (rq->h) {
-        hg_http_forget_gone(rq); /* before the first byte */
-        hg_http_put_headers(rq);
-        if (rq->ev) evhttp_send_reply_start(rq->ev, rq->status, NULL);
+        hg_http_count_answer(rq);
+        if (rq->conn) hg_http_conn_begin(rq->conn, rq->status, rq->set, rq->n_set, hg_http_is_stopping(rq->h));
     }
     hg_http_req_unref(rq);
 }
@@ -69,14 +64,14 @@ static void put_on_loop(void *arg)
 {
     struct piece *p = arg;
     struct hg_http_stream *s = p->rq->stream;
-    size_t n = evbuffer_get_length(p->bytes);
-    if (p->rq->h && p->rq->ev) {
+    size_t n = p->bytes.len;
+    if (p->rq->h && p->rq->conn) {
         s->handed += n;
-        evhttp_send_reply_chunk_with_cb(p->rq->ev, p->bytes, on_drained, s);
+        hg_http_conn_put(p->rq->conn, &p->bytes);
     } else {
         sent(s, n); /* nobody reads it */
+        hg_buf_free(&p->bytes);
     }
-    evbuffer_free(p->bytes);
     hg_http_req_unref(p->rq);
     free(p);
 }
@@ -84,15 +79,9 @@ static void put_on_loop(void *arg)
 static void end_on_loop(void *arg)
 {
     struct hg_http_req *rq = arg;
-    bool complete = rq->stream->complete;
-    if (rq->h) {
-        struct hg_http_conn *c = rq->conn;
-        struct evhttp_request *ev = rq->ev;
-        if (hg_http_finish(rq)) {
-            if (complete) evhttp_send_reply_end(ev);
-            else if (c) evhttp_connection_free(evhttp_request_get_connection(ev));
-        }
-    }
+    struct hg_http_conn *c = rq->h ? hg_http_finish(rq) : NULL;
+    if (c && rq->stream->complete) hg_http_conn_end(c);
+    else if (c) hg_http_conn_close(c);
     hg_http_req_unref(rq);
 }
 
@@ -136,12 +125,6 @@ static enum hg_rc wait_for_room(struct hg_http_stream *s, int64_t deadline_mono_
     return rc;
 }
 
-static void free_bytes(const void *p, size_t n, void *arg)
-{
-    (void)p, (void)n;
-    free(arg);
-}
-
 /* Takes b's bytes to the loop. */
 static enum hg_rc hand_over(struct hg_http_stream *s, struct hg_buf *b, struct hg_err *err)
 {
@@ -152,20 +135,17 @@ static enum hg_rc hand_over(struct hg_http_stream *s, struct hg_buf *b, struct h
         return HG_OK;
     }
     struct piece *p = malloc(sizeof *p);
-    struct evbuffer *bytes = p ? evbuffer_new() : NULL;
-    if (!bytes || evbuffer_add_reference(bytes, b->p, b->len, free_bytes, b->p)) {
-        if (bytes) evbuffer_free(bytes);
-        free(p);
+    if (!p) {
         hg_buf_free(b);
         return hg_fail(err, HG_E_NOMEM, "answer");
     }
+    *p = (struct piece){hg_http_req_ref(rq), *b};
     hg_buf_init(b, b->max);
-    *p = (struct piece){hg_http_req_ref(rq), bytes};
     pthread_mutex_lock(&rq->lock);
     s->unsent += n;
     pthread_mutex_unlock(&rq->lock);
     if (hg_gate_post(rq->gate, put_on_loop, p)) return HG_OK;
-    evbuffer_free(bytes);
+    hg_buf_free(&p->bytes);
     hg_http_req_unref(rq);
     free(p);
     return hg_fail(err, HG_E_CANCELLED, "the server is closed");
