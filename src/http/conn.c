@@ -94,6 +94,7 @@ static int on_name(http_parser *p, const char *at, size_t n)
         in->n_headers++;
         in->in_value = false;
     }
+    if (memchr(at, ' ', n)) return refuse_with(in, 400, "this is not an HTTP request: a space in the name of a header"); /* a proxy may have read it otherwise */
     hg_buf_put(&in->text, at, n);
     return text_fits(in);
 }
@@ -135,6 +136,7 @@ static int on_head(http_parser *p)
     end_field(in);
     if (text_fits(in)) return -1;
     c->keep = http_should_keep_alive(p) != 0;
+    if (p->http_major != 1) return refuse_with(in, 505, "the request's HTTP version is none that is spoken here: 1.0 and 1.1 are");
     if (has_length && p->content_length > c->all->max_body)
         return refuse_with(in, 413, "the request's body has %llu bytes; at most %zu are taken", (unsigned long long)p->content_length, c->all->max_body);
     if (has_length || p->flags & F_CHUNKED) say_continue(c);
@@ -180,8 +182,7 @@ static void refuse(struct hg_http_conn *c)
 {
     struct hg_http_in *in = &c->in;
     enum http_errno e = HTTP_PARSER_ERRNO(&in->parser);
-    if (e == HPE_INVALID_VERSION) refuse_with(in, 505, "the request's HTTP version is none that is spoken here: 1.0 and 1.1 are");
-    else if (e == HPE_HEADER_OVERFLOW) refuse_with(in, 431, "the request's first line and headers have more than %u bytes", MAX_HEAD);
+    if (e == HPE_HEADER_OVERFLOW) refuse_with(in, 431, "the request's first line and headers have more than %u bytes", MAX_HEAD);
     else refuse_with(in, 400, "this is not an HTTP request: %s", http_errno_description(e)); /* unless a part was refused by its callback */
     struct hg_buf body;
     hg_buf_init(&body, 4096);
