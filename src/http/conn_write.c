@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "http/conn.h"
 
+#define COMPLETE "X-Druid-Response-Complete" /* Druid's clients find it behind an answer in pieces that was not cut off */
+
 bool hg_http_conn_has_unsent(const struct hg_http_conn *c) { return c->unsent && evbuffer_get_length(c->unsent); }
 
 static void free_bytes(const void *p, size_t n, void *arg)
@@ -151,7 +153,10 @@ void hg_http_conn_begin(struct hg_http_conn *c, int status, const struct hg_kv *
     bool old = p->http_major < 1 || (p->http_major == 1 && p->http_minor == 0);
     struct hg_buf *head = begin_head(c, status, fields, n_fields, close || old);
     c->chunked = !old && !c->bodyless;
-    if (c->chunked) put_field(head, "Transfer-Encoding", "chunked");
+    if (c->chunked) {
+        put_field(head, "Trailer", COMPLETE);
+        put_field(head, "Transfer-Encoding", "chunked");
+    }
     send_head(c, head, &none);
 }
 
@@ -176,7 +181,7 @@ void hg_http_conn_put(struct hg_http_conn *c, struct hg_buf *piece)
 
 void hg_http_conn_end(struct hg_http_conn *c)
 {
-    static const char last[] = "0\r\n\r\n";
+    static const char last[] = "0\r\n" COMPLETE ": true\r\n\r\n";
     struct hg_buf none = {0};
     bool alive = true;
     hg_http_conn_hold(c);

@@ -183,16 +183,21 @@ static void strip_lengths(char *text)
 /* A chunked answer as if it were whole. */
 static void unchunk(char *text)
 {
-    for (char *h; (h = strstr(text, "Transfer-Encoding: chunked\r\n"));) {
-        memmove(h, h + 28, strlen(h + 28) + 1);
+    static const char head[] = "Trailer: X-Druid-Response-Complete\r\nTransfer-Encoding: chunked\r\n", last[] = "X-Druid-Response-Complete: true\r\n\r\n";
+    for (char *h; (h = strstr(text, head));) {
+        memmove(h, h + sizeof head - 1, strlen(h + sizeof head - 1) + 1);
         for (char *at = strstr(h, "\r\n\r\n") ? strstr(h, "\r\n") + 2 : NULL; at;) {
             char *body;
             unsigned long n = strtoul(at, &body, 16);
             body += 2;
             memmove(at, body, strlen(body) + 1);
+            if (!n) {
+                assert_int_equal(strncmp(at, last, sizeof last - 1), 0);
+                memmove(at, at + sizeof last - 1, strlen(at + sizeof last - 1) + 1);
+                break;
+            }
             at += n;
             memmove(at, at + 2, strlen(at + 2) + 1);
-            if (!n) break;
         }
     }
 }
