@@ -121,6 +121,7 @@ enum hg_rc hg_aggs_load(struct hg_aggs *g, struct input *in, struct hg_err *err)
     const struct hg_column *c = in->col;
     uint32_t n = g->rows;
     if (hg_type_is_complex(c->type)) return HG_OK; /* read row by row */
+    if (in->raw) return hg_derived_load(in->raw, g->row, n, err);
     if (c->type == HG_T_STRING) return load_strings(g, in, err);
     in->has_nulls = c->has_nulls;
     uint8_t *nulls = c->has_nulls ? in->nulls : NULL;
@@ -177,7 +178,7 @@ static bool shared(const struct input *have, const struct input *want)
 {
     if (have->col != want->col || have->as != want->as) return false;
     if (have->sketch.kind != want->sketch.kind || have->sketch.utf16 != want->sketch.utf16) return false;
-    return want->col->type != HG_T_STRING || have->op == want->op;
+    return (want->col->type != HG_T_STRING && want->as != HG_T_STRING) || have->op == want->op;
 }
 
 static enum hg_rc input_buffers(struct hg_aggs *g, struct input *in, struct hg_err *err)
@@ -203,6 +204,7 @@ static enum hg_rc get_input(struct hg_aggs *g, const struct input *want, struct 
     *in = *want;
     HG_TRY(in->col->ops->open(in->col, g->a, &in->rd, err));
     if (!hg_type_is_complex(in->col->type)) HG_TRY(input_buffers(g, in, err));
+    if (in->as == HG_T_STRING && in->col->type != HG_T_STRING && hg_derived_is(in->col)) HG_TRY(hg_derived_open(in->col, g->a, &in->raw, err));
     g->in[g->n_in++] = in;
     *out = in;
     return HG_OK;

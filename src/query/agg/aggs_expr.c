@@ -21,7 +21,7 @@ enum hg_rc hg_aggs_bind_expr(struct hg_aggs *g, struct bound *b, struct hg_err *
     for (uint32_t k = 0; k < x->fold->n_inputs; k++) {
         const char *name = x->fold->inputs[k].name;
         const struct hg_column *c = k != x->fold_acc && is_field(b->agg, name) ? hg_source_column(g->src, name) : NULL;
-        cols[k] = (struct hg_xcolumn){c, c ? hg_xtype_of_column(c->type) : HG_X_NONE};
+        cols[k] = (struct hg_xcolumn){.col = c, .there = c != NULL, .type = c ? hg_xtype_of_column(c->type) : HG_X_NONE};
     }
     return hg_xrows_open(b->rows, x->fold, cols, g->x, g->a, err);
 }

@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "base/utf.h"
 #include "query/agg/aggs_private.h"
+#include "query/expr/derived.h"
 
 /* ---- items ---- */
 
@@ -184,16 +185,20 @@ static struct hg_str list_text(struct hg_aggs *g, const struct input *in, uint32
     return (struct hg_str){(const char *)b->p, b->len};
 }
 
-static struct hg_str text_of(struct hg_aggs *g, const struct input *in, uint32_t i, char num[HG_NUM_TEXT])
+/* Druid finds the first and last rows in batches, but in a topN; on the way a FLOAT becomes a double, with more digits. */
+static enum hg_rc text_of(struct hg_aggs *g, const struct input *in, uint32_t i, char num[HG_NUM_TEXT], struct hg_str *out, struct hg_err *err)
 {
     const struct hg_column *c = in->col;
-    if (c->type == HG_T_STRING) return c->multi ? list_text(g, in, i) : hg_dict_get(c->dict, in->ids[i], &g->text);
-    if (in->has_nulls && in->nulls[i]) return (struct hg_str){NULL, 0};
-    int n = c->type == HG_T_LONG      ? hg_fmt_i64(in->i[i], num)
-            : c->type == HG_T_DECIMAL ? hg_fmt_decimal(in->i[i], num)
-            : c->type == HG_T_FLOAT   ? hg_fmt_f32((float)in->d[i], num)
-                                      : hg_fmt_f64(in->d[i], num);
-    return (struct hg_str){num, (size_t)n};
+    bool batches = in->op != HG_AGG_ANY && !g->topn;
+    *out = (struct hg_str){NULL, 0};
+    if (in->raw) return hg_derived_text_at(in->raw, i, batches, out, err);
+    if (c->type == HG_T_STRING) return *out = c->multi ? list_text(g, in, i) : hg_dict_get(c->dict, in->ids[i], &g->text), HG_OK;
+    if (in->has_nulls && in->nulls[i]) return HG_OK;
+    int n = c->type == HG_T_LONG                ? hg_fmt_i64(in->i[i], num)
+            : c->type == HG_T_DECIMAL           ? hg_fmt_decimal(in->i[i], num)
+            : c->type == HG_T_FLOAT && !batches ? hg_fmt_f32((float)in->d[i], num)
+                                                : hg_fmt_f64(in->d[i], num);
+    return *out = (struct hg_str){num, (size_t)n}, HG_OK;
 }
 
 static void put_timed(const struct hg_agg *a, const struct input *in, struct hg_state_arr *st, uint32_t i, uint32_t to, int64_t t)
@@ -218,7 +223,10 @@ enum hg_rc hg_aggs_timed(struct hg_aggs *g, struct bound *b, struct hg_states *s
             put_timed(b->agg, b->in, st, i, to, t);
         } else {
             const struct hg_timed_text *o = st->obj[to];
-            if (!o || hg_timed_wins(b->agg->kind, t, o->time)) HG_TRY(hg_state_text(s, st, to, t, text_of(g, b->in, i, num), err));
+            struct hg_str text;
+            if (o && !hg_timed_wins(b->agg->kind, t, o->time)) continue;
+            HG_TRY(text_of(g, b->in, i, num, &text, err));
+            HG_TRY(hg_state_text(s, st, to, t, text, err));
         }
     }
     return HG_OK;

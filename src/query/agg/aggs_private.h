@@ -25,9 +25,11 @@ struct input {
     uint8_t *id_null;    /* NULL: only id 0 is null */
     struct hg_sketch_def sketch;
     uint64_t *item;      /* sketches over strings: of each id */
+    struct hg_derived_read *raw; /* texts of a virtual column of numbers: its values as they are */
 };
 
 struct hg_xrows;
+struct hg_derived_read;
 struct bound {
     const struct hg_agg *agg;
     struct input *in;       /* NULL: COUNT */

@@ -70,7 +70,7 @@ static const char *signature_of(const struct hg_column *c, struct hg_arena *a)
 {
     if (hg_derived_is(c)) {
         enum hg_xtype t = hg_derived_type(c);
-        if (c->type == HG_T_FLOAT && (t == HG_X_DOUBLE || t == HG_X_NONE)) return "FLOAT";
+        if (c->type == HG_T_FLOAT) return "FLOAT";
         return t == HG_X_NONE ? "FLOAT" : hg_xtype_name(t);
     }
     if (c->type == HG_T_DECIMAL) return "DOUBLE";

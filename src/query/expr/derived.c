@@ -39,14 +39,16 @@ void hg_derived_number(const struct dcol *c, const struct hg_xval *v, int64_t *i
 
 enum hg_rc hg_derived_text(const struct dcol *c, const struct hg_xval *v, struct hg_arena *a, struct hg_buf *key, struct hg_str *out, struct hg_err *err)
 {
+    struct hg_xval w = *v;
+    if (hg_xtype_is_array(c->type) && !hg_expr_is_const(c->e)) HG_TRY(hg_x_uniform(v, a, &w, err)); /* as a group an array is of one type */
     if (c->def->kind != HG_VC_KEY) {
-        if (hg_xtype_is_array(c->type) && hg_xtype_is_array(v->type)) return hg_x_list_text(v, a, out, err);
+        if (hg_xtype_is_array(c->type) && hg_xtype_is_array(v->type)) return hg_x_list_text(&w, a, out, err);
         return hg_x_text(v, a, out, err);
     }
-    struct hg_xval w;
     *out = (struct hg_str){0, 0};
     if (v->null) return HG_OK;
-    HG_TRY(hg_x_cast(v, c->def->xtype, a, &w, err));
+    HG_TRY(hg_x_uniform(v, a, &w, err));
+    HG_TRY(hg_x_cast(&w, c->def->xtype, a, &w, err));
     hg_buf_clear(key);
     HG_TRY(hg_x_key(&w, key, err));
     *out = (struct hg_str){key->len ? (const char *)key->p : "", key->len};
@@ -75,6 +77,7 @@ static enum hg_rc bind_inputs(struct build *b, struct dcol *c, bool *multi, stru
         const struct dcol *made;
         const struct hg_column *col = find(b, e->inputs[k].name, &made);
         c->in[k].col = col;
+        c->in[k].there = col != NULL;
         c->in[k].type = !col ? HG_X_NONE : made ? (made->type == HG_X_NONE ? HG_X_STRING : made->type) : hg_xtype_of_column(col->type);
         if (col && hg_type_is_complex(col->type)) c->in[k].col = NULL; /* a sketch has no value here */
         multi[k] = c->in[k].type != HG_X_NONE && col->type == HG_T_STRING && col->multi;
@@ -86,12 +89,31 @@ static enum hg_rc bind_inputs(struct build *b, struct dcol *c, bool *multi, stru
 
 /* ---- types ---- */
 
-/* Druid's ExpressionPlan: what the expression is known to give wins over "outputType", but for FLOAT and for what is not known. */
+/* Whether all columns that a part of the expression looks at are there. (A join's condition is cut in two, and each has the inputs of both.) */
+static bool all_there(const struct dcol *c, const struct hg_xnode *n)
+{
+    if (n->op == X_COLUMN) return c->in[n->slot].there;
+    for (uint32_t k = 0; k < n->n_args; k++)
+        if (!all_there(c, n->args[k])) return false;
+    return true;
+}
+
+/* What the expression is known to give. Over a column that is not there that is not known, unless Druid computes it in batches; then it is asked nevertheless. */
+static enum hg_xtype known_type(struct dcol *c, bool mapped)
+{
+    enum hg_xtype types[256];
+    uint32_t n = c->def->expr->n_inputs;
+    if (n > 256) return HG_X_NONE;
+    for (uint32_t k = 0; k < n; k++) types[k] = c->in[k].type;
+    c->in_batches = !mapped && hg_expr_in_batches(c->def->expr, types);
+    return c->in_batches || all_there(c, c->def->expr->root) ? hg_expr_type(c->def->expr, types) : HG_X_NONE;
+}
+
+/* Druid's ExpressionPlan: numbers are what the expression is known to give, but FLOAT where "outputType" says so; anything else is numbers where "outputType" says so, and where
+ * nothing is known and nothing is said. */
 static void choose_type(struct dcol *c, bool mapped)
 {
     const struct hg_vcol *def = c->def;
-    enum hg_xtype types[256], *t = types;
-    uint32_t n = def->expr->n_inputs;
     c->pub.is_metric = false;
     c->pub.has_nulls = true;
     if (def->kind == HG_VC_BOOL || def->kind == HG_VC_NUMBER) {
@@ -99,27 +121,25 @@ static void choose_type(struct dcol *c, bool mapped)
         c->type = hg_xtype_of_column(c->pub.type);
         return;
     }
-    if (n > 256) n = 256;
-    for (uint32_t k = 0; k < n; k++) t[k] = c->in[k].type;
-    c->type = def->expr->n_inputs > 256 ? HG_X_NONE : hg_expr_type(def->expr, types);
-    bool arrays = hg_x_gives_arrays(c->e->root);
+    c->type = known_type(c, mapped);
     if (def->kind == HG_VC_KEY) {
         c->pub.type = HG_T_STRING;
         return;
     }
-    if (hg_xtype_is_number(c->type) && !mapped) {
-        c->pub.type = def->has_type && def->type == HG_T_FLOAT && def->xtype == HG_X_DOUBLE ? HG_T_FLOAT : c->type == HG_X_LONG ? HG_T_LONG : HG_T_DOUBLE;
+    bool as_float = def->has_type && def->type == HG_T_FLOAT && def->xtype == HG_X_DOUBLE, numbers = hg_xtype_is_number(c->type);
+    if (!numbers && (def->has_type ? hg_xtype_is_number(def->xtype) : c->type == HG_X_NONE && !hg_vcol_hidden(def))) { /* a join's hidden key is text */
+        c->type = def->has_type ? def->xtype : HG_X_DOUBLE;
+        as_float = as_float || !def->has_type;
+        numbers = true;
+    }
+    if (numbers) {
+        c->pub.type = as_float ? HG_T_FLOAT : c->type == HG_X_LONG ? HG_T_LONG : HG_T_DOUBLE;
         return;
     }
-    if (!hg_xtype_is_array(c->type) && c->type != HG_X_STRING && !mapped && def->has_type && hg_xtype_is_number(def->xtype)) {
-        c->pub.type = def->type;
-        c->type = def->xtype;
-        return;
-    }
-    if (c->type == HG_X_NONE && def->has_type) c->type = def->xtype;
+    if (c->type == HG_X_NONE) c->type = def->xtype;
     if (hg_xtype_is_array(c->type) && def->has_type && def->xtype == HG_X_STRING) c->type = HG_X_STRING; /* an array asked for as text is a multi-value */
     c->pub.type = HG_T_STRING;
-    c->list = (mapped || arrays) && !hg_xtype_is_array(c->type);
+    c->list = (mapped || hg_x_gives_arrays(c->e->root)) && !hg_xtype_is_array(c->type);
 }
 
 /* ---- tables ---- */
@@ -162,6 +182,7 @@ static enum hg_rc fill_entries(struct build *b, struct dcol *c, struct hg_arena 
     uint32_t *last = hg_arena_array(b->a, e->n_inputs, sizeof *last);
     if (!last) return hg_arena_fail(b->a, "virtual column", err);
     HG_TRY(hg_expr_run_new(e, b->a, scratch, &run, err));
+    run.x = b->x;
     for (uint32_t at = 0; at < c->entries; at++) {
         if ((at & 1023) == 0) HG_TRY(hg_exec_check(b->x, err));
         uint32_t left = at;
@@ -421,6 +442,14 @@ static bool left_out(const struct hg_vcol *def, const struct dcol *made)
     return made->def->kind == HG_VC_EXPR && e->n_inputs == 1 && made->in[0].col && made->in[0].col->type == HG_T_STRING && !hg_expr_gives_arrays(e) && !takes_arrays(e->root);
 }
 
+/* Whether an expression that is only the name of a column is the column itself: where "outputType" asks for nothing else. What is no FLOAT is not changed by asking for another number, nor
+ * a number by asking for text. */
+static bool is_itself(const struct hg_vcol *def, const struct hg_column *col)
+{
+    if (!def->has_type || hg_type_is_complex(col->type) || hg_xtype_is_array(def->xtype) || def->type == col->type) return true;
+    return hg_type_is_integer(col->type) || col->type == HG_T_DOUBLE ? def->type != HG_T_FLOAT : false;
+}
+
 /* The column by another name: what an expression that is only a name is. */
 static const struct hg_column *alias_of(const struct build *b, const struct hg_vcol *def, const struct dcol **made)
 {
@@ -430,7 +459,8 @@ static const struct hg_column *alias_of(const struct build *b, const struct hg_v
     }
     if (def->kind != HG_VC_EXPR || !def->expr) return NULL;
     uint32_t k = hg_expr_is_column(def->expr);
-    return k == UINT32_MAX ? NULL : find(b, def->expr->inputs[k].name, made);
+    const struct hg_column *col = k == UINT32_MAX ? NULL : find(b, def->expr->inputs[k].name, made);
+    return col && is_itself(def, col) ? col : NULL;
 }
 
 static enum hg_rc add(struct build *b, const struct hg_vcol *def, struct hg_err *err)

@@ -26,5 +26,8 @@ HG_MUST_USE enum hg_rc hg_derived_open(const struct hg_column *c, struct hg_aren
 /* Rows [row, row + n), in one block, are read; then each may be asked. The value is good until the next one is asked. */
 HG_MUST_USE enum hg_rc hg_derived_load(struct hg_derived_read *r, uint32_t row, uint32_t n, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_derived_value(struct hg_derived_read *r, uint32_t k, struct hg_xval *out, struct hg_err *err); /* the k-th row loaded */
+/* The value of a column of numbers as text. As Druid has it: where it is asked in batches and computed in batches that of a number of the column's type, else that of the value as it is,
+ * which may be a text or a list. */
+HG_MUST_USE enum hg_rc hg_derived_text_at(struct hg_derived_read *r, uint32_t k, bool batches, struct hg_str *out, struct hg_err *err);
 
 #endif

@@ -23,6 +23,7 @@ struct dcol {
     struct hg_xcolumn *in;
     enum how how;
     enum hg_xtype type;      /* as Druid infers it */
+    bool in_batches;         /* as hg_expr_in_batches */
     bool list;               /* STRING: values are lists: the row's texts are its elements */
     struct hg_xdict dict;
     const struct hg_xvector *vec;

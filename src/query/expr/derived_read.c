@@ -288,9 +288,19 @@ enum hg_rc hg_derived_value(struct hg_derived_read *r, uint32_t k, struct hg_xva
 {
     if (!r->c->e) return filtered_value(r, k, out, err);
     HG_TRY(hg_xrows_eval(&r->rows, k, out, err));
-    if (hg_xtype_is_array(out->type) && !hg_xtype_is_array(r->c->type) && r->c->type == HG_X_STRING && !out->null) { /* multi-values */
-        if (out->n == 0) *out = hg_x_null(HG_X_STRING);
-        else if (out->n == 1) *out = out->v[0];
-    }
+    if (hg_xtype_is_array(out->type) && r->c->type == HG_X_STRING && !out->null && out->n == 1) *out = out->v[0]; /* multi-values */
     return HG_OK;
+}
+
+enum hg_rc hg_derived_text_at(struct hg_derived_read *r, uint32_t k, bool batches, struct hg_str *out, struct hg_err *err)
+{
+    const struct dcol *c = r->c;
+    struct hg_xval v;
+    struct hg_xnum x;
+    HG_TRY(hg_xrows_eval(&r->rows, k, &v, err));
+    if (!batches || !c->in_batches) return hg_xtype_is_array(v.type) ? hg_x_list_text(&v, r->rows.scratch, out, err) : hg_x_text(&v, r->rows.scratch, out, err);
+    *out = (struct hg_str){NULL, 0};
+    if (!hg_x_number(&v, &x)) return HG_OK;
+    v = c->pub.type != HG_T_LONG ? hg_x_double(x.d) : hg_x_long(x.is_int ? x.i : hg_x_double_to_long(x.d));
+    return hg_x_text(&v, r->rows.scratch, out, err);
 }

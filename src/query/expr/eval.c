@@ -262,6 +262,7 @@ enum hg_rc hg_expr_run_new(const struct hg_expr *e, struct hg_arena *keep, struc
     out->inputs = hg_arena_array(keep, e->n_inputs, sizeof *out->inputs);
     out->locals = hg_arena_array(keep, e->n_locals, sizeof *out->locals);
     out->a = scratch;
+    out->x = NULL;
     if (!out->inputs || !out->locals) return hg_arena_fail(keep, "expression", err);
     for (uint32_t k = 0; k < e->n_inputs; k++) out->inputs[k] = hg_x_null(HG_X_STRING);
     return HG_OK;
@@ -269,6 +270,6 @@ enum hg_rc hg_expr_run_new(const struct hg_expr *e, struct hg_arena *keep, struc
 
 enum hg_rc hg_expr_eval(const struct hg_expr *e, struct hg_expr_run *r, struct hg_xval *out, struct hg_err *err)
 {
-    struct hg_xctx c = {r->inputs, r->locals, r->a};
+    struct hg_xctx c = {.inputs = r->inputs, .locals = r->locals, .a = r->a, .x = r->x};
     return hg_x_eval(&c, e->root, out, err);
 }

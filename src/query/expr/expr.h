@@ -38,15 +38,20 @@ HG_MUST_USE enum hg_rc hg_expr_parse(struct hg_arena *a, struct hg_str text, con
 
 /* The type of the value; types holds one a input (NONE: not there, or not known). NONE: cannot be told (all is null, or it depends). */
 enum hg_xtype hg_expr_type(const struct hg_expr *e, const enum hg_xtype *types);
+/* Whether Druid computes it a batch of rows at a time, when all of its inputs have one value a row. Two things hang on it: the type of an expression over
+ * columns that are not there, which is otherwise not known, and how a number becomes text in stringFirst and stringLast. */
+bool hg_expr_in_batches(const struct hg_expr *e, const enum hg_xtype *types);
 bool hg_expr_is_const(const struct hg_expr *e);
 /* The column itself, and nothing else: its input number; else UINT32_MAX. */
 uint32_t hg_expr_is_column(const struct hg_expr *e);
 
+struct hg_exec;
 /* What evaluating needs; made once, used for many rows. */
 struct hg_expr_run {
     struct hg_xval *inputs; /* set by the caller before each row */
     struct hg_xval *locals;
     struct hg_arena *a;     /* of one row's values: reset by the caller when they are no longer wanted */
+    const struct hg_exec *x; /* lambdas in lambdas make millions of steps of one row, so they look whether to go on; NULL, as hg_expr_run_new leaves it: they do not */
 };
 HG_MUST_USE enum hg_rc hg_expr_run_new(const struct hg_expr *e, struct hg_arena *keep, struct hg_arena *scratch, struct hg_expr_run *out, struct hg_err *err);
 /* HG_E_INVALID: the values do not suit (division by zero, a cast of a list). HG_E_LIMIT: text or arrays grow too long. */

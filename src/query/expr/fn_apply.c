@@ -1,5 +1,6 @@
 /* Lambdas over arrays. The lambda's body is args[0]; its parameters are locals, set before each evaluation. */
 #include <string.h>
+#include "query/engine/check.h"
 #include "query/expr/node.h"
 
 #define FN(name) enum hg_rc name(struct hg_xctx *c, const struct hg_xnode *n, const struct hg_xval *args, struct hg_xval *out, struct hg_err *err)
@@ -27,9 +28,10 @@ static enum hg_rc product_of(struct hg_xctx *c, const struct hg_xnode *n, uint32
     }
     return HG_OK;
 }
-static void set_locals(struct hg_xctx *c, const struct hg_xnode *n, const struct product *p)
+static enum hg_rc set_locals(struct hg_xctx *c, const struct hg_xnode *n, const struct product *p, struct hg_err *err)
 {
     for (uint32_t k = 0; k < p->n; k++) c->locals[n->slots[k]] = p->arrays[k].v[p->at[k]];
+    return c->x && (++c->steps & 4095) == 0 ? hg_exec_check(c->x, err) : HG_OK;
 }
 static void step(struct product *p)
 {
@@ -50,7 +52,7 @@ FN(hg_xf_map)
     struct hg_xval *v = hg_arena_array(c->a, (size_t)p.total, sizeof *v);
     if (!v) return hg_arena_fail(c->a, "map", err);
     for (uint64_t k = 0; k < p.total; k++, step(&p)) {
-        set_locals(c, n, &p);
+        HG_TRY(set_locals(c, n, &p, err));
         HG_TRY(hg_x_eval(c, n->args[0], &v[k], err));
         if (hg_xtype_is_array(v[k].type)) return hg_fail(err, HG_E_UNSUPPORTED, "%s: the lambda gives an array; arrays in arrays are not supported", n->fn->name);
         if (!v[k].null) t = hg_xtype_common(t, v[k].type);
@@ -72,7 +74,7 @@ FN(hg_xf_filter)
     struct hg_xval *v = hg_arena_array(c->a, p.arrays[0].n, sizeof *v), keep;
     if (!v) return hg_arena_fail(c->a, "filter", err);
     for (uint64_t k = 0; k < p.total; k++, step(&p)) {
-        set_locals(c, n, &p);
+        HG_TRY(set_locals(c, n, &p, err));
         HG_TRY(hg_x_eval(c, n->args[0], &keep, err));
         if (hg_x_as_bool(&keep)) v[m++] = p.arrays[0].v[k];
     }
@@ -87,7 +89,7 @@ static enum hg_rc quantified(struct hg_xctx *c, const struct hg_xnode *n, bool a
     *out = hg_x_bool(!any && !p.null);
     for (uint64_t k = 0; k < p.total; k++, step(&p)) {
         struct hg_xval v;
-        set_locals(c, n, &p);
+        HG_TRY(set_locals(c, n, &p, err));
         HG_TRY(hg_x_eval(c, n->args[0], &v, err));
         if (hg_x_as_bool(&v) == any) return *out = hg_x_bool(any), HG_OK;
     }
@@ -108,7 +110,7 @@ FN(hg_xf_fold)
     enum hg_xtype t = acc.type;
     if (p.null) return *out = hg_x_null(t), HG_OK;
     for (uint64_t k = 0; k < p.total; k++, step(&p)) {
-        set_locals(c, n, &p);
+        HG_TRY(set_locals(c, n, &p, err));
         c->locals[n->slots[last - 1]] = acc;
         HG_TRY(hg_x_eval(c, n->args[0], &acc, err));
         HG_TRY(hg_x_cast(&acc, t, c->a, &acc, err));

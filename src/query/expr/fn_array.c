@@ -43,8 +43,8 @@ static enum hg_rc element(struct hg_xctx *c, const struct hg_xval *args, int64_t
     struct hg_xval a;
     HG_TRY(hg_x_to_array(&args[0], c->a, &a, err));
     int64_t at = (int64_t)hg_x_as_int(&args[1]) - base;
-    *out = a.null || at < 0 || at >= (int64_t)a.n ? hg_x_null(hg_xtype_element(a.type)) : a.v[at];
-    return HG_OK;
+    *out = hg_x_null(hg_xtype_element(a.type));
+    return a.null || at < 0 || at >= (int64_t)a.n ? HG_OK : hg_x_cast(&a.v[at], out->type, c->a, out, err);
 }
 FN(hg_xf_array_offset) { return (void)n, element(c, args, 0, out, err); }
 FN(hg_xf_array_ordinal) { return (void)n, element(c, args, 1, out, err); }
@@ -86,8 +86,8 @@ static enum hg_rc common(struct hg_xctx *c, const struct hg_xval *a, const struc
     *some = false, *all = true;
     (void)err;
     for (uint32_t k = 0; k < b->n; k++) {
-        struct hg_xval x;
-        if (comparable(c, &b->v[k], t, &x) && place_of(a, &x) >= 0) *some = true;
+        struct hg_xval x = b->v[k];
+        if ((a->type == b->type || comparable(c, &b->v[k], t, &x)) && place_of(a, &x) >= 0) *some = true;
         else *all = false;
     }
     return HG_OK;
@@ -155,6 +155,7 @@ static enum hg_rc add(struct hg_xctx *c, const struct hg_xval *array, const stru
 FN(hg_xf_array_append) { return (void)n, add(c, &args[0], &args[1], false, out, err); }
 FN(hg_xf_array_prepend) { return (void)n, add(c, &args[1], &args[0], true, out, err); }
 
+/* The second array's elements stay what they are. */
 FN(hg_xf_array_concat)
 {
     struct hg_xval a, b, *v;
@@ -162,7 +163,6 @@ FN(hg_xf_array_concat)
     HG_TRY(hg_x_to_array(&args[0], c->a, &a, err));
     HG_TRY(hg_x_to_array(&args[1], c->a, &b, err));
     if (a.null || b.null) return *out = hg_x_null(a.null ? a.type : b.type), HG_OK;
-    HG_TRY(hg_x_cast(&b, a.type, c->a, &b, err));
     HG_TRY(room(c, (uint64_t)a.n + b.n, &v, err));
     if (a.n) memcpy(v, a.v, a.n * sizeof *v);
     if (b.n) memcpy(v + a.n, b.v, b.n * sizeof *v);
@@ -171,11 +171,13 @@ FN(hg_xf_array_concat)
 }
 
 static int by_value(const void *a, const void *b) { return hg_x_cmp(a, b); }
-static enum hg_rc as_set(struct hg_xval *out)
+/* out is an array made just now. */
+static enum hg_rc as_set(struct hg_xctx *c, struct hg_xval *out, struct hg_err *err)
 {
-    struct hg_xval *v = (struct hg_xval *)out->v; /* made by add or concat just now */
     uint32_t m = 0;
     if (out->null || !out->n) return HG_OK;
+    HG_TRY(hg_x_uniform(out, c->a, out, err));
+    struct hg_xval *v = (struct hg_xval *)out->v;
     qsort(v, out->n, sizeof *v, by_value);
     for (uint32_t k = 0; k < out->n; k++)
         if (!m || hg_x_cmp(&v[m - 1], &v[k]) != 0) v[m++] = v[k];
@@ -185,12 +187,12 @@ static enum hg_rc as_set(struct hg_xval *out)
 FN(hg_xf_array_set_add)
 {
     HG_TRY(hg_xf_array_append(c, n, args, out, err));
-    return as_set(out);
+    return as_set(c, out, err);
 }
 FN(hg_xf_array_set_add_all)
 {
     HG_TRY(hg_xf_array_concat(c, n, args, out, err));
-    return as_set(out);
+    return as_set(c, out, err);
 }
 
 FN(hg_xf_array_slice)

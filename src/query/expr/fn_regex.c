@@ -118,7 +118,7 @@ enum hg_rc hg_xprep_regex(struct hg_xparse *ps, struct hg_xnode *n, struct hg_er
     struct hg_str pattern;
     const struct regex *re;
     bool splits = n->fn->eval == hg_xf_string_to_array;
-    if (n->args[1]->op != X_CONST && (splits || n->fn->eval == hg_xf_regexp_replace)) return HG_OK; /* compiled row by row */
+    if ((n->args[1]->op != X_CONST || (n->args[1]->val.null && !splits)) && (splits || n->fn->eval == hg_xf_regexp_replace)) return HG_OK; /* compiled row by row */
     if (splits && n->args[1]->val.null) pattern = HG_STR("");
     else HG_TRY(literal(n, 1, &pattern, err));
     HG_TRY(compile(ps->a, pattern, &re, err));

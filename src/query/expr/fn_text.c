@@ -91,7 +91,9 @@ FN(hg_xf_substring)
 static enum hg_rc side(struct hg_xctx *c, const struct hg_xnode *n, const struct hg_xval *args, bool right, struct hg_xval *out, struct hg_err *err)
 {
     struct hg_str s;
+    struct hg_xnum length;
     HG_TRY(hg_x_text(&args[0], c->a, &s, err));
+    if (!hg_x_number(&args[1], &length)) return NULL_OUT(out);
     int64_t k = hg_x_as_int(&args[1]);
     if (k < 0) return hg_x_bad_arg(n, err, "needs a number of at least 0, got %" PRId64, k);
     if (!s.p) return NULL_OUT(out);
@@ -243,6 +245,7 @@ enum hg_rc hg_xprep_fixed(struct hg_xparse *ps, struct hg_xnode *n, struct hg_er
     (void)ps;
     for (uint32_t k = 1; k < n->n_args; k++) {
         bool trims = n->fn->eval == hg_xf_trim || n->fn->eval == hg_xf_ltrim || n->fn->eval == hg_xf_rtrim;
+        if (trims && n->args[k]->op != X_CONST) continue;
         if (n->args[k]->op != X_CONST || (n->args[k]->val.null && !trims) || (!n->args[k]->val.null && n->args[k]->val.type != HG_X_STRING))
             return hg_fail(err, HG_E_INVALID, "argument %u must be a text in quotes", k + 1);
     }

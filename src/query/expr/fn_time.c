@@ -307,7 +307,8 @@ FN(hg_xf_subtract_months)
     const struct hg_period month = {.months = 1};
     int64_t to, from;
     HG_TRY(zone_of(c->a, n, 2, args, &tz, err));
-    if (!ms_of(&args[0], &to) || !ms_of(&args[1], &from)) return *out = hg_x_null(HG_X_LONG), HG_OK;
+    if (!ms_of(&args[0], &to)) to = 0; /* as Druid has it, no time is 1970 */
+    if (!ms_of(&args[1], &from)) from = 0;
     hg_civil_of(from + hg_tz_offset_ms(tz, from), &a);
     hg_civil_of(to + hg_tz_offset_ms(tz, to), &b);
     int64_t m = (b.year - a.year) * 12 + (b.month - a.month);

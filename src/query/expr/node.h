@@ -56,10 +56,13 @@ enum { /* flags of a function */
     F_ARRAY_OUT = 64,
     F_MACRO = 128, /* some arguments must be constants: fn->prepare */
     F_CASTS = 256, /* F_A0 when the second argument names an array type */
+    F_BATCH = 512, F_BATCH_NUM = 1024, /* Druid computes it a batch of rows at a time; where its arguments are numbers. See hg_expr_in_batches */
 };
 struct hg_xctx {
     struct hg_xval *inputs, *locals;
     struct hg_arena *a;
+    const struct hg_exec *x; /* may be NULL */
+    uint32_t steps;          /* of lambdas, so far */
 };
 typedef enum hg_rc hg_xeval_fn(struct hg_xctx *c, const struct hg_xnode *n, const struct hg_xval *args, struct hg_xval *out, struct hg_err *err);
 struct hg_xparse;

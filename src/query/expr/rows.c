@@ -58,7 +58,9 @@ enum hg_rc hg_xrows_open(struct hg_xrows *r, const struct hg_expr *e, const stru
         return rc;
     }
     for (uint32_t k = 0; k < e->n_inputs; k++) HG_TRY(open_input(&r->in[k], cols[k].type == HG_X_NONE ? NULL : cols[k].col, a, err));
-    return hg_expr_run_new(e, a, r->scratch, &r->run, err);
+    HG_TRY(hg_expr_run_new(e, a, r->scratch, &r->run, err));
+    r->run.x = x;
+    return HG_OK;
 }
 
 enum hg_rc hg_xrows_load(struct hg_xrows *r, uint32_t row, uint32_t n, struct hg_err *err)

@@ -6,7 +6,8 @@
 #include "query/query.h"
 
 struct hg_xcolumn { /* one input of an expression over a source */
-    const struct hg_column *col; /* NULL: not there */
+    const struct hg_column *col; /* NULL: not there, or without values that an expression could use */
+    bool there;
     enum hg_xtype type;
 };
 struct hg_xrows_in;

@@ -139,3 +139,38 @@ enum hg_xtype hg_expr_type(const struct hg_expr *e, const enum hg_xtype *types)
     if (locals != few) free(locals);
     return t;
 }
+
+static bool all_numbers(const struct hg_xnode *n, const enum hg_xtype *inputs)
+{
+    for (uint32_t k = 0; k < n->n_args; k++) {
+        enum hg_xtype t = hg_x_type(n->args[k], inputs, NULL);
+        if (t != HG_X_NONE && !hg_xtype_is_number(t)) return false;
+    }
+    return true;
+}
+
+static bool in_batches(const struct hg_xnode *n, const enum hg_xtype *inputs)
+{
+    switch (n->op) {
+    case X_CONST:
+    case X_COLUMN: return true;
+    case X_LOCAL:
+    case X_APPLY:
+    case X_MAP: return false;
+    case X_CALL:
+        if (!(n->fn->flags & (F_BATCH | F_BATCH_NUM))) return false;
+        if (n->fn->rule == R_COALESCE && n->n_args != 2) return false; /* of two it is nvl */
+        break;
+    default: break;
+    }
+    for (uint32_t k = 0; k < n->n_args; k++)
+        if (!in_batches(n->args[k], inputs)) return false;
+    if (n->op == X_CALL && n->fn->rule == R_LONG) /* of times, and parse_long: all but the first written out */
+        for (uint32_t k = 1; k < n->n_args && n->fn->flags & F_BATCH; k++)
+            if (n->args[k]->op != X_CONST) return false;
+    bool numbers = n->op == X_NEG || n->op == X_AND || n->op == X_OR || (n->op == X_CALL && n->fn->flags & F_BATCH_NUM);
+    return !numbers || all_numbers(n, inputs);
+}
+
+/* What is computed in batches has no lambdas, so their parameters need no types. */
+bool hg_expr_in_batches(const struct hg_expr *e, const enum hg_xtype *types) { return in_batches(e->root, types); }

@@ -201,6 +201,15 @@ enum hg_rc hg_x_cast(const struct hg_xval *v, enum hg_xtype to, struct hg_arena 
     return cast_elements(&w, to, a, out, err);
 }
 
+enum hg_rc hg_x_uniform(const struct hg_xval *v, struct hg_arena *a, struct hg_xval *out, struct hg_err *err)
+{
+    uint32_t k = 0;
+    if (v->null || !hg_xtype_is_array(v->type)) return *out = *v, HG_OK;
+    while (k < v->n && v->v[k].type == hg_xtype_element(v->type)) k++;
+    if (k < v->n) return cast_elements(v, v->type, a, out, err);
+    return *out = *v, HG_OK;
+}
+
 enum hg_rc hg_x_to_array(const struct hg_xval *v, struct hg_arena *a, struct hg_xval *out, struct hg_err *err)
 {
     if (hg_xtype_is_array(v->type)) return *out = *v, HG_OK;
@@ -234,6 +243,7 @@ static double double_of_order(uint64_t b)
 int hg_x_cmp(const struct hg_xval *a, const struct hg_xval *b)
 {
     if (a->null || b->null) return (int)b->null - (int)a->null;
+    if (hg_xtype_is_array(a->type) != hg_xtype_is_array(b->type)) return hg_xtype_is_array(a->type) ? 1 : -1;
     if (hg_xtype_is_array(a->type)) {
         for (uint32_t k = 0; k < a->n && k < b->n; k++) {
             int c = hg_x_cmp(&a->v[k], &b->v[k]);
@@ -241,9 +251,9 @@ int hg_x_cmp(const struct hg_xval *a, const struct hg_xval *b)
         }
         return (a->n > b->n) - (a->n < b->n);
     }
-    if (a->type == HG_X_LONG) return (a->i > b->i) - (a->i < b->i);
-    if (a->type == HG_X_STRING) return hg_str_cmp(a->s, b->s);
-    uint64_t x = double_order(a->d), y = double_order(b->d);
+    if (a->type == b->type && a->type == HG_X_LONG) return (a->i > b->i) - (a->i < b->i);
+    if (a->type == HG_X_STRING || b->type == HG_X_STRING) return a->type == b->type ? hg_str_cmp(a->s, b->s) : a->type == HG_X_STRING ? 1 : -1;
+    uint64_t x = double_order(a->type == HG_X_LONG ? (double)a->i : a->d), y = double_order(b->type == HG_X_LONG ? (double)b->i : b->d);
     return (x > y) - (x < y);
 }
 
@@ -255,7 +265,7 @@ bool hg_x_same(const struct hg_xval *a, const struct hg_xval *b)
 
 /* ---- keys ---- */
 
-enum { KEY_NULL = 1, KEY_VALUE = 2, KEY_END = 1 };
+enum { KEY_NULL = 1, KEY_VALUE = 2, KEY_OTHER = 3, KEY_END = 1 }; /* KEY_OTHER + type - HG_X_STRING: an element of another type than the array's */
 
 static void put_be(struct hg_buf *out, uint64_t v)
 {
@@ -268,7 +278,8 @@ enum hg_rc hg_x_key(const struct hg_xval *v, struct hg_buf *out, struct hg_err *
 {
     for (uint32_t k = 0; k < v->n; k++) {
         const struct hg_xval *e = &v->v[k];
-        hg_buf_u8(out, e->null ? KEY_NULL : KEY_VALUE);
+        uint8_t other = e->type == hg_xtype_element(v->type) ? KEY_VALUE : (uint8_t)(KEY_OTHER + (e->type - HG_X_STRING));
+        hg_buf_u8(out, e->null ? KEY_NULL : other);
         if (e->null) continue;
         if (e->type == HG_X_LONG) put_be(out, (uint64_t)e->i ^ 1ull << 63);
         else if (e->type == HG_X_DOUBLE) put_be(out, double_order(e->d));
@@ -284,46 +295,50 @@ enum hg_rc hg_x_key(const struct hg_xval *v, struct hg_buf *out, struct hg_err *
     return hg_buf_check(out, "array key", err);
 }
 
-static bool key_text(struct hg_str key, size_t *at, struct hg_arena *a, struct hg_str *out)
+/* A text from key.p[*at], into z, where *used bytes are taken: there is room for all of the key. */
+static bool key_text(struct hg_str key, size_t *at, char *z, size_t *used, struct hg_str *out)
 {
-    char *z = hg_arena_alloc(a, key.len - *at);
-    size_t n = 0;
-    if (!z) return false;
+    size_t n = *used;
     for (size_t i = *at; i + 1 < key.len; i++) {
         if (key.p[i]) {
             z[n++] = key.p[i];
             continue;
         }
         uint8_t mark = (uint8_t)key.p[++i];
-        if (mark == KEY_END) return *at = i + 1, *out = (struct hg_str){z, n}, true;
+        if (mark == KEY_END) return *at = i + 1, *out = (struct hg_str){z + *used, n - *used}, *used = n, true;
         if (mark != 0xff) return false;
         z[n++] = 0;
     }
     return false;
 }
 
+static bool key_number(struct hg_str key, size_t *at, struct hg_xval *out)
+{
+    uint64_t b = 0;
+    if (key.len - *at < 8) return false;
+    for (int k = 0; k < 8; k++) b = b << 8 | (uint8_t)key.p[(*at)++];
+    if (out->type == HG_X_LONG) out->i = (int64_t)(b ^ 1ull << 63);
+    else out->d = double_of_order(b);
+    return true;
+}
+
 enum hg_rc hg_x_of_key(struct hg_str key, enum hg_xtype type, struct hg_arena *a, struct hg_xval *out, struct hg_err *err)
 {
     if (!key.p) return *out = hg_x_null(type), HG_OK;
-    enum hg_xtype et = hg_xtype_element(type);
     struct hg_xval *v = hg_arena_array(a, key.len, sizeof *v); /* at most one a byte */
+    char *texts = hg_arena_alloc(a, key.len);
+    size_t used = 0;
     uint32_t n = 0;
-    if (!v) return hg_arena_fail(a, "array", err);
+    if (!v || !texts) return hg_arena_fail(a, "array", err);
     for (size_t at = 0; at < key.len; n++) {
         uint8_t mark = (uint8_t)key.p[at++];
-        v[n] = hg_x_null(et);
+        v[n] = hg_x_null(hg_xtype_element(type));
         if (mark == KEY_NULL) continue;
-        if (mark != KEY_VALUE) return hg_fail(err, HG_E_CORRUPT, "array key: byte %zu is %u", at - 1, mark);
+        if (mark < KEY_VALUE || mark > KEY_OTHER + HG_X_DOUBLE - HG_X_STRING) return hg_fail(err, HG_E_CORRUPT, "array key: byte %zu is %u", at - 1, mark);
+        if (mark != KEY_VALUE) v[n].type = (enum hg_xtype)(HG_X_STRING + mark - KEY_OTHER);
         v[n].null = false;
-        if (et == HG_X_STRING) {
-            if (!key_text(key, &at, a, &v[n].s)) return hg_fail(err, HG_E_CORRUPT, "array key: the text at byte %zu has no end", at);
-            continue;
-        }
-        if (key.len - at < 8) return hg_fail(err, HG_E_CORRUPT, "array key: the number at byte %zu is cut", at);
-        uint64_t b = 0;
-        for (int k = 0; k < 8; k++) b = b << 8 | (uint8_t)key.p[at++];
-        if (et == HG_X_LONG) v[n].i = (int64_t)(b ^ 1ull << 63);
-        else v[n].d = double_of_order(b);
+        if (v[n].type == HG_X_STRING ? !key_text(key, &at, texts, &used, &v[n].s) : !key_number(key, &at, &v[n]))
+            return hg_fail(err, HG_E_CORRUPT, "array key: the %s at byte %zu is cut", v[n].type == HG_X_STRING ? "text" : "number", at);
     }
     *out = hg_x_array(type, v, n);
     return HG_OK;

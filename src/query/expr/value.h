@@ -1,6 +1,8 @@
 /* A value of the expression language: a long, a double, a string, or an array of one of these; each may be null, and a null has a type too (which
  * of them follows Druid, where "null" by itself is a string). The conversions are Druid's. Text and arrays are borrowed from the arena of the
- * evaluation, from the source, or from the expression. */
+ * evaluation, from the source, or from the expression.
+ *
+ * The elements of an array are of its type, but where array_concat joined arrays of different types: as in Druid each element then stays what it was. */
 #ifndef HG_QUERY_EXPR_VALUE_H
 #define HG_QUERY_EXPR_VALUE_H
 
@@ -34,7 +36,7 @@ struct hg_xval {
         int64_t i;
         double d;
         struct hg_str s;
-        const struct hg_xval *v; /* arrays: n elements of the element type */
+        const struct hg_xval *v; /* arrays: n elements */
     };
 };
 
@@ -66,10 +68,12 @@ HG_MUST_USE enum hg_rc hg_x_text(const struct hg_xval *v, struct hg_arena *a, st
 HG_MUST_USE enum hg_rc hg_x_list_text(const struct hg_xval *v, struct hg_arena *a, struct hg_str *out, struct hg_err *err);
 /* HG_E_INVALID: an array of other than one element has no scalar. out may be v. */
 HG_MUST_USE enum hg_rc hg_x_cast(const struct hg_xval *v, enum hg_xtype to, struct hg_arena *a, struct hg_xval *out, struct hg_err *err);
+/* An array whose elements are all of its type. out may be v. */
+HG_MUST_USE enum hg_rc hg_x_uniform(const struct hg_xval *v, struct hg_arena *a, struct hg_xval *out, struct hg_err *err);
 /* A scalar becomes an array of one, null a null array. out may be v. */
 HG_MUST_USE enum hg_rc hg_x_to_array(const struct hg_xval *v, struct hg_arena *a, struct hg_xval *out, struct hg_err *err);
 
-/* Order of scalars of one type, null first; strings by code point; doubles as Java's Double.compare. Arrays element by element. */
+/* Order of scalars of one type, null first; strings by code point; doubles as Java's Double.compare. Arrays element by element. Of different types: numbers as doubles, before texts. */
 int hg_x_cmp(const struct hg_xval *a, const struct hg_xval *b);
 /* Same type and value, as Java's equals: 1 is not 1.0, NaN is NaN. */
 bool hg_x_same(const struct hg_xval *a, const struct hg_xval *b);
@@ -77,7 +81,7 @@ bool hg_x_same(const struct hg_xval *a, const struct hg_xval *b);
 /* ---- arrays as keys ----
  * An array as bytes whose order (unsigned, as texts are ordered) is that of the arrays: how arrays travel as group keys.
  *   each element: 01 null, or 02 and the value: LONG 8 bytes big endian, sign bit turned; DOUBLE 8 bytes ordered; STRING its bytes, 00 as 00 ff, end 00 01
- * The element type is not written. */
+ * The element type is not written, but for an element that is not of the array's type: 03 STRING, 04 LONG or 05 DOUBLE instead of 02. Those have no order. */
 HG_MUST_USE enum hg_rc hg_x_key(const struct hg_xval *v, struct hg_buf *out, struct hg_err *err);
 /* Reads a key; trusts nothing. HG_E_CORRUPT. key.p NULL: a null array. */
 HG_MUST_USE enum hg_rc hg_x_of_key(struct hg_str key, enum hg_xtype type, struct hg_arena *a, struct hg_xval *out, struct hg_err *err);

@@ -68,6 +68,7 @@ enum hg_rc hg_answer_expr(struct hg_answer *an, const struct hg_post *post, stru
     struct hg_xval v;
     if (!an->texts && !(an->texts = hg_arena_new(an->x->budget))) return hg_fail(err, HG_E_NOMEM, "expression");
     HG_TRY(hg_expr_run_new(post->expr, an->texts, an->texts, &run, err));
+    run.x = an->x;
     for (uint32_t k = 0; k < post->expr->n_inputs; k++) HG_TRY(field_of(an, &post->args[k], &run.inputs[k], err));
     enum hg_rc rc = hg_expr_eval(post->expr, &run, &v, err);
     if (rc != HG_OK) return hg_err_context(err, rc, "post-aggregator \"%s\"", post->name ? post->name : post->expr->text);

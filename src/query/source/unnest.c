@@ -93,7 +93,7 @@ static enum hg_rc unnest_values(struct unnest *u, const struct hg_vcol *v, struc
     for (uint32_t k = 0; k < e->n_inputs; k++) {
         const struct hg_column *c = hg_source_column(r->base, e->inputs[k].name);
         if (c && hg_type_is_complex(c->type)) c = NULL;
-        in[k] = (struct hg_xcolumn){c, c ? hg_xtype_of_column(c->type) : HG_X_NONE};
+        in[k] = (struct hg_xcolumn){.col = c, .there = c != NULL, .type = c ? hg_xtype_of_column(c->type) : HG_X_NONE};
         types[k] = in[k].type;
         multi[k] = c && c->multi;
     }

@@ -278,7 +278,7 @@ static bool row_agrees(const struct hg_column *c, uint32_t k, const int64_t *i, 
         if (!hg_x_number(v, &x)) return nulls[k];
         if (nulls[k]) return false;
         if (i) return i[k] == hg_x_as_long(v);
-        double want = hg_x_as_double(v);
+        double want = c->type == HG_T_FLOAT ? (double)(float)hg_x_as_double(v) : hg_x_as_double(v);
         return d[k] == want || (isnan(d[k]) && isnan(want));
     }
     uint32_t from = ends && k ? ends[k - 1] : 0, n = ends ? ends[k] - from : 1;
