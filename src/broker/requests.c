@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "broker/gather_private.h"
+#include "query/nested.h"
 
 #define MAX_REQUEST ((size_t)64 << 20)
 
@@ -126,7 +127,8 @@ enum hg_rc hg_request_send(struct hg_gather *g, struct hg_request *r, struct hg_
         const struct hg_target *t = g->items[r->items[i]].t;
         items[i] = (struct hg_sub_item){hg_str_of(t->text), t->ivs, t->n_ivs};
     }
-    struct hg_subquery sq = {{g->q->text, g->q->text_len}, hg_str_of(g->run->id), g->q->ctx.priority, hg_str_of(g->part_dim), items, r->n_items};
+    bool alone = r->n_items == g->n_items && !g->part_dim && hg_query_is_plain(g->q);
+    struct hg_subquery sq = {{g->q->text, g->q->text_len}, hg_str_of(g->run->id), g->q->ctx.priority, hg_str_of(g->part_dim), alone, items, r->n_items};
     struct hg_buf b;
     hg_buf_init(&b, MAX_REQUEST);
     enum hg_rc rc = hg_subquery_encode(&sq, &b, err);

@@ -120,7 +120,7 @@ static enum hg_rc send_request(struct ask *k, struct reading *rd, const struct h
     struct hg_running *run = k->run;
     const struct hg_target *t = rd->item.t;
     struct hg_sub_item item = {hg_str_of(t->text), t->ivs, t->n_ivs};
-    struct hg_subquery sq = {{k->q->text, k->q->text_len}, hg_str_of(run->id), k->q->ctx.priority, {0, 0}, &item, 1};
+    struct hg_subquery sq = {{k->q->text, k->q->text_len}, hg_str_of(run->id), k->q->ctx.priority, {0, 0}, false, &item, 1};
     struct fetch *f = hg_arena_zalloc(run->arena, sizeof *f);
     const char *address = f ? hg_arena_strdup(run->arena, s->wire_address) : NULL;
     if (!address || !(f->server = hg_arena_strdup(run->arena, s->name))) return hg_arena_fail(run->arena, "sub-query", err);

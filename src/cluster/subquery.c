@@ -6,6 +6,7 @@ enum hg_rc hg_subquery_encode(const struct hg_subquery *s, struct hg_buf *out, s
     hg_buf_str(out, s->query_id);
     hg_buf_i64(out, s->priority);
     hg_buf_str(out, s->part_dim);
+    hg_buf_u8(out, s->alone);
     hg_buf_varint(out, s->n_items);
     for (uint32_t i = 0; i < s->n_items; i++) {
         const struct hg_sub_item *it = &s->items[i];
@@ -42,8 +43,10 @@ enum hg_rc hg_subquery_decode(struct hg_arena *a, struct hg_span bytes, struct h
 {
     struct hg_rd r = hg_rd_of(bytes);
     struct hg_subquery s = {.query = hg_rd_str(&r), .query_id = hg_rd_str(&r), .priority = hg_rd_i64(&r), .part_dim = hg_rd_str(&r)};
+    uint8_t alone = hg_rd_u8(&r);
+    s.alone = alone;
     s.n_items = hg_rd_count(&r, 2);
-    if (r.bad || !s.query.p) return hg_fail(err, HG_E_CORRUPT, "sub-query: malformed head in %zu bytes", bytes.len);
+    if (r.bad || !s.query.p || alone > 1) return hg_fail(err, HG_E_CORRUPT, "sub-query: malformed head in %zu bytes", bytes.len);
     struct hg_sub_item *items = hg_arena_array(a, s.n_items ? s.n_items : 1, sizeof *items);
     if (!items) return hg_arena_fail(a, "sub-query", err);
     for (uint32_t i = 0; i < s.n_items; i++) HG_TRY(read_item(&r, a, &items[i], i, s.n_items, err));

@@ -19,6 +19,7 @@ struct hg_subquery {
     /* Not null: the query's list of values of this dimension is a part of a longer one, and the other parts are asked, too. That is right only where a row is in one part at most: a
      * segment in which the dimension has several values in a row, or numbers (which may be written in more than one way), is not scanned and comes back as `whole`. */
     struct hg_str part_dim;
+    bool alone;             /* the items are all that the query is asked over: a reply that covers all of them may leave out rows that the answer does not show */
     const struct hg_sub_item *items;
     uint32_t n_items;
 };

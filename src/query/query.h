@@ -117,6 +117,10 @@ HG_MUST_USE enum hg_rc hg_merge_add(struct hg_merge *m, struct hg_partial *p, st
 HG_MUST_USE enum hg_rc hg_merge_take(struct hg_merge *m, struct hg_partial **out, struct hg_err *err); /* the result so far; m is empty then */
 void hg_merge_free(struct hg_merge *m); /* NULL allowed */
 
+/* Where *p is all of the result: may leave only those of its rows that the answer shows (a topN's threshold, a groupBy's limit), which are finished to the same answer. Replaces *p, which
+ * stays the caller's. */
+HG_MUST_USE enum hg_rc hg_query_shown(const struct hg_query *q, struct hg_exec *x, struct hg_partial **p, struct hg_err *err);
+
 /* Bytes between servers; decode trusts nothing. */
 HG_MUST_USE enum hg_rc hg_partial_encode(const struct hg_partial *p, struct hg_buf *out, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_partial_decode(const struct hg_query *q, struct hg_span bytes, struct hg_exec *x, struct hg_partial **out, struct hg_err *err);

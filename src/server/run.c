@@ -144,6 +144,7 @@ void hg_run_finish(struct hg_run *r)
         struct hg_err err = {HG_OK, ""};
         int64_t from = r->fates ? hg_clock_mono_ns() : 0;
         enum hg_rc rc = unite(r, &err);
+        if (!rc && r->alone && r->n_covered == r->n_items && !r->n_missing) rc = hg_query_shown(r->q, &r->merge_exec, &r->result, &err);
         bool large = !rc && r->result && hg_partial_large(r->result);
         if (!rc && r->result && !large) rc = send_whole(r, &err);
         if (r->fates) r->unite_us = (hg_clock_mono_ns() - from) / 1000;
@@ -318,6 +319,7 @@ static enum hg_rc prepare(struct hg_run *r, struct hg_err *err)
     HG_TRY(hg_query_parse(r->arena, sq.query, &r->q, err));
     r->priority = (int)(sq.priority > MAX_PRIORITY ? MAX_PRIORITY : sq.priority < -MAX_PRIORITY ? -MAX_PRIORITY : sq.priority);
     hg_spill_init(&r->spill, r->d->opt.spill_dir, r->d->opt.spill_max_bytes, r->q);
+    r->alone = sq.alone;
     r->scans = hg_pool_threads(r->d->pool) < sq.n_items ? hg_pool_threads(r->d->pool) : sq.n_items;
     r->merge_exec = hg_run_exec(r);
     struct hg_profile *told = NULL;

@@ -33,6 +33,7 @@ struct hg_run {
     struct hg_run_item *items;
     uint32_t n_items;
     _Atomic uint32_t next; /* the item that the next free runner takes */
+    bool alone;           /* see hg_subquery */
     const char *part_dim; /* NULL: the query is whole; see hg_subquery */
     struct hg_str *covered, *missing, *whole;
     struct hg_interval *times; /* of the rows of each covered one */

@@ -18,7 +18,8 @@ static void again(struct hg_arena *a, const struct hg_subquery *s)
     MUST(hg_subquery_encode(s, &b, &err) == HG_OK && hg_subquery_decode(a, hg_buf_span(&b), &t, &err) == HG_OK);
     same(s->query, t.query);
     same(s->query_id, t.query_id);
-    MUST(s->priority == t.priority && s->n_items == t.n_items);
+    same(s->part_dim, t.part_dim);
+    MUST(s->priority == t.priority && s->alone == t.alone && s->n_items == t.n_items);
     for (uint32_t i = 0; i < s->n_items; i++) {
         same(s->items[i].segid, t.items[i].segid);
         MUST(s->items[i].n_ivs == t.items[i].n_ivs);

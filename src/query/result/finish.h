@@ -37,6 +37,10 @@ HG_MUST_USE enum hg_rc hg_finish_timeseries(struct hg_answer *an, struct hg_out 
 HG_MUST_USE enum hg_rc hg_finish_topn(struct hg_answer *an, struct hg_out *o, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_finish_groupby(struct hg_answer *an, struct hg_out *o, struct hg_err *err);
 
+/* Of rows v[0..n) those that are shown, in the order in which they are: of topN by time bucket, of groupBy (from: how many of them limitSpec's offset leaves out, which come first). */
+HG_MUST_USE enum hg_rc hg_topn_rows(struct hg_answer *an, uint32_t *v, uint32_t *n, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_groupby_rows(struct hg_answer *an, uint32_t *v, uint64_t *from, uint32_t *n, struct hg_err *err);
+
 /* Of groupBy: rows v[0..n) that `having` keeps; whether limitSpec orders rows otherwise than by their keys; the keys of the order; a row written. */
 struct hg_keys;
 HG_MUST_USE enum hg_rc hg_groupby_having(struct hg_answer *an, uint32_t *v, uint32_t *n, struct hg_err *err);

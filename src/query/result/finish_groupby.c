@@ -128,18 +128,26 @@ enum hg_rc hg_groupby_put(struct hg_out *o, uint32_t row, struct hg_err *err)
     return hg_out_drain(o, err);
 }
 
-enum hg_rc hg_finish_groupby(struct hg_answer *an, struct hg_out *o, struct hg_err *err)
+enum hg_rc hg_groupby_rows(struct hg_answer *an, uint32_t *v, uint64_t *from, uint32_t *n, struct hg_err *err)
 {
     const struct hg_limit_spec *s = &an->plan->limit_spec;
     struct hg_keys ks;
-    uint32_t *v = NULL, n = an->n;
-    HG_TRY(hg_answer_rows(an, &v, err));
-    HG_TRY(hg_groupby_having(an, v, &n, err));
-    uint64_t from = (uint64_t)s->offset < n ? (uint64_t)s->offset : n;
-    uint64_t to = s->limit >= 0 && (uint64_t)s->limit < n - from ? from + (uint64_t)s->limit : n;
+    HG_TRY(hg_groupby_having(an, v, n, err));
+    *from = (uint64_t)s->offset < *n ? (uint64_t)s->offset : *n;
+    uint64_t to = s->limit >= 0 && (uint64_t)s->limit < *n - *from ? *from + (uint64_t)s->limit : *n;
     HG_TRY(hg_groupby_keys(&ks, an, err));
-    HG_TRY(hg_keys_ready(&ks, v, n, to, err));
-    HG_TRY(hg_sort_rows(v, n, to, hg_keys_cmp, &ks, an->x, err));
-    for (uint64_t k = from; k < to; k++) HG_TRY(hg_groupby_put(o, v[k], err));
+    HG_TRY(hg_keys_ready(&ks, v, *n, to, err));
+    HG_TRY(hg_sort_rows(v, *n, to, hg_keys_cmp, &ks, an->x, err));
+    *n = (uint32_t)to;
+    return HG_OK;
+}
+
+enum hg_rc hg_finish_groupby(struct hg_answer *an, struct hg_out *o, struct hg_err *err)
+{
+    uint32_t *v = NULL, n = an->n;
+    uint64_t from;
+    HG_TRY(hg_answer_rows(an, &v, err));
+    HG_TRY(hg_groupby_rows(an, v, &from, &n, err));
+    for (uint64_t k = from; k < n; k++) HG_TRY(hg_groupby_put(o, v[k], err));
     return HG_OK;
 }

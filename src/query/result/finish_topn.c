@@ -38,18 +38,45 @@ static enum hg_rc after_stop(struct hg_answer *an, uint32_t *v, uint32_t *n, str
     return HG_OK;
 }
 
-static enum hg_rc put_bucket(struct hg_out *o, struct hg_keys *ks, int64_t bucket, uint32_t *v, uint32_t n, struct hg_err *err)
+/* The rows of a time bucket, v[0..n): those that are shown come first. */
+static enum hg_rc best_first(struct hg_answer *an, const struct hg_keys *ks, uint32_t *v, uint32_t n, uint32_t *shown, struct hg_err *err)
+{
+    *shown = (uint64_t)an->plan->threshold < n ? (uint32_t)an->plan->threshold : n;
+    return hg_sort_rows(v, n, *shown, hg_keys_cmp, ks, an->x, err);
+}
+
+enum hg_rc hg_topn_rows(struct hg_answer *an, uint32_t *v, uint32_t *n, struct hg_err *err)
+{
+    const int64_t *bucket = an->parts[0]->bucket;
+    struct hg_keys ks, by_time;
+    uint32_t kept = 0;
+    HG_TRY(make_keys(&ks, an, err));
+    HG_TRY(hg_keys_new(&by_time, an, 1, err));
+    hg_keys_add(&by_time, (struct hg_key){.kind = HG_KEY_TIME});
+    HG_TRY(after_stop(an, v, n, err));
+    if (an->q->gran.kind != HG_GRAN_ALL) HG_TRY(hg_sort_rows(v, *n, *n, hg_keys_cmp, &by_time, an->x, err));
+    HG_TRY(hg_keys_ready(&ks, v, *n, (uint64_t)an->plan->threshold, err));
+    for (uint32_t at = 0, from, shown; at < *n;) {
+        for (from = at; at < *n && bucket[v[at]] == bucket[v[from]]; at++) {}
+        HG_TRY(hg_exec_check(an->x, err));
+        HG_TRY(best_first(an, &ks, v + from, at - from, &shown, err));
+        memmove(v + kept, v + from, shown * sizeof *v);
+        kept += shown;
+    }
+    *n = kept;
+    return HG_OK;
+}
+
+static enum hg_rc put_bucket(struct hg_out *o, int64_t bucket, const uint32_t *v, uint32_t n, struct hg_err *err)
 {
     struct hg_answer *an = o->an;
-    uint64_t keep = (uint64_t)an->plan->threshold < n ? (uint64_t)an->plan->threshold : n;
     HG_TRY(hg_out_tick(o, err));
-    HG_TRY(hg_sort_rows(v, n, keep, hg_keys_cmp, ks, an->x, err));
     hg_jw_item(&o->w);
     hg_jw_open(&o->w, '{');
     hg_out_stamp_of(o, an->q->gran.kind == HG_GRAN_ALL ? an->all_stamp : bucket);
     hg_jw_key(&o->w, o->k_result);
     hg_jw_open(&o->w, '[');
-    for (uint64_t k = 0; k < keep; k++) {
+    for (uint32_t k = 0; k < n; k++) {
         HG_TRY(hg_out_tick(o, err));
         hg_answer_load(an, v[k]);
         hg_jw_item(&o->w);
@@ -65,21 +92,15 @@ static enum hg_rc put_bucket(struct hg_out *o, struct hg_keys *ks, int64_t bucke
 enum hg_rc hg_finish_topn(struct hg_answer *an, struct hg_out *o, struct hg_err *err)
 {
     const struct hg_partial *p = an->parts[0];
-    struct hg_keys ks, by_time;
     uint32_t *v = NULL, n = an->n, at = 0;
     HG_TRY(hg_answer_rows(an, &v, err));
-    HG_TRY(make_keys(&ks, an, err));
-    HG_TRY(hg_keys_new(&by_time, an, 1, err));
-    hg_keys_add(&by_time, (struct hg_key){.kind = HG_KEY_TIME});
-    HG_TRY(after_stop(an, v, &n, err));
-    if (an->q->gran.kind != HG_GRAN_ALL) HG_TRY(hg_sort_rows(v, n, n, hg_keys_cmp, &by_time, an->x, err));
-    HG_TRY(hg_keys_ready(&ks, v, n, (uint64_t)an->plan->threshold, err));
+    HG_TRY(hg_topn_rows(an, v, &n, err));
     for (uint64_t b = 0; b < p->n_buckets || at < n;) { /* the buckets there are, and those of the rows: both ascend */
         int64_t bucket = at < n && (b >= p->n_buckets || p->bucket[v[at]] < p->buckets[b]) ? p->bucket[v[at]] : p->buckets[b];
         uint32_t from = at;
         while (at < n && p->bucket[v[at]] == bucket) at++;
         if (b < p->n_buckets && p->buckets[b] == bucket) b++;
-        HG_TRY(put_bucket(o, &ks, bucket, v + from, at - from, err));
+        HG_TRY(put_bucket(o, bucket, v + from, at - from, err));
     }
     return HG_OK;
 }

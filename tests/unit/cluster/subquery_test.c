@@ -18,7 +18,7 @@ static struct hg_str text(struct hg_arena *a)
 
 static struct hg_subquery random_subquery(struct hg_arena *a)
 {
-    struct hg_subquery s = {.query = text(a), .query_id = text(a), .priority = (int64_t)hg_test_random(&rnd), .part_dim = dice(2) ? text(a) : (struct hg_str){0, 0}, .n_items = (uint32_t)dice(20)};
+    struct hg_subquery s = {.query = text(a), .query_id = text(a), .priority = (int64_t)hg_test_random(&rnd), .part_dim = dice(2) ? text(a) : (struct hg_str){0, 0}, .alone = dice(2), .n_items = (uint32_t)dice(20)};
     struct hg_sub_item *items = hg_arena_array(a, s.n_items + 1, sizeof *items);
     for (uint32_t i = 0; i < s.n_items; i++) {
         uint32_t n = (uint32_t)dice(4);
@@ -63,6 +63,7 @@ static void subqueries(void **state)
         assert_ok(hg_subquery_decode(a, hg_buf_span(&b), &t, &err), err);
         assert_true(hg_str_eq(s.query, t.query) && hg_str_eq(s.query_id, t.query_id) && hg_str_eq(s.part_dim, t.part_dim));
         assert_int_equal(s.priority, t.priority);
+        assert_int_equal(s.alone, t.alone);
         assert_int_equal(s.n_items, t.n_items);
         for (uint32_t i = 0; i < s.n_items; i++) {
             assert_true(hg_str_eq(s.items[i].segid, t.items[i].segid));

@@ -354,6 +354,75 @@ static struct hg_partial *many_rows(struct run *r, uint32_t n)
     return p;
 }
 
+/* Rows that the answer does not show are left out where there are many, and the answer is the same. */
+static void only_shown(void **state)
+{
+    (void)state;
+#define TOP(gran, metric) HEAD("topN") "\"granularity\":" gran ",\"dimension\":\"s\",\"threshold\":20,\"metric\":" metric "," AGGS ",\"postAggregations\":[{\"type\":\"expression\",\"name\":\"p\",\"expression\":\"l % 7\"}]}"
+#define SECONDS "{\"type\":\"duration\",\"duration\":1000}"
+    static const struct { const char *query; uint64_t rows; } cases[] = {
+        {TOP("\"all\"", "\"l\""), 20},
+        {TOP("\"all\"", "\"n\""), 20}, /* all tie */
+        {TOP("\"all\"", "\"p\""), 20},
+        {TOP("\"all\"", "{\"type\":\"inverted\",\"metric\":\"l\"}"), 20},
+        {TOP("\"all\"", "{\"type\":\"dimension\",\"ordering\":\"alphanumeric\",\"previousStop\":\"v4000\"}"), 20},
+        {TOP("\"all\"", "{\"type\":\"dimension\",\"ordering\":\"alphanumeric\",\"previousStop\":\"v4990\"}"), 9},
+        {TOP(SECONDS, "\"p\""), 100},
+        {GROUP("all", "\"s\"", LIMIT("\"limit\":30,\"offset\":10,\"columns\":[{\"dimension\":\"l\",\"direction\":\"descending\"}]")), 40},
+        {GROUP("all", "\"s\"", LIMIT("\"limit\":30")), 30},
+        {GROUP("all", "\"s\"", LIMIT("\"limit\":30,\"columns\":[\"l\"]") ",\"having\":{\"type\":\"greaterThan\",\"aggregation\":\"l\",\"value\":4980}"), 19},
+        {GROUP("minute", "\"s\"", LIMIT("\"limit\":1")), 1},
+        /* there all are */
+        {GROUP("all", "\"s\"", LIMIT("\"offset\":10,\"columns\":[\"l\"]")), 5000},
+        {GROUP("all", "\"s\"", LIMIT("\"limit\":4000")), 5000},
+        {GROUP("all", "\"s\"", LIMIT("\"limit\":10") ",\"subtotalsSpec\":[[\"s\"],[]]"), 5000},
+        {HEAD("topN") "\"granularity\":\"all\",\"dimension\":\"s\",\"threshold\":20,\"metric\":\"u\",\"aggregations\":[{\"type\":\"HLLSketchBuild\",\"name\":\"u\",\"fieldName\":\"l\"}]}", 5000},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char *text[2];
+        for (int shown = 0; shown < 2; shown++) {
+            struct run r;
+            struct hg_buf b;
+            hg_buf_init(&b, 1 << 24);
+            if (run_open(&r, cases[k].query, 0) != HG_OK) fail_msg("%s\n%s", r.err.msg, cases[k].query);
+            struct hg_partial *p = many_rows(&r, 5000);
+            if (shown) {
+                if (hg_query_shown(r.q, &r.x, &p, &r.err) != HG_OK) fail_msg("%s\n%s", r.err.msg, cases[k].query);
+                if (hg_partial_rows(p) != cases[k].rows) fail_msg("%" PRIu64 " rows and not %" PRIu64 " are left of\n%s", hg_partial_rows(p), cases[k].rows, cases[k].query);
+                p = run_recode(&r, p);
+            }
+            if (hg_query_finish(r.q, p, &r.x, false, &b, &r.err) != HG_OK) fail_msg("%s\n%s", r.err.msg, cases[k].query);
+            hg_buf_u8(&b, 0);
+            text[shown] = (char *)b.p;
+            hg_partial_free(p);
+            run_close(&r);
+        }
+        if (strcmp(text[0], text[1]) != 0) fail_msg("%s\nof all   %.300s\nof those %.300s", cases[k].query, text[0], text[1]);
+        free(text[0]);
+        free(text[1]);
+    }
+}
+
+/* Without memory for the choosing, or stopped on the way, all rows stay. */
+static void shown_without_memory(void **state)
+{
+    (void)state;
+    struct run r;
+    struct hg_partial *p;
+    assert_int_equal(run_open(&r, TOP("\"all\"", "\"l\""), 0), HG_OK);
+    p = many_rows(&r, 5000);
+    r.budget.limit = atomic_load(&r.budget.used) + 20000;
+    assert_int_equal(hg_query_shown(r.q, &r.x, &p, &r.err), HG_OK);
+    assert_int_equal(hg_partial_rows(p), 5000);
+    r.budget.limit = 0;
+    _Atomic bool cancelled = true;
+    r.x.cancelled = &cancelled;
+    assert_int_equal(hg_query_shown(r.q, &r.x, &p, &r.err), HG_OK);
+    assert_int_equal(hg_partial_rows(p), 5000);
+    hg_partial_free(p);
+    run_close(&r);
+}
+
 static void stopped(void **state)
 {
     (void)state;
@@ -557,7 +626,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(timeseries), cmocka_unit_test(nothing_scanned), cmocka_unit_test(topn),    cmocka_unit_test(groupby), cmocka_unit_test(values),
         cmocka_unit_test(pretty),     cmocka_unit_test(sketches_of_subtotals), cmocka_unit_test(refused), cmocka_unit_test(stopped), cmocka_unit_test(limit_is_head_of_all),
-        cmocka_unit_test(orders_as_a_model),
+        cmocka_unit_test(orders_as_a_model), cmocka_unit_test(only_shown), cmocka_unit_test(shown_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,6 +48,53 @@ static void answers_and_what_is_missing(void **state)
     }
 }
 
+#define TOP "{\"queryType\":\"topN\",\"dataSource\":\"ads\",\"granularity\":\"all\",\"intervals\":[\"2024-03-01/2024-05-01\"],\"dimension\":\"country\"," \
+            "\"metric\":\"clicks\",\"threshold\":7,\"aggregations\":[{\"type\":\"longSum\",\"name\":\"clicks\",\"fieldName\":\"clicks\"}]}"
+static uint64_t groups_of(struct fx_reply *r)
+{
+    struct hg_err err;
+    struct hg_partial *p;
+    const struct hg_query *q;
+    struct hg_arena *a = hg_arena_new(NULL);
+    struct hg_budget budget;
+    hg_budget_init(&budget, NULL, "query memory", 1 << 26);
+    struct hg_exec x = {.budget = &budget};
+    if (r->rc != HG_OK) fail_msg("the reply is %s: %s", hg_rc_name(r->rc), r->msg);
+    assert_ok(hg_query_parse(a, hg_str_of(TOP), &q, &err), err);
+    assert_int_equal(r->messages[0].p[0], HG_SUB_PARTIAL);
+    assert_ok(hg_partial_decode(q, (struct hg_span){r->messages[0].p + 1, r->messages[0].len - 1}, &x, &p, &err), err);
+    uint64_t n = p->n_rows;
+    hg_partial_free(p);
+    hg_arena_free(a);
+    return n;
+}
+
+/* A server that has all that is asked may leave out groups that the answer does not show; one that has not all of it, or is not alone, may not. */
+static void groups_that_are_not_shown(void **state)
+{
+    (void)state;
+    enum { N = 3000 };
+    struct fx_node n;
+    struct hg_buf rows;
+    hg_buf_init(&rows, 1 << 20);
+    for (int i = 0; i < N; i++) hg_buf_printf(&rows, "%s[%d,\"c%d\",%d]", i ? "," : "[", i, i * 7 % N, i);
+    hg_buf_puts(&rows, "]");
+    hg_buf_u8(&rows, 0);
+    fx_node_open(&n, "data", 2, 100, 1 << 26);
+    struct fx_seg *s[] = {fx_seg_new("ads", 0, 0, HG_SEG_SEALED, (const char *const[]){(char *)rows.p}, 1), sealed(1), sealed(2)};
+    for (int i = 0; i < 2; i++) fx_serve(&n, s[i]);
+    static const struct { bool alone; size_t asked; uint64_t groups; } cases[] = {{false, 2, N + 1}, {true, 2, 7}, {true, 3, N + 1}, {true, 1, 7}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fx_reply r;
+        finish_reply(fx_ask_alone(client, n.address, TOP, 0, cases[i].alone, s, cases[i].asked, 0, &r), &r);
+        assert_int_equal(groups_of(&r), cases[i].groups);
+        fx_reply_free(&r);
+    }
+    fx_node_close(&n);
+    for (int i = 0; i < 3; i++) fx_seg_free(s[i]);
+    hg_buf_free(&rows);
+}
+
 /* More segments than the queue has room for, from more queries than threads. */
 static void many_at_once(void **state)
 {
@@ -379,6 +426,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_and_what_is_missing),
+        cmocka_unit_test(groups_that_are_not_shown),
         cmocka_unit_test(many_at_once),
         cmocka_unit_test(a_query_that_is_too_long_for_the_queue),
         cmocka_unit_test(full_queue_is_unavailable),

@@ -210,9 +210,9 @@ static inline void fx_reply_free(struct fx_reply *r)
 #define FX_COUNT "{\"queryType\":\"timeseries\",\"dataSource\":\"ads\",\"granularity\":\"all\",\"intervals\":[\"2024-03-01/2024-05-01\"]," \
                  "\"aggregations\":[{\"type\":\"count\",\"name\":\"n\"},{\"type\":\"longSum\",\"name\":\"clicks\",\"fieldName\":\"clicks\"}]}"
 
-/* Sends a sub-query for the segments, each over its whole interval. */
-static inline struct hg_wire_call *fx_ask(struct hg_wire_client *c, const char *address, const char *query, int64_t priority, struct fx_seg *const *segs, size_t n, int64_t timeout_ms,
-                                          struct fx_reply *r)
+/* Sends a sub-query for the segments, each over its whole interval. alone: they are said to be all that is asked. */
+static inline struct hg_wire_call *fx_ask_alone(struct hg_wire_client *c, const char *address, const char *query, int64_t priority, bool alone, struct fx_seg *const *segs, size_t n,
+                                                int64_t timeout_ms, struct fx_reply *r)
 {
     struct hg_err err;
     struct hg_sub_item *items = calloc(n + 1, sizeof *items);
@@ -221,7 +221,7 @@ static inline struct hg_wire_call *fx_ask(struct hg_wire_client *c, const char *
         hg_segid_text(&segs[i]->id, ids[i]);
         items[i] = (struct hg_sub_item){hg_str_of(ids[i]), &segs[i]->id.interval, 1};
     }
-    struct hg_subquery s = {.query = hg_str_of(query), .query_id = HG_STR("q"), .priority = priority, .items = items, .n_items = (uint32_t)n};
+    struct hg_subquery s = {.query = hg_str_of(query), .query_id = HG_STR("q"), .priority = priority, .alone = alone, .items = items, .n_items = (uint32_t)n};
     struct hg_buf b;
     hg_buf_init(&b, 1 << 26);
     assert_ok(hg_subquery_encode(&s, &b, &err), err);
@@ -229,6 +229,12 @@ static inline struct hg_wire_call *fx_ask(struct hg_wire_client *c, const char *
     free(items);
     *r = (struct fx_reply){0};
     return hg_wire_request_send(c, address, HG_WIRE_QUERY, &b, timeout_ms, (struct hg_wire_reply){fx_on_data, fx_on_done, r});
+}
+
+static inline struct hg_wire_call *fx_ask(struct hg_wire_client *c, const char *address, const char *query, int64_t priority, struct fx_seg *const *segs, size_t n, int64_t timeout_ms,
+                                          struct fx_reply *r)
+{
+    return fx_ask_alone(c, address, query, priority, false, segs, n, timeout_ms, r);
 }
 
 struct fx_answer { int64_t rows, clicks; uint32_t covered, missing; };
