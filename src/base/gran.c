@@ -210,10 +210,22 @@ static bool grid_of(const struct hg_gran *g, struct grid *out)
     return false;
 }
 
+/* Hours and days in UTC, whose edges are multiples of their length: what nearly all queries have, found without making a grid. 0: something else. */
+static int64_t plain_len(const struct hg_gran *g)
+{
+    const struct hg_period *p = &g->period;
+    if (g->kind != HG_GRAN_PERIOD || g->has_origin || (g->tz && g->tz != hg_tz_utc()) || p->years || p->months || p->weeks || p->ms) return 0;
+    if (p->days == 1 && !p->hours && !p->minutes && !p->seconds) return MS_DAY;
+    if (p->hours == 1 && !p->days && !p->minutes && !p->seconds) return MS_HOUR;
+    return 0;
+}
+
 int64_t hg_gran_floor(const struct hg_gran *g, int64_t t)
 {
     struct grid grid;
     t = hg_time_clamp(t);
+    int64_t plain = plain_len(g);
+    if (plain) return hg_time_clamp(t - hg_floor_mod(t, plain));
     if (!grid_of(g, &grid)) return g->kind == HG_GRAN_ALL ? HG_TIME_MIN : t;
     switch (grid.kind) {
     case GRID_FIXED: return hg_time_clamp(fixed_floor(grid.len, grid.phase, t));
@@ -227,7 +239,8 @@ int64_t hg_gran_floor(const struct hg_gran *g, int64_t t)
 int64_t hg_gran_next(const struct hg_gran *g, int64_t bucket_start)
 {
     struct grid grid;
-    int64_t t = hg_time_clamp(bucket_start);
+    int64_t t = hg_time_clamp(bucket_start), plain = plain_len(g);
+    if (plain) return hg_time_clamp(t - hg_floor_mod(t, plain) + plain);
     if (!grid_of(g, &grid)) return g->kind == HG_GRAN_ALL ? HG_TIME_MAX : hg_time_clamp((hg_i128)t + 1);
     switch (grid.kind) {
     case GRID_FIXED: return hg_time_clamp(fixed_floor(grid.len, grid.phase, t) + grid.len);

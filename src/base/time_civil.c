@@ -3,6 +3,7 @@
 #include "base/time_private.h"
 
 enum { ERA_DAYS = 146097, EPOCH_SHIFT = 719468 /* 0000-03-01 to 1970-01-01 */ };
+#define YEAR_10000 INT64_C(253402300800000)
 #define YEAR_LIMIT INT64_C(200000000) /* past HG_TIME_MAX; keeps products within int64 */
 
 static bool is_leap(int64_t y) { return y % 4 == 0 && (y % 100 != 0 || y % 400 == 0); }
@@ -80,6 +81,39 @@ static char *put_digits(char *p, int64_t v, int width)
     return p + width;
 }
 
+static char *put_two(char *p, uint32_t v)
+{
+    p[0] = (char)('0' + v / 10);
+    p[1] = (char)('0' + v % 10);
+    return p + 2;
+}
+
+/* "2024-03-08T10:00:00.000Z": four digits of the year, from 1970 on, in UTC. As nearly all times are; numbers of 32 bits do. */
+static char *put_usual(char *p, int64_t t)
+{
+    uint32_t days = (uint32_t)(t / MS_DAY), rest = (uint32_t)(t - days * MS_DAY), shifted = days + EPOCH_SHIFT;
+    uint32_t era = shifted / ERA_DAYS, doe = shifted % ERA_DAYS;
+    uint32_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+    uint32_t month = mp < 10 ? mp + 3 : mp - 9, year = yoe + era * 400 + (month <= 2), seconds = rest / 1000, ms = rest % 1000;
+    p = put_two(put_two(p, year / 100), year % 100);
+    *p++ = '-';
+    p = put_two(p, month);
+    *p++ = '-';
+    p = put_two(p, doy - (153 * mp + 2) / 5 + 1);
+    *p++ = 'T';
+    p = put_two(p, seconds / 3600);
+    *p++ = ':';
+    p = put_two(p, seconds / 60 % 60);
+    *p++ = ':';
+    p = put_two(p, seconds % 60);
+    *p++ = '.';
+    *p++ = (char)('0' + ms / 100);
+    p = put_two(p, ms % 100);
+    *p++ = 'Z';
+    *p = 0;
+    return p;
+}
+
 static char *put_offset(char *p, int64_t off)
 {
     if (off == 0) {
@@ -103,6 +137,7 @@ int hg_time_format(int64_t t, const struct hg_tz *tz, char *buf)
     if (t > HG_TIME_MAX) t = HG_TIME_MAX;
     if (t < HG_TIME_MIN) t = HG_TIME_MIN;
     int64_t off = tz ? hg_tz_offset_ms(tz, t) : 0;
+    if (!off && t >= 0 && t < YEAR_10000) return (int)(put_usual(buf, t) - buf);
     struct hg_civil c;
     hg_civil_of(t + off, &c);
     char *p = buf;

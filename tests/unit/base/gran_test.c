@@ -482,6 +482,23 @@ static void test_walk_model(void **state)
         }
 }
 
+/* Days and hours in UTC are found by a way of their own: as durations are. */
+static void test_plain(void **state)
+{
+    (void)state;
+    static const struct { const char *name; int64_t ms; } t[] = {{"day", 86400000}, {"hour", 3600000}};
+    static const int64_t odd[] = {0, -1, 1, 86400000, -86400000, HG_TIME_MIN, HG_TIME_MAX, HG_TIME_MIN + 1, HG_TIME_MAX - 1, INT64_MIN, INT64_MAX};
+    for (size_t k = 0; k < sizeof t / sizeof *t; k++) {
+        struct hg_gran g, same = {.kind = HG_GRAN_DURATION, .duration_ms = t[k].ms};
+        assert_int_equal(hg_gran_of_name(hg_str_of(t[k].name), &g, NULL), HG_OK);
+        for (size_t i = 0; i < 20000; i++) {
+            int64_t at = i < sizeof odd / sizeof *odd ? odd[i] : (int64_t)rnd() >> (rnd() % 64);
+            assert_int_equal(hg_gran_floor(&g, at), hg_gran_floor(&same, at));
+            assert_int_equal(hg_gran_next(&g, at), hg_gran_next(&same, at));
+        }
+    }
+}
+
 static void test_simple(void **state)
 {
     (void)state;
@@ -557,7 +574,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_druid_stamps), cmocka_unit_test(test_druid_buckets), cmocka_unit_test(test_own_grid),
         cmocka_unit_test(test_invariants),   cmocka_unit_test(test_invariants_chain), cmocka_unit_test(test_far),
-        cmocka_unit_test(test_walk_model),   cmocka_unit_test(test_simple),        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_walk_model),   cmocka_unit_test(test_plain), cmocka_unit_test(test_simple),        cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

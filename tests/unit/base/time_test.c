@@ -178,6 +178,10 @@ static void test_civil_model(void **state)
         if (c.year != y || c.month != m || c.day != d) fail_msg("day %lld: %lld-%d-%d", (long long)day, (long long)c.year, c.month, c.day);
         assert_int_equal(((c.hour * 60 + c.minute) * 60 + c.second) * 1000 + c.ms, ms);
         assert_int_equal(hg_civil_ms(&c), day * 86400000 + ms);
+        char text[HG_TIME_TEXT], want[64];
+        snprintf(want, sizeof want, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)y, m, d, c.hour, c.minute, c.second, c.ms);
+        assert_int_equal(hg_time_format(day * 86400000 + ms, NULL, text), strlen(want));
+        assert_string_equal(text, want);
         bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
         static const int len[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
         int last = len[m - 1] + (m == 2 && leap);
