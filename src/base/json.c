@@ -123,6 +123,16 @@ enum hg_rc hg_json_parse(struct hg_str text, json_t **out, struct hg_err *err)
     }
 }
 
+enum hg_rc hg_json_parse_brief(struct hg_str text, json_t **out, struct hg_err *err)
+{
+    hg_json_pool_open(text.len);
+    json_t *quick = text.len ? hg_json_quick(text) : NULL;
+    hg_json_pool_close();
+    if (!quick) return hg_json_parse(text, out, err);
+    *out = quick;
+    return HG_OK;
+}
+
 char *hg_json_text(const json_t *v) { return json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY); }
 
 /* ---- typed members ---- */

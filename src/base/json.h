@@ -20,6 +20,8 @@ void hg_jpath_text(const struct hg_jpath *p, char *buf, size_t cap);
 
 /* Parses text; duplicate keys keep the last; depth limited. HG_E_INVALID names line, column and what was expected. Returns owned. */
 HG_MUST_USE enum hg_rc hg_json_parse(struct hg_str text, json_t **out, struct hg_err *err);
+/* The same for a tree that is let go of soon, by whoever asked: quicker. */
+HG_MUST_USE enum hg_rc hg_json_parse_brief(struct hg_str text, json_t **out, struct hg_err *err);
 /* HG_E_INVALID: "$.a.b: <message>" */
 enum hg_rc hg_jfail(struct hg_err *err, const struct hg_jpath *p, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -6,4 +6,8 @@
 
 json_t *hg_json_quick(struct hg_str text); /* NULL: it is for jansson to read, or to refuse */
 
+/* Between the two what jansson makes on this thread is of a slot of the pool, if there is one; texts of that length are going to be read. */
+void hg_json_pool_open(size_t text_len);
+void hg_json_pool_close(void);
+
 #endif

@@ -53,6 +53,37 @@ static void refuses_with_a_place(void **state)
     }
 }
 
+/* Trees from the pool, more than it has room for and in any order, are as others, also when they are changed or outlive what was read after them. */
+static void brief_trees(void **state)
+{
+    (void)state;
+    enum { TREES = 150 };
+    json_t *held[TREES] = {NULL};
+    uint64_t seed = 20240308;
+    struct hg_err err;
+    struct hg_buf b;
+    hg_buf_init(&b, 1 << 24);
+    for (int i = 0; i < 4000; i++) {
+        json_t **at = &held[hg_test_random(&seed) % TREES];
+        uint64_t n = hg_test_random(&seed) % 20 ? hg_test_random(&seed) % 40 : hg_test_random(&seed) % 6000;
+        json_decref(*at);
+        hg_buf_clear(&b);
+        hg_buf_puts(&b, hg_test_random(&seed) % 10 ? "{\"a\":[" : "{\"\\u0061\":[");
+        for (uint64_t k = 0; k < n; k++) hg_buf_printf(&b, "%s\"%llu\"", k ? "," : "", (unsigned long long)(687200000000 + k));
+        hg_buf_puts(&b, "]}");
+        assert_ok(hg_json_parse_brief((struct hg_str){(const char *)b.p, b.len}, at, &err), err);
+        json_object_set_new(*at, "b", json_string("more"));
+        json_array_append_new(json_object_get(*at, "a"), json_integer(i));
+        assert_int_equal(json_array_size(json_object_get(*at, "a")), n + 1);
+        if (n) assert_int_equal(strtoull(json_string_value(json_array_get(json_object_get(*at, "a"), n - 1)), NULL, 10), 687200000000 + n - 1);
+        json_array_clear(json_object_get(*at, "a"));
+    }
+    json_t *v = NULL;
+    assert_int_equal(hg_json_parse_brief(HG_STR("[1,"), &v, &err), HG_E_INVALID);
+    for (int i = 0; i < TREES; i++) json_decref(held[i]);
+    hg_buf_free(&b);
+}
+
 /* The quick reader makes jansson's tree, members in the same order, or leaves the text to it. */
 static void check_quick(const char *text, size_t n)
 {
@@ -266,7 +297,7 @@ static void elements(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parses), cmocka_unit_test(refuses_with_a_place), cmocka_unit_test(reads_quickly), cmocka_unit_test(limits_depth),
+        cmocka_unit_test(brief_trees), cmocka_unit_test(parses), cmocka_unit_test(refuses_with_a_place), cmocka_unit_test(reads_quickly), cmocka_unit_test(limits_depth),
         cmocka_unit_test(paths),  cmocka_unit_test(typed_members),        cmocka_unit_test(elements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
