@@ -22,7 +22,11 @@ static bool is_integer(struct hg_str s)
 {
     int64_t v;
     char text[HG_NUM_TEXT];
-    if (!s.len || s.len > 20 || !hg_parse_i64(s, &v)) return false;
+    size_t sign = s.len > 1 && s.p[0] == '-', i = sign;
+    if (!s.len || s.len > 20 || s.p[sign] == '0') return s.len == 1 && s.p[0] == '0';
+    while (i < s.len && s.p[i] >= '0' && s.p[i] <= '9') i++;
+    if (i < s.len || i < 19) return i == s.len; /* so short, it fits */
+    if (!hg_parse_i64(s, &v)) return false;
     return (size_t)hg_fmt_i64(v, text) == s.len && memcmp(text, s.p, s.len) == 0;
 }
 
@@ -244,4 +248,52 @@ bool hg_entity_may_have(const struct hg_entity_summary *s, const struct hg_entit
     if (!s->n) return false;
     const struct shape sh = {s->seed, s->segment_len, s->segments};
     return has(&sh, s->prints, k->hash);
+}
+
+void hg_entity_prefetch(const struct hg_entity_summary *s, const struct hg_entity_key *k)
+{
+    const struct shape sh = {s->seed, s->segment_len, s->segments};
+    uint32_t at[3];
+    if (k->null || s->open || !s->n) return;
+    find_places(&sh, spread(&sh, k->hash), at);
+    for (int i = 0; i < 3; i++) __builtin_prefetch(s->prints + (size_t)at[i] * 2);
+}
+
+/* Up to 64 values; a loop without branches, for what is asked is mostly not foreseen. */
+static uint64_t has_each(const struct hg_entity_summary *s, const struct shape *sh, const struct hg_entity_key *keys, const uint64_t *mixed, uint32_t n)
+{
+    uint64_t bits = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at[3];
+        uint16_t p[3];
+        find_places(sh, mixed[i], at);
+        for (int k = 0; k < 3; k++) memcpy(&p[k], s->prints + (size_t)at[k] * 2, 2);
+        bool hit = (uint16_t)(p[0] ^ p[1] ^ p[2]) == print_of(mixed[i]);
+        hit |= s->integers & !keys[i].integer;
+        hit = keys[i].null ? s->has_null : hit;
+        bits |= (uint64_t)hit << i;
+    }
+    return bits;
+}
+
+bool hg_entity_may_have_each(const struct hg_entity_summary *s, const struct hg_entity_key *keys, uint32_t n, struct hg_entity_mixed *mixed, uint64_t *bits)
+{
+    const struct shape sh = {s->seed, s->segment_len, s->segments};
+    bool filter = !s->open && s->n;
+    uint64_t any = 0;
+    if (filter && (!mixed->made || mixed->seed != s->seed)) {
+        for (uint32_t i = 0; i < n; i++) mixed->of[i] = spread(&sh, keys[i].hash);
+        mixed->seed = s->seed;
+        mixed->made = true;
+    }
+    for (uint32_t i = 0; i < n; i += 64) {
+        uint32_t m = n - i < 64 ? n - i : 64;
+        uint64_t w = 0;
+        if (filter) w = has_each(s, &sh, keys + i, mixed->of + i, m);
+        else
+            for (uint32_t k = 0; k < m; k++) w |= (uint64_t)hg_entity_may_have(s, &keys[i + k]) << k;
+        bits[i / 64] = w;
+        any |= w;
+    }
+    return any != 0;
 }

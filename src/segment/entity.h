@@ -39,4 +39,15 @@ HG_MUST_USE enum hg_rc hg_entity_open(struct hg_span bytes, struct hg_entity_sum
 /* False: no row of the segment has the value. */
 bool hg_entity_may_have(const struct hg_entity_summary *s, const struct hg_entity_key *k);
 
+/* The same of many values: sets bit i % 64 of bits[i / 64] for each keys[i] that the segment may have, and clears the others up to n. Returns whether there is any. mixed goes with
+ * the keys: what segments that were built alike have in common of each value is kept there. */
+struct hg_entity_mixed {
+    uint64_t *of;  /* room for a word a value, of the caller */
+    uint64_t seed;
+    bool made;     /* false at first */
+};
+bool hg_entity_may_have_each(const struct hg_entity_summary *s, const struct hg_entity_key *keys, uint32_t n, struct hg_entity_mixed *mixed, uint64_t *bits);
+/* The value's fingerprints are going to be looked at. */
+void hg_entity_prefetch(const struct hg_entity_summary *s, const struct hg_entity_key *k);
+
 #endif

@@ -47,6 +47,43 @@ static void nothing_that_is_there_is_denied(void **state)
     hg_buf_free(&b);
 }
 
+/* Many values at once are answered as one by one, whatever is asked of whom, and what is kept of the values from one segment does no harm at another. */
+static void many_at_once(void **state)
+{
+    (void)state;
+    enum { MOST = 300 };
+    struct rng r = {first_seed()};
+    struct hg_buf b[4];
+    struct hg_entity_summary s[4];
+    uint64_t hashes[2000], mixed[MOST], bits[MOST / 64 + 1];
+    struct hg_entity_key keys[MOST];
+    for (int k = 0; k < 4; k++) hg_buf_init(&b[k], 1 << 20);
+    for (int round = 0; round < 200; round++) {
+        for (int k = 0; k < 4; k++) {
+            size_t n = below(&r, 4) ? below(&r, 2000) : 0;
+            for (size_t i = 0; i < n; i++) hashes[i] = below(&r, 5000);
+            s[k] = built(hashes, n, (struct hg_entity_build){.has_null = below(&r, 2), .integers = below(&r, 2)}, &b[k]);
+            if (below(&r, 8) == 0) s[k].open = true;
+        }
+        uint32_t n = below(&r, MOST);
+        for (uint32_t i = 0; i < n; i++) keys[i] = (struct hg_entity_key){.hash = below(&r, 5000), .null = below(&r, 50) == 0, .integer = below(&r, 4) > 0};
+        struct hg_entity_mixed m = {.of = mixed};
+        for (int k = 0; k < 8; k++) {
+            const struct hg_entity_summary *at = &s[k % 4];
+            memset(bits, 0xff, sizeof bits);
+            bool want = false, any = hg_entity_may_have_each(at, keys, n, &m, bits);
+            for (uint32_t i = 0; i < (n + 63) / 64 * 64; i++) {
+                bool one = i < n && hg_entity_may_have(at, &keys[i]);
+                assert_int_equal(bits[i / 64] >> (i % 64) & 1, one);
+                want |= one;
+            }
+            assert_int_equal(any, want);
+            for (uint32_t i = 0; i < n; i++) hg_entity_prefetch(at, &keys[i]);
+        }
+    }
+    for (int k = 0; k < 4; k++) hg_buf_free(&b[k]);
+}
+
 static void integers(void **state)
 {
     (void)state;
@@ -196,7 +233,7 @@ static void merged_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_that_is_there_is_denied), cmocka_unit_test(integers), cmocka_unit_test(bad_bytes),
+        cmocka_unit_test(nothing_that_is_there_is_denied), cmocka_unit_test(many_at_once), cmocka_unit_test(integers), cmocka_unit_test(bad_bytes),
         cmocka_unit_test(of_segments), cmocka_unit_test(without_rows), cmocka_unit_test(merged_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
