@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/u32set.h"
 #include "cluster/entities.h"
@@ -18,9 +19,12 @@ struct hg_entities {
 struct demand { /* a conjunct, made ready */
     const struct hg_conjunct *c;
     struct hg_entity_key *keys; /* a value each */
+    struct hg_entity_mixed mixed;
     uint64_t *left, *now;       /* bits: values that some target may have; of the target at hand */
     bool unknown;               /* of the target at hand: any of the values */
     bool known;                 /* of some target: not so */
+    const char *const *columns; /* a list of columns that segments share, and the place of this one there; NULL: it is not there */
+    const char *column;
 };
 struct hg_entity_ask {
     struct hg_entities *e;
@@ -28,6 +32,11 @@ struct hg_entity_ask {
     struct demand *d;
     uint32_t n;
     bool each; /* every value is asked for, not only whether there is any */
+    int64_t now_ms;
+    struct hg_sealed_index *sealed;
+    const struct hg_target *ahead[HG_ENTITY_AHEAD]; /* whom the next questions are about, from `at` on */
+    struct hg_sealed_held *found[HG_ENTITY_AHEAD];
+    size_t at, n_ahead;
 };
 
 /* ---- life ---- */
@@ -63,30 +72,46 @@ void hg_entities_free(struct hg_entities *e)
     free(e);
 }
 
-bool hg_entities_idle(struct hg_entities *e) { return hg_sealed_store_idle(e->sealed) && hg_live_store_idle(e->live); }
+bool hg_entities_idle(struct hg_entities *e) { return hg_live_store_idle(e->live); } /* sealed segments are asked about without a lock */
 
 /* ---- a query's questions ---- */
 
 static size_t words(uint32_t n) { return ((size_t)n + 63) / 64; }
 
+static enum hg_rc demand_init(struct demand *d, const struct hg_conjunct *c, struct hg_arena *a, struct hg_err *err)
+{
+    *d = (struct demand){.c = c};
+    d->keys = hg_arena_scratch(a, c->n, sizeof *d->keys);
+    d->mixed.of = hg_arena_scratch(a, c->n, sizeof *d->mixed.of);
+    d->left = hg_arena_array(a, words(c->n) + 1, sizeof *d->left);
+    d->now = hg_arena_array(a, words(c->n) + 1, sizeof *d->now);
+    if (!d->keys || !d->mixed.of || !d->left || !d->now) return hg_arena_fail(a, "entities of a query", err);
+    for (uint32_t v = 0; v < c->n; v++) d->keys[v] = hg_entity_key_of(c->values[v]);
+    return HG_OK;
+}
+
+static void let_index_go(void *arg) { hg_sealed_index_release(arg); }
+
 enum hg_rc hg_entity_ask_new(struct hg_entities *e, struct hg_arena *a, const struct hg_conjunct *c, uint32_t n, size_t n_targets, struct hg_entity_ask **out, struct hg_err *err)
 {
-    struct hg_entity_ask *k = hg_arena_zalloc(a, sizeof *k);
-    struct demand *d = hg_arena_array(a, (size_t)n + 1, sizeof *d);
-    if (!k || !d) return hg_arena_fail(a, "entities of a query", err);
+    struct hg_entity_ask *k = hg_arena_alloc(a, sizeof *k);
     uint64_t work = 0;
+    if (!k || !(k->d = hg_arena_array(a, (size_t)n + 1, sizeof *k->d))) return hg_arena_fail(a, "entities of a query", err);
+    k->e = e;
+    k->a = a;
+    k->n = n;
+    k->at = k->n_ahead = 0;
+    k->now_ms = hg_clock_mono_ms();
     for (uint32_t i = 0; i < n; i++) {
-        d[i].c = &c[i];
-        d[i].keys = hg_arena_array(a, (size_t)c[i].n + 1, sizeof *d[i].keys);
-        d[i].left = hg_arena_array(a, words(c[i].n) + 1, sizeof *d[i].left);
-        d[i].now = hg_arena_array(a, words(c[i].n) + 1, sizeof *d[i].now);
-        if (!d[i].keys || !d[i].left || !d[i].now) return hg_arena_fail(a, "entities of a query", err);
-        for (uint32_t v = 0; v < c[i].n; v++) d[i].keys[v] = hg_entity_key_of(c[i].values[v]);
+        HG_TRY(demand_init(&k->d[i], &c[i], a, err));
         work += (uint64_t)c[i].n * n_targets;
     }
-    *k = (struct hg_entity_ask){.e = e, .a = a, .d = d, .n = n, .each = work <= MAX_WORK};
-    *out = k;
-    return HG_OK;
+    k->each = work <= MAX_WORK;
+    k->sealed = hg_sealed_store_pin(e->sealed);
+    enum hg_rc rc = hg_arena_on_free(a, let_index_go, k->sealed, err);
+    if (rc) hg_sealed_index_release(k->sealed);
+    else *out = k;
+    return rc;
 }
 
 /* Where a segment's values are looked up: a summary, a live set, or (neither) a column that is not there, so that all is null. */
@@ -104,11 +129,12 @@ static bool may_have(const struct place *p, const struct hg_entity_key *k)
     return (p->live->integers && !k->integer) || hg_u32set_has(p->live->set, hg_live_hash_of(k->hash));
 }
 
-/* Adds to d->now. False: none of the values is there. */
+/* Whether any of the values is there, and which: into d->now. */
 static bool look_up(const struct hg_entity_ask *k, struct demand *d, const struct place *p)
 {
     bool any = false;
     if (p->sum || p->live) d->known = true;
+    if (p->sum && k->each && d->c->n > 1) return hg_entity_may_have_each(p->sum, d->keys, d->c->n, &d->mixed, d->now);
     for (uint32_t v = 0; v < d->c->n; v++) {
         if (!may_have(p, &d->keys[v])) continue;
         any = true;
@@ -140,18 +166,61 @@ static void know_nothing(struct hg_entity_ask *k)
 
 static int by_name(const void *key, const void *item) { return strcmp(key, *(const char *const *)item); }
 
+/* Whether the segment has the column; its summary, if there is one, is set in *sum. */
+static bool has_column(struct demand *d, const struct hg_sealed_held *h, const struct hg_entity_summary **sum)
+{
+    if (d->columns != h->columns) {
+        const char *const *at = bsearch(d->c->dim, h->columns, h->n_columns, sizeof *h->columns, by_name);
+        d->columns = h->columns;
+        d->column = at ? *at : NULL;
+    }
+    *sum = NULL;
+    for (uint32_t m = 0; m < h->n_dims && !*sum; m++)
+        if (h->dims[m].name == d->column || (!d->column && strcmp(h->dims[m].name, d->c->dim) == 0)) *sum = &h->dims[m].sum;
+    return d->column || *sum;
+}
+
 static bool sealed_may(struct hg_entity_ask *k, const struct hg_sealed_held *h)
 {
     bool may = true;
     for (uint32_t i = 0; i < k->n && may; i++) {
         struct demand *d = &k->d[i];
         struct place p = {0};
-        for (uint32_t m = 0; m < h->n_dims && !p.sum; m++)
-            if (strcmp(h->dims[m].name, d->c->dim) == 0) p.sum = &h->dims[m].sum;
-        if (p.sum || !bsearch(d->c->dim, h->columns, h->n_columns, sizeof *h->columns, by_name)) may = look_up(k, d, &p);
+        bool there = has_column(d, h, &p.sum);
+        if (p.sum || !there) may = look_up(k, d, &p);
         else d->unknown = true; /* a column of which no summary is kept */
     }
     return may;
+}
+
+void hg_entity_ask_ahead(struct hg_entity_ask *k, const struct hg_target *const *t, size_t n)
+{
+    k->at = 0;
+    k->n_ahead = n < HG_ENTITY_AHEAD ? n : HG_ENTITY_AHEAD;
+    if (n) memcpy(k->ahead, t, k->n_ahead * sizeof(struct hg_target *));
+    hg_sealed_index_find_many(k->sealed, k->ahead, k->n_ahead, k->found);
+    for (size_t i = 0; i < k->n_ahead && k->n == 1 && k->d[0].c->n == 1; i++) { /* of lists the whole summary is read, which is quick */
+        const struct hg_entity_summary *sum = NULL;
+        if (k->found[i]) (void)has_column(&k->d[0], k->found[i], &sum);
+        if (sum) hg_entity_prefetch(sum, &k->d[0].keys[0]);
+    }
+}
+
+bool hg_entity_ask_times(const struct hg_entity_ask *k, const struct hg_target *t, struct hg_interval *times)
+{
+    const struct hg_sealed_held *h = t->published ? hg_sealed_index_find(k->sealed, t->text, t->hash) : NULL;
+    if (h) *times = h->times;
+    return h != NULL;
+}
+
+static struct hg_sealed_held *sealed_of(struct hg_entity_ask *k, const struct hg_target *t)
+{
+    struct hg_sealed_held *h = NULL;
+    if (k->at < k->n_ahead && k->ahead[k->at] == t) h = k->found[k->at++];
+    else if (t->published) h = hg_sealed_index_find(k->sealed, t->text, t->hash);
+    if (!h && t->published) hg_sealed_store_want(k->e->sealed, t->text);
+    if (h && atomic_load_explicit(&h->used_ms, memory_order_relaxed) != k->now_ms) atomic_store_explicit(&h->used_ms, k->now_ms, memory_order_relaxed);
+    return h;
 }
 
 /* One holder's rows. Only declared dimensions are known here: of another column it is not even known whether it is there. */
@@ -210,12 +279,12 @@ enum hg_rc hg_entity_ask_of(struct hg_entity_ask *k, const struct hg_target *t, 
     enum hg_rc rc = HG_OK;
     *out = (struct hg_entity_answer){0};
     begin_target(k);
-    struct hg_sealed_held *h = t->published ? hg_sealed_store_get(k->e->sealed, t->text, true) : NULL;
+    const struct hg_sealed_held *h = sealed_of(k, t);
     if (h) {
         out->may_match = sealed_may(k, h);
         out->exact = true;
-        if (!out->may_match && !hg_interval_empty(h->times)) rc = add_times(k, out, &h->times, 1, err);
-        hg_sealed_held_release(h);
+        out->times = &h->times; /* which lives as long as the index */
+        out->n_times = !out->may_match && !hg_interval_empty(h->times);
     } else {
         rc = ask_live(k, t, out, err);
     }
@@ -250,14 +319,13 @@ static void count_dim(json_t *dims, const char *name, int64_t values, int64_t by
     for (size_t i = 0; d && i < 3; i++) json_object_set_new(d, add[i].key, json_integer(json_integer_value(json_object_get(d, add[i].key)) + add[i].n));
 }
 
-static void count_target(struct hg_entities *e, const struct hg_target *t, json_t *o, struct tally *live)
+static void count_target(struct hg_entities *e, const struct hg_sealed_index *sealed, const struct hg_target *t, json_t *o, struct tally *live)
 {
-    struct hg_sealed_held *h = t->published ? hg_sealed_store_get(e->sealed, t->text, false) : NULL;
+    const struct hg_sealed_held *h = t->published ? hg_sealed_index_find(sealed, t->text, t->hash) : NULL;
     json_t *dims = json_object_get(o, "dimensions");
     const char *where = t->published ? h ? "covered" : "notCovered" : "live";
     json_object_set_new(o, where, json_integer(json_integer_value(json_object_get(o, where)) + 1));
     for (uint32_t i = 0; h && i < h->n_dims; i++) count_dim(dims, h->dims[i].name, h->dims[i].sum.n, (int64_t)h->dims[i].bytes);
-    hg_sealed_held_release(h);
     if (t->published || !t->n_holders) return;
     struct hg_live_held held;
     hg_live_store_begin(e->live);
@@ -291,14 +359,16 @@ enum hg_rc hg_entities_status(struct hg_entities *e, const char *datasource, jso
     size_t n = 0;
     enum hg_rc rc = a ? hg_snapshot_segments(snap, a, datasource, &t, &n, err) : hg_fail(err, HG_E_NOMEM, "entity store");
     json_t *all = json_object(), *sources = json_object();
+    struct hg_sealed_index *sealed = hg_sealed_store_pin(e->sealed);
     for (size_t i = 0; i < n && !rc; i++) {
         json_t *o = json_object_get(sources, t[i].id.datasource);
         struct tally live = {0};
         if (!o) json_object_set_new(sources, t[i].id.datasource, o = json_pack("{s:i,s:i,s:i,s:i,s:{}}", "covered", 0, "notCovered", 0, "live", 0, "liveCovered", 0, "dimensions"));
-        count_target(e, &t[i], o, &live);
+        count_target(e, sealed, &t[i], o, &live);
         json_object_set_new(o, "liveCovered", json_integer(json_integer_value(json_object_get(o, "liveCovered")) + live.segments));
     }
     hg_arena_free(a);
+    hg_sealed_index_release(sealed);
     hg_snapshot_release(snap);
     const char *name;
     json_t *o;

@@ -23,7 +23,7 @@
 
 struct slot {
     struct hg_sealed_held *held;     /* NULL: not here */
-    int64_t used_ms, wanted_ms, not_before_ms;
+    int64_t wanted_ms, not_before_ms;
     uint64_t seen;                   /* the look that saw it published */
 };
 
@@ -40,14 +40,12 @@ struct hg_sealed_store {
     struct hg_map *slots, *columns;
     bool stop, wanted;
     uint64_t look;
+    bool changed, evicted;    /* the thread's own: what is held is not what the index has; some of that had to go, whose memory the index keeps */
+    pthread_mutex_t index_mu; /* guards which index is the newest; held for a few instructions */
+    struct hg_sealed_index *index;
 };
 
 /* ---- what is held ---- */
-
-void hg_sealed_held_release(struct hg_sealed_held *h)
-{
-    if (h && atomic_fetch_sub(&h->refs, 1) == 1) free(h);
-}
 
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
@@ -92,12 +90,16 @@ static const struct columns *intern(struct hg_sealed_store *s, const struct hg_s
 /* The summaries are looked into here; one that is bad makes the whole unknown. */
 static struct hg_sealed_held *held_new(const struct hg_sealed_entities *m, struct hg_err *err)
 {
-    size_t bytes = sizeof(struct hg_sealed_held) + m->n_dims * sizeof(struct hg_sealed_dim_held);
+    size_t bytes = sizeof(struct hg_sealed_held) + m->n_dims * sizeof(struct hg_sealed_dim_held) + m->id.len + 1;
     for (uint32_t i = 0; i < m->n_dims; i++) bytes += m->dims[i].name.len + 1 + m->dims[i].summary.len;
     struct hg_sealed_held *h = malloc(bytes);
     if (!h) return hg_fail(err, HG_E_NOMEM, "entities of a segment"), NULL;
-    *h = (struct hg_sealed_held){.refs = 1, .bytes = bytes, .times = m->times, .n_dims = m->n_dims, .dims = (struct hg_sealed_dim_held *)(void *)(h + 1)};
+    *h = (struct hg_sealed_held){.refs = 1, .bytes = bytes, .times = m->times, .n_dims = m->n_dims, .dims = (struct hg_sealed_dim_held *)(void *)(h + 1), .hash = hg_xxh3(m->id.p, m->id.len)};
     uint8_t *p = (uint8_t *)(h->dims + m->n_dims);
+    h->id = (const char *)p;
+    memcpy(p, m->id.p, m->id.len);
+    p[m->id.len] = 0;
+    p += m->id.len + 1;
     for (uint32_t i = 0; i < m->n_dims; i++) {
         struct hg_span b = m->dims[i].summary;
         struct hg_sealed_dim_held *d = &h->dims[i];
@@ -116,6 +118,15 @@ static struct hg_sealed_held *held_new(const struct hg_sealed_entities *m, struc
     return h;
 }
 
+/* The dimensions' names are those in the list of columns, so that who has found one there need not compare again. */
+static void share_names(struct hg_sealed_held *h)
+{
+    for (uint32_t i = 0; i < h->n_dims; i++) {
+        const char *const *own = bsearch(&h->dims[i].name, h->columns, h->n_columns, sizeof *h->columns, by_name);
+        if (own) h->dims[i].name = *own;
+    }
+}
+
 static void slot_free(void *v)
 {
     struct slot *k = v;
@@ -132,55 +143,72 @@ static void let_go(struct hg_sealed_store *s, struct slot *k)
     hg_metric_add(HG_M_entity_summary_bytes, NULL, -(int64_t)k->held->bytes);
     hg_sealed_held_release(k->held);
     k->held = NULL;
+    s->changed = true;
 }
 
-bool hg_sealed_store_idle(struct hg_sealed_store *s)
+struct hg_sealed_index *hg_sealed_store_pin(struct hg_sealed_store *s)
 {
-    bool idle = pthread_mutex_trylock(&s->mu) == 0;
-    if (idle) pthread_mutex_unlock(&s->mu);
-    return idle;
+    pthread_mutex_lock(&s->index_mu);
+    struct hg_sealed_index *x = hg_sealed_index_hold(s->index);
+    pthread_mutex_unlock(&s->index_mu);
+    return x;
 }
 
-struct hg_sealed_held *hg_sealed_store_get(struct hg_sealed_store *s, const char *segid, bool touch)
+void hg_sealed_store_want(struct hg_sealed_store *s, const char *segid)
 {
-    int64_t now = hg_clock_mono_ms();
-    pthread_mutex_lock(&s->mu);
+    if (pthread_mutex_trylock(&s->mu)) return; /* the store is at work; the next query wants it, too, and nobody waits for this one */
     struct slot *k = hg_map_get(s->slots, segid);
-    struct hg_sealed_held *h = k ? k->held : NULL;
-    if (h) atomic_fetch_add(&h->refs, 1);
-    if (k && touch) k->used_ms = now;
-    if (touch && k && !h) {
-        k->wanted_ms = now;
+    if (k && !k->held) {
+        k->wanted_ms = hg_clock_mono_ms();
         if (!s->wanted) pthread_cond_broadcast(&s->wake);
         s->wanted = true;
     }
     pthread_mutex_unlock(&s->mu);
-    return h;
+}
+
+/* Queries see from now on what is held now. Without memory they see what was held before, and it is tried again. On the store's thread, which alone changes the slots: it reads without the lock. */
+static void show(struct hg_sealed_store *s)
+{
+    const char *id;
+    void *v;
+    struct hg_sealed_index *x = s->changed ? hg_sealed_index_new(hg_map_size(s->slots)) : NULL;
+    if (!x) return;
+    for (size_t pos = 0; hg_map_each(s->slots, &pos, &id, &v);)
+        if (((struct slot *)v)->held) hg_sealed_index_put(x, ((struct slot *)v)->held);
+    s->changed = s->evicted = false;
+    pthread_mutex_lock(&s->index_mu);
+    struct hg_sealed_index *before = s->index;
+    s->index = x;
+    pthread_mutex_unlock(&s->index_mu);
+    hg_sealed_index_release(before);
 }
 
 /* ---- memory ---- */
 
+struct use { int64_t ms; struct slot *slot; };
 static int by_use(const void *a, const void *b)
 {
-    const struct slot *x = *(struct slot *const *)a, *y = *(struct slot *const *)b;
-    return (x->used_ms > y->used_ms) - (x->used_ms < y->used_ms);
+    const struct use *x = a, *y = b;
+    return (x->ms > y->ms) - (x->ms < y->ms);
 }
 
 /* Lets go what was asked for longest ago, and before `before_ms`: a sixteenth of all, so that it is not done for each. Under mu. */
 static void evict(struct hg_sealed_store *s, int64_t before_ms)
 {
     size_t n = 0, size = hg_map_size(s->slots);
-    struct slot **all = malloc((size + 1) * sizeof(struct slot *));
+    struct use *all = malloc((size + 1) * sizeof *all);
     const char *id;
     void *v;
     for (size_t pos = 0; all && hg_map_each(s->slots, &pos, &id, &v);) {
         struct slot *k = v;
-        if (k->held && k->used_ms < before_ms) all[n++] = k;
+        int64_t used = k->held ? k->held->used_ms : before_ms; /* queries change it meanwhile */
+        if (used < before_ms) all[n++] = (struct use){used, k};
     }
     if (n) qsort(all, n, sizeof *all, by_use);
     for (size_t i = 0; i < n / 16 + 1 && i < n; i++) {
-        let_go(s, all[i]);
-        all[i]->not_before_ms = hg_clock_mono_ms() + EVICTED_MS;
+        let_go(s, all[i].slot);
+        all[i].slot->not_before_ms = hg_clock_mono_ms() + EVICTED_MS;
+        s->evicted = true;
     }
     free(all);
 }
@@ -204,6 +232,7 @@ static void keep(struct hg_sealed_store *s, struct slot *k, struct hg_sealed_hel
         return;
     }
     k->held = h;
+    s->changed = true;
     hg_metric_add(HG_M_entity_summaries, NULL, 1);
     hg_metric_add(HG_M_entity_summary_bytes, NULL, (int64_t)h->bytes);
 }
@@ -319,6 +348,7 @@ static void take_message(struct hg_sealed_store *s, struct hg_arena *a, const st
     if (c) {
         h->columns = c->names;
         h->n_columns = c->n;
+        share_names(h);
         keep(s, k, h);
     } else {
         hg_sealed_held_release(h);
@@ -354,6 +384,7 @@ static void fetch_all(struct hg_sealed_store *s, struct hg_arena *a, struct fetc
         while (!f->done) pthread_cond_wait(&s->wake, &s->mu);
         pthread_mutex_unlock(&s->mu);
         take_reply(s, a, f);
+        if (s->evicted) show(s);
     }
 }
 
@@ -451,6 +482,7 @@ static void look(struct hg_sealed_store *s, struct hg_snapshot *snap, bool *more
     if (rc) hg_log(HG_LOG_WARN, "entities", "cannot look for summaries", "error", HG_LS(err.msg), NULL);
     else fetch_all(s, a, list);
     if (!list) *more = false;
+    show(s);
     hg_arena_free(a);
 }
 
@@ -505,6 +537,7 @@ enum hg_rc hg_sealed_store_start(struct hg_view *view, struct hg_wire_client *wi
     s->wire = wire;
     s->budget = budget;
     pthread_mutex_init(&s->mu, NULL);
+    pthread_mutex_init(&s->index_mu, NULL);
     pthread_condattr_t mono;
     pthread_condattr_init(&mono);
     pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
@@ -512,7 +545,8 @@ enum hg_rc hg_sealed_store_start(struct hg_view *view, struct hg_wire_client *wi
     pthread_condattr_destroy(&mono);
     s->slots = hg_map_new();
     s->columns = hg_map_new();
-    if (!s->slots || !s->columns || pthread_create(&s->thread, NULL, run, s)) {
+    s->index = hg_sealed_index_new(0);
+    if (!s->slots || !s->columns || !s->index || pthread_create(&s->thread, NULL, run, s)) {
         hg_sealed_store_free(s);
         return hg_fail(err, HG_E_NOMEM, "entity store: no thread");
     }
@@ -540,8 +574,10 @@ void hg_sealed_store_free(struct hg_sealed_store *s)
     void *v;
     for (size_t pos = 0; s->slots && hg_map_each(s->slots, &pos, &id, &v);) let_go(s, v);
     if (s->slots) hg_map_free(s->slots, slot_free);
+    hg_sealed_index_release(s->index);
     if (s->columns) hg_map_free(s->columns, free);
     pthread_cond_destroy(&s->wake);
+    pthread_mutex_destroy(&s->index_mu);
     pthread_mutex_destroy(&s->mu);
     free(s);
 }

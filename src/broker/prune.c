@@ -72,14 +72,26 @@ struct look {
     struct hg_entity_answer e;      /* of the target at hand, when it is BY_ENTITY */
 };
 
-static enum hg_rc judge(struct look *l, const struct hg_target *t, enum verdict *out, struct hg_err *err)
+/* What shard specs say of some targets; those that may match are going to be asked about in the entity store. */
+static enum hg_rc judge_shards(struct look *l, const struct hg_target *t, size_t n, enum verdict *v, struct hg_err *err)
 {
-    bool may = true;
-    *out = KEEP;
-    HG_TRY(hg_shard_may_match(l->shards, &t->shard, &may, err));
-    if (!may) return *out = BY_SHARD, HG_OK;
-    if (l->entities) HG_TRY(hg_entity_ask_of(l->entities, t, &l->e, err));
-    if (l->entities && !l->e.may_match) *out = BY_ENTITY;
+    const struct hg_target *may_be[HG_ENTITY_AHEAD];
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool may = true;
+        HG_TRY(hg_shard_may_match(l->shards, &t[i].shard, &may, err));
+        v[i] = may ? KEEP : BY_SHARD;
+        if (may) may_be[k++] = &t[i];
+    }
+    if (l->entities) hg_entity_ask_ahead(l->entities, may_be, k);
+    return HG_OK;
+}
+
+static enum hg_rc judge_entities(struct look *l, const struct hg_target *t, enum verdict *v, struct hg_err *err)
+{
+    if (*v != KEEP || !l->entities) return HG_OK;
+    HG_TRY(hg_entity_ask_of(l->entities, t, &l->e, err));
+    if (!l->e.may_match) *v = BY_ENTITY;
     return HG_OK;
 }
 
@@ -101,7 +113,7 @@ static enum hg_rc drop_times(struct times *w, const struct hg_query *q, const st
         for (uint32_t k = 0; k < l->e.n_times; k++) HG_TRY(note_times(w, q, t, l->e.times[k], a, err));
         return HG_OK;
     }
-    *known = spans && t->published && hg_spans_get(spans, t->text, &rows);
+    *known = (l->entities && hg_entity_ask_times(l->entities, t, &rows)) || (spans && t->published && hg_spans_get(spans, t->text, &rows));
     return *known ? note_times(w, q, t, rows, a, err) : HG_OK;
 }
 
@@ -126,6 +138,7 @@ enum hg_rc hg_prune(const struct hg_query *q, struct hg_spans *spans, struct hg_
 {
     struct look l = {0};
     struct times w = {0};
+    enum verdict some[HG_ENTITY_AHEAD];
     size_t kept = 0;
     *out = (struct hg_pruning){.considered = (uint32_t)*n, .query = q};
     if (!prunable(q)) return HG_OK;
@@ -134,16 +147,17 @@ enum hg_rc hg_prune(const struct hg_query *q, struct hg_spans *spans, struct hg_
     HG_TRY(hg_shard_pruner_new(l.c, l.n, a, &l.shards, err));
     if (entities) HG_TRY(hg_entity_ask_new(entities, a, l.c, l.n, *n, &l.entities, err));
     for (size_t i = 0; i < *n; i++) {
-        enum verdict v;
+        enum verdict *v = &some[i % HG_ENTITY_AHEAD];
         bool known = true;
-        HG_TRY(judge(&l, &t[i], &v, err));
-        if (v != KEEP) HG_TRY(drop_times(&w, q, &l, v, spans, &t[i], a, &known, err));
-        if (v == KEEP || !known) {
+        if (i % HG_ENTITY_AHEAD == 0) HG_TRY(judge_shards(&l, t + i, *n - i < HG_ENTITY_AHEAD ? *n - i : HG_ENTITY_AHEAD, some, err));
+        HG_TRY(judge_entities(&l, &t[i], v, err));
+        if (*v != KEEP) HG_TRY(drop_times(&w, q, &l, *v, spans, &t[i], a, &known, err));
+        if (*v == KEEP || !known) {
             t[kept++] = t[i];
             continue;
         }
-        out->by_shard += v == BY_SHARD;
-        out->by_entity += v == BY_ENTITY;
+        out->by_shard += *v == BY_SHARD;
+        out->by_entity += *v == BY_ENTITY;
     }
     *n = kept;
     out->n_times = join(&w);

@@ -23,6 +23,9 @@ struct hg_shard_pruner {
     const struct hg_conjunct *c;
     uint32_t n;
     struct buckets *known;
+    bool nothing;                     /* something is demanded to be one of no values */
+    const char *last_dim;             /* that was looked for last, which is mostly the one of all segments */
+    const struct hg_conjunct *last;
 };
 
 enum hg_rc hg_shard_pruner_new(const struct hg_conjunct *c, uint32_t n, struct hg_arena *a, struct hg_shard_pruner **out, struct hg_err *err)
@@ -32,17 +35,20 @@ enum hg_rc hg_shard_pruner_new(const struct hg_conjunct *c, uint32_t n, struct h
     p->a = a;
     p->c = c;
     p->n = n;
+    for (uint32_t i = 0; i < n; i++) p->nothing |= !c[i].n;
     *out = p;
     return HG_OK;
 }
 
 /* The shortest demand on the dimension; NULL: none. */
-static const struct hg_conjunct *demand(const struct hg_shard_pruner *p, const char *dim)
+static const struct hg_conjunct *demand(struct hg_shard_pruner *p, const char *dim)
 {
     const struct hg_conjunct *best = NULL;
+    if (p->last_dim && (p->last_dim == dim || strcmp(p->last_dim, dim) == 0)) return p->last;
     for (uint32_t i = 0; i < p->n; i++)
         if (strcmp(p->c[i].dim, dim) == 0 && (!best || p->c[i].n < best->n)) best = &p->c[i];
-    return best;
+    p->last_dim = dim;
+    return p->last = best;
 }
 
 /* ---- hashed ---- */
@@ -142,7 +148,7 @@ static uint32_t lower_bound(const struct hg_conjunct *c, struct hg_str v)
 }
 
 /* Whether some demanded tuple lies between start and end, those before dimension d being equal to start's (low) or end's (high) so far. NULL bounds are far away. */
-static bool tuple_between(const struct hg_shard_pruner *p, const struct hg_shard *s, uint32_t d, bool low, bool high)
+static bool __attribute__((noinline)) tuple_between(struct hg_shard_pruner *p, const struct hg_shard *s, uint32_t d, bool low, bool high)
 {
     if (!low && !high) return true;
     if (d == s->n_dims) return !high; /* the end itself is outside */
@@ -163,13 +169,19 @@ static bool tuple_between(const struct hg_shard_pruner *p, const struct hg_shard
     return hg_str_eq(c->values[i], to) && tuple_between(p, s, d + 1, false, true);
 }
 
+static bool range_may(struct hg_shard_pruner *p, const struct hg_shard *s)
+{
+    const struct hg_conjunct *c = s->n_dims == 1 ? demand(p, s->dims[0]) : NULL;
+    if (!c) return tuple_between(p, s, 0, s->start != NULL, s->end != NULL);
+    uint32_t i = s->start ? lower_bound(c, s->start[0]) : 0; /* the usual case, without the ceremony */
+    return i < c->n && (!s->end || hg_str_cmp(c->values[i], s->end[0]) < 0);
+}
+
 enum hg_rc hg_shard_may_match(struct hg_shard_pruner *p, const struct hg_shard *s, bool *may, struct hg_err *err)
 {
-    *may = true;
-    for (uint32_t i = 0; i < p->n; i++)
-        if (!p->c[i].n) return *may = false, HG_OK; /* nothing is demanded to be something */
-    if (!s->single) return HG_OK;
+    *may = !p->nothing;
+    if (p->nothing || !s->single) return HG_OK;
     if (s->kind == HG_SHARD_HASHED) return hashed_may(p, s, may, err);
-    if (s->kind == HG_SHARD_RANGE) *may = tuple_between(p, s, 0, s->start != NULL, s->end != NULL);
+    if (s->kind == HG_SHARD_RANGE) *may = range_may(p, s);
     return HG_OK;
 }

@@ -102,7 +102,7 @@ static struct hg_target target_of(const struct hg_ds_image *im, uint32_t at, con
     const struct hg_desc *d = im->core->descs[at];
     const struct hg_holders *h = holders_of(im, at);
     return (struct hg_target){
-        .id = d->id, .shard = d->shard, .published = d->published, .parked = d->parked, .text = d->text, .size_bytes = d->size_bytes, .n_rows = d->n_rows,
+        .id = d->id, .shard = d->shard, .published = d->published, .parked = d->parked, .text = d->text, .hash = d->hash, .size_bytes = d->size_bytes, .n_rows = d->n_rows,
         .dimensions = d->dimensions, .metrics = d->metrics, .ivs = ivs, .n_ivs = n_ivs, .holders = h ? h->h : NULL, .n_holders = h ? h->n : 0,
     };
 }
@@ -129,7 +129,7 @@ enum hg_rc hg_snapshot_targets(struct hg_snapshot *s, struct hg_arena *a, const 
     struct hg_tl_hit *hits;
     size_t n_hits;
     HG_TRY(hg_timeline_lookup(im->core->timeline, a, ns, n_ns, ivs, n_ivs, &hits, &n_hits, err));
-    struct hg_target *t = hg_arena_array(a, n_hits ? n_hits : 1, sizeof *t);
+    struct hg_target *t = hg_arena_scratch(a, n_hits ? n_hits : 1, sizeof *t);
     if (!t) return hg_arena_fail(a, "segments of a query", err);
     for (size_t i = 0; i < n_hits; i++) {
         t[*n] = target_of(im, (uint32_t)(uintptr_t)hits[i].entry->tag, hits[i].ivs, hits[i].n_ivs);

@@ -49,6 +49,7 @@ struct hg_target {
     bool published;               /* in the visible list; else live only */
     bool parked;                  /* in the list, but loaded nowhere by rule: it only hides what is older. Only hg_snapshot_find gives such */
     const char *text;            /* id as text */
+    uint64_t hash;               /* XXH3 of text */
     int64_t size_bytes, n_rows;   /* published: as recorded */
     const char *dimensions, *metrics; /* comma-separated names */
     const struct hg_interval *ivs;

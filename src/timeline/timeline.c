@@ -337,12 +337,12 @@ static int cmp_interval(const void *pa, const void *pb)
 
 static enum hg_rc normalise(struct hg_arena *a, const struct hg_interval *ivs, uint32_t n, struct asked *out, struct hg_err *err)
 {
-    struct hg_interval *v = hg_arena_array(a, n, sizeof *v);
+    struct hg_interval *v = hg_arena_scratch(a, n, sizeof *v);
     if (!v) return hg_arena_fail(a, "intervals", err);
     uint32_t k = 0, m = 0;
     for (uint32_t i = 0; i < n; i++)
         if (!hg_interval_empty(ivs[i])) v[k++] = ivs[i];
-    if (k) qsort(v, k, sizeof *v, cmp_interval);
+    if (k > 1) qsort(v, k, sizeof *v, cmp_interval);
     for (uint32_t i = 0; i < k; i++) {
         if (m && v[i].start <= v[m - 1].end) v[m - 1].end = v[i].end > v[m - 1].end ? v[i].end : v[m - 1].end;
         else v[m++] = v[i];
@@ -360,7 +360,7 @@ static enum hg_rc found_add(struct hg_arena *a, struct found *f, struct span s, 
 {
     if (f->n == f->cap) {
         size_t cap = f->cap ? f->cap * 2 : 64;
-        struct span *v = hg_arena_array(a, cap, sizeof *v);
+        struct span *v = hg_arena_scratch(a, cap, sizeof *v);
         if (!v) return hg_arena_fail(a, "segments of a query", err);
         if (f->n) memcpy(v, f->v, f->n * sizeof *v);
         f->v = v;
@@ -417,13 +417,15 @@ enum hg_rc hg_timeline_lookup(const struct hg_timeline *t, struct hg_arena *a, c
     HG_TRY(normalise(a, ivs, n_ivs, &q, err));
     for (uint32_t i = 0; i < t->n_spaces; i++)
         if (wanted(&t->spaces[i], ns, n_ns)) HG_TRY(ask_space(&t->spaces[i], a, &q, &f, err));
-    if (f.n) qsort(f.v, f.n, sizeof *f.v, cmp_found);
+    size_t sorted = f.n ? 1 : 0; /* of one namespace, as they mostly are */
+    while (sorted < f.n && cmp_found(&f.v[sorted - 1], &f.v[sorted]) <= 0) sorted++;
+    if (sorted < f.n) qsort(f.v, f.n, sizeof *f.v, cmp_found);
 
     size_t hits = 0;
     for (size_t i = 0; i < f.n; i++)
         if (i == 0 || f.v[i].chunk != f.v[i - 1].chunk) hits += t->chunks[f.v[i].chunk].n;
-    struct hg_interval *parts = hg_arena_array(a, f.n, sizeof *parts);
-    struct hg_tl_hit *v = hg_arena_array(a, hits, sizeof *v);
+    struct hg_interval *parts = hg_arena_scratch(a, f.n, sizeof *parts);
+    struct hg_tl_hit *v = hg_arena_scratch(a, hits, sizeof *v);
     if (!parts || !v) return hg_arena_fail(a, "segments of a query", err);
     size_t k = 0;
     for (size_t i = 0, j; i < f.n; i = j) {
