@@ -182,7 +182,7 @@ static enum hg_rc parse_context(struct hg_parse *ps, const json_t *q, struct hg_
     c->timeout_ms = c->entity_batch = c->max_on_disk = -1;
     plan->finalize = true;
     HG_TRY(hg_jget_obj(q, "context", &hg_jroot, false, &o, err));
-    if (!o) return HG_OK;
+    if (!json_object_size(o)) return HG_OK;
     struct hg_str id = {0, 0};
     HG_TRY(hg_parse_text(ps, json_object_get(o, "queryId"), HG_JKEY(p, "queryId"), &id, err));
     c->query_id = id.p;
@@ -293,7 +293,7 @@ enum hg_rc hg_query_parse(struct hg_arena *a, struct hg_str text, const struct h
     q->plan = plan;
     plan->limit_spec.limit = -1;
     json_t *doc = NULL;
-    HG_TRY(hg_json_parse((struct hg_str){copy, text.len}, &doc, err));
+    HG_TRY(hg_json_parse_brief((struct hg_str){copy, text.len}, &doc, err));
     struct hg_parse ps = {.a = a, .plan = plan};
     enum hg_rc rc = parse_doc(&ps, doc, q, err);
     json_decref(doc);

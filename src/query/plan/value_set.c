@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/num.h"
+#include "base/strsort.h"
 #include "query/plan/parse.h"
 
 struct hg_in_numbers {
@@ -15,7 +16,6 @@ struct hg_in_numbers {
     double *d, *f;
 };
 
-static int cmp_str(const void *a, const void *b) { return hg_str_cmp(*(const struct hg_str *)a, *(const struct hg_str *)b); }
 static int cmp_i64(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -98,7 +98,7 @@ enum hg_rc hg_filter_set_values(struct hg_arena *a, struct hg_filter *f, struct 
         else f->u.in.null = true;
     }
     f->u.in.s = texts;
-    f->u.in.n_s = sort_unique(texts, ns, sizeof *texts, cmp_str);
+    f->u.in.n_s = hg_str_sort_unique(texts, ns);
     f->u.in.numbers = v;
     return HG_OK;
 }

@@ -57,7 +57,7 @@ enum hg_rc hg_out_drain(struct hg_out *o, struct hg_err *err)
 }
 
 /* Rows of one time mostly stand together. */
-void hg_out_stamp_of(struct hg_out *o, int64_t t)
+void hg_out_stamp_text(struct hg_out *o, int64_t t)
 {
     const struct hg_gran *g = &o->an->q->gran;
     if (!o->n_stamp || o->stamp_of != t) {
@@ -66,6 +66,11 @@ void hg_out_stamp_of(struct hg_out *o, int64_t t)
         o->stamp[o->n_stamp++] = '"';
         o->stamp_of = t;
     }
+}
+
+void hg_out_stamp_of(struct hg_out *o, int64_t t)
+{
+    hg_out_stamp_text(o, t);
     hg_jw_key(&o->w, o->k_timestamp);
     hg_buf_put(o->w.b, o->stamp, o->n_stamp);
 }

@@ -28,6 +28,7 @@ HG_MUST_USE enum hg_rc hg_out_open(struct hg_out *o, struct hg_answer *an, bool 
 HG_MUST_USE enum hg_rc hg_out_tick(struct hg_out *o, struct hg_err *err);
 /* After a row: passes on what there is, if that is much. */
 HG_MUST_USE enum hg_rc hg_out_drain(struct hg_out *o, struct hg_err *err);
+void hg_out_stamp_text(struct hg_out *o, int64_t t);                                                /* t in o->stamp, quotes and all */
 void hg_out_stamp_of(struct hg_out *o, int64_t t);                                                  /* "timestamp": t */
 static inline void hg_out_stamp(struct hg_out *o) { hg_out_stamp_of(o, hg_answer_stamp(o->an)); } /* of the loaded row */
 /* The loaded row's aggregators and post-aggregators; dims: its dimensions first. As members of an object, or (list) as elements. */
