@@ -158,6 +158,10 @@ def ask_cluster(env, path, want):
         status, got, body = ask(broker, query)
         check_equal(status, 200, f"{name}: {body[:300]}")
         check_equal(got, want[name], f"{name}: the answer of a cluster")
+    rows = ask(broker, {"queryType": "timeseries", "dataSource": "ads", "intervals": ["2024-03-01/2024-04-01"], "granularity": "all", "aggregations": PLAIN[:1]})[2]
+    for name in ("all groups", "the first of an order"):
+        done = broker.explain(BIG[name], 240)[1]  # which adds up
+        check_equal((len(done["servers"]), done["segments"]["read"], done["rows"]["matched"]), (2, 2 * DAYS, json.loads(rows)[0]["result"]["n"]), f"{name}: what was done: {done}")
     for s in [*data, broker]:
         check(s.metric("henge_query_spilled_total") > 0, f"{s.name} wrote nothing to disk")
     nothing_left([*data, broker])
