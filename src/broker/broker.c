@@ -35,19 +35,28 @@ static bool enlist(struct hg_broker *b, struct hg_running *r)
     return ok;
 }
 
-static void free_running(void *arg)
+/* What the query has taken is given back by the thread that ran it: to its next query, and before the broker may be stopped, for it may be other modules'. */
+static void let_go(struct hg_running *r)
 {
-    struct hg_running *r = arg;
     hg_early_drop(r);
     hg_arena_free(r->arena);
-    free(r);
+    r->arena = NULL;
+}
+
+static void free_running(void *arg)
+{
+    let_go(arg);
+    free(arg);
 }
 
 /* After the answer was given. Freed on the loop, behind the answer, so that a client that goes away meanwhile still finds it. */
 static void delist(struct hg_running *r)
 {
     struct hg_broker *b = r->b;
-    hg_early_drop(r);
+    pthread_mutex_lock(&b->mu);
+    r->id = NULL; /* which lies in the arena */
+    pthread_mutex_unlock(&b->mu);
+    let_go(r);
     pthread_mutex_lock(&b->mu);
     *r->link = r->next;
     if (r->next) r->next->link = r->link;
@@ -397,7 +406,7 @@ enum hg_rc hg_broker_new(struct hg_view *view, struct hg_wire_client *wire, stru
     b->spans = hg_spans_new(MAX_SPANS);
     enum hg_rc rc = b->picker && b->spans ? hg_pool_new("broker", o->threads, o->max_queued, &b->pool, err) : hg_fail(err, HG_E_NOMEM, "broker");
     if (!rc && o->entities_bytes) {
-        rc = hg_entities_start(view, wire, o->entities_bytes, o->process, &b->entities, err);
+        rc = hg_entities_start(view, wire, &o->local, o->entities_bytes, o->process, &b->entities, err);
         if (rc) hg_pool_close(b->pool);
     }
     if (rc) {

@@ -41,13 +41,13 @@ struct hg_entity_ask {
 
 /* ---- life ---- */
 
-enum hg_rc hg_entities_start(struct hg_view *view, struct hg_wire_client *wire, int64_t bytes, struct hg_budget *process, struct hg_entities **out, struct hg_err *err)
+enum hg_rc hg_entities_start(struct hg_view *view, struct hg_wire_client *wire, const struct hg_local *local, int64_t bytes, struct hg_budget *process, struct hg_entities **out, struct hg_err *err)
 {
     struct hg_entities *e = calloc(1, sizeof *e);
     if (!e) return hg_fail(err, HG_E_NOMEM, "entity store");
     e->view = view;
     hg_budget_init(&e->budget, process, "entity store (broker.entities.bytes)", bytes);
-    enum hg_rc rc = hg_sealed_store_start(view, wire, &e->budget, &e->sealed, err);
+    enum hg_rc rc = hg_sealed_store_start(view, wire, local, &e->budget, &e->sealed, err);
     if (!rc) rc = hg_live_store_start(view, wire, &e->budget, &e->live, err);
     if (rc) {
         hg_entities_free(e);

@@ -21,7 +21,9 @@ struct hg_sealed_index {
 
 void hg_sealed_held_release(struct hg_sealed_held *h)
 {
-    if (h && atomic_fetch_sub(&h->refs, 1) == 1) free(h);
+    if (!h || atomic_fetch_sub(&h->refs, 1) != 1) return;
+    if (h->lent) h->local->let_go(h->local->arg, h->lent);
+    free(h);
 }
 
 struct hg_sealed_index *hg_sealed_index_new(size_t most)

@@ -16,7 +16,10 @@ struct hg_sealed_held {
     struct hg_sealed_dim_held *dims;
     _Atomic int64_t used_ms;
     const char *id;
-    size_t bytes;
+    size_t bytes;               /* of memory that is the store's */
+    const struct hg_local *local; /* of this process's data server, in whose memory the summaries lie; NULL: they follow here */
+    void *lent;
+    struct hg_sealed_held *next; /* of the store's, when it is to go */
 };
 void hg_sealed_held_release(struct hg_sealed_held *h); /* NULL allowed */
 
@@ -31,7 +34,7 @@ struct hg_sealed_held *hg_sealed_index_find(const struct hg_sealed_index *x, con
 void hg_sealed_index_find_many(const struct hg_sealed_index *x, const struct hg_target *const *t, size_t n, struct hg_sealed_held **out); /* NULL: not held, or not published */
 
 struct hg_sealed_store;
-HG_MUST_USE enum hg_rc hg_sealed_store_start(struct hg_view *view, struct hg_wire_client *wire, struct hg_budget *budget, struct hg_sealed_store **out, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_sealed_store_start(struct hg_view *view, struct hg_wire_client *wire, const struct hg_local *local, struct hg_budget *budget, struct hg_sealed_store **out, struct hg_err *err);
 void hg_sealed_store_stop(struct hg_sealed_store *s);
 void hg_sealed_store_free(struct hg_sealed_store *s);
 struct hg_sealed_index *hg_sealed_store_pin(struct hg_sealed_store *s); /* returns a reference; quick, also while the store is at work */

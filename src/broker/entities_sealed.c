@@ -32,6 +32,7 @@ struct columns { uint32_t n; const char **names; };
 struct hg_sealed_store {
     struct hg_view *view;
     struct hg_wire_client *wire;
+    const struct hg_local *local; /* entities NULL: there is none */
     struct hg_budget *budget;
     pthread_t thread;
     bool running;
@@ -41,6 +42,7 @@ struct hg_sealed_store {
     bool stop, wanted;
     uint64_t look;
     bool changed, evicted;    /* the thread's own: what is held is not what the index has; some of that had to go, whose memory the index keeps */
+    struct hg_sealed_held *retired; /* the thread's own: of lent memory, which this thread is to give back, for that may remove a file */
     pthread_mutex_t index_mu; /* guards which index is the newest; held for a few instructions */
     struct hg_sealed_index *index;
 };
@@ -87,11 +89,11 @@ static const struct columns *intern(struct hg_sealed_store *s, const struct hg_s
     return c;
 }
 
-/* The summaries are looked into here; one that is bad makes the whole unknown. */
-static struct hg_sealed_held *held_new(const struct hg_sealed_entities *m, struct hg_err *err)
+/* The summaries are looked into here; one that is bad makes the whole unknown. lent: they stay where they are; NULL: they are copied. */
+static struct hg_sealed_held *held_new(const struct hg_sealed_entities *m, const struct hg_local *local, void *lent, struct hg_err *err)
 {
     size_t bytes = sizeof(struct hg_sealed_held) + m->n_dims * sizeof(struct hg_sealed_dim_held) + m->id.len + 1;
-    for (uint32_t i = 0; i < m->n_dims; i++) bytes += m->dims[i].name.len + 1 + m->dims[i].summary.len;
+    for (uint32_t i = 0; i < m->n_dims; i++) bytes += m->dims[i].name.len + 1 + (lent ? 0 : m->dims[i].summary.len);
     struct hg_sealed_held *h = malloc(bytes);
     if (!h) return hg_fail(err, HG_E_NOMEM, "entities of a segment"), NULL;
     *h = (struct hg_sealed_held){.refs = 1, .bytes = bytes, .times = m->times, .n_dims = m->n_dims, .dims = (struct hg_sealed_dim_held *)(void *)(h + 1), .hash = hg_xxh3(m->id.p, m->id.len)};
@@ -108,13 +110,15 @@ static struct hg_sealed_held *held_new(const struct hg_sealed_entities *m, struc
         memcpy(p, m->dims[i].name.p, m->dims[i].name.len);
         p[m->dims[i].name.len] = 0;
         p += m->dims[i].name.len + 1;
-        if (b.len) memcpy(p, b.p, b.len);
-        if (hg_entity_open((struct hg_span){p, b.len}, &d->sum, err)) {
+        if (b.len && !lent) memcpy(p, b.p, b.len);
+        if (hg_entity_open(lent ? b : (struct hg_span){p, b.len}, &d->sum, err)) {
             free(h);
             return NULL;
         }
-        p += b.len;
+        if (!lent) p += b.len;
     }
+    h->local = local;
+    h->lent = lent;
     return h;
 }
 
@@ -141,9 +145,27 @@ static void let_go(struct hg_sealed_store *s, struct slot *k)
     hg_budget_give(s->budget, k->held->bytes);
     hg_metric_add(HG_M_entity_summaries, NULL, -1);
     hg_metric_add(HG_M_entity_summary_bytes, NULL, -(int64_t)k->held->bytes);
-    hg_sealed_held_release(k->held);
+    if (k->held->lent) {
+        k->held->next = s->retired;
+        s->retired = k->held;
+    } else {
+        hg_sealed_held_release(k->held);
+    }
     k->held = NULL;
     s->changed = true;
+}
+
+/* What nobody looks at any more. */
+static void give_back(struct hg_sealed_store *s)
+{
+    for (struct hg_sealed_held **at = &s->retired, *h; (h = *at);) {
+        if (h->refs > 1) {
+            at = &h->next;
+            continue;
+        }
+        *at = h->next;
+        hg_sealed_held_release(h);
+    }
 }
 
 struct hg_sealed_index *hg_sealed_store_pin(struct hg_sealed_store *s)
@@ -213,14 +235,11 @@ static void evict(struct hg_sealed_store *s, int64_t before_ms)
     free(all);
 }
 
-/* Takes h. Under mu. */
-static void keep(struct hg_sealed_store *s, struct slot *k, struct hg_sealed_held *h)
+/* Takes h, or (false) leaves it to the caller. Under mu. */
+static bool keep(struct hg_sealed_store *s, struct slot *k, struct hg_sealed_held *h)
 {
     struct hg_err err;
-    if (k->held) {
-        hg_sealed_held_release(h);
-        return;
-    }
+    if (k->held) return false;
     enum hg_rc rc = hg_budget_take(s->budget, h->bytes, &err);
     if (rc && k->wanted_ms) {
         evict(s, k->wanted_ms);
@@ -228,13 +247,13 @@ static void keep(struct hg_sealed_store *s, struct slot *k, struct hg_sealed_hel
     }
     if (rc) {
         k->not_before_ms = hg_clock_mono_ms() + EVICTED_MS;
-        hg_sealed_held_release(h);
-        return;
+        return false;
     }
     k->held = h;
     s->changed = true;
     hg_metric_add(HG_M_entity_summaries, NULL, 1);
     hg_metric_add(HG_M_entity_summary_bytes, NULL, (int64_t)h->bytes);
+    return true;
 }
 
 /* ---- fetching ---- */
@@ -323,6 +342,23 @@ static void put_off(struct hg_sealed_store *s, const char *id, int64_t ms)
     pthread_mutex_unlock(&s->mu);
 }
 
+/* Takes h. */
+static void take_in(struct hg_sealed_store *s, struct hg_sealed_held *h, const struct hg_sealed_entities *e)
+{
+    pthread_mutex_lock(&s->mu);
+    struct slot *k = hg_map_get(s->slots, h->id);
+    const struct columns *c = k ? intern(s, e) : NULL;
+    bool kept = false;
+    if (c) {
+        h->columns = c->names;
+        h->n_columns = c->n;
+        share_names(h);
+        kept = keep(s, k, h);
+    }
+    pthread_mutex_unlock(&s->mu);
+    if (!kept) hg_sealed_held_release(h);
+}
+
 static void take_message(struct hg_sealed_store *s, struct hg_arena *a, const struct fetch *f, const struct message *m)
 {
     struct hg_sealed_entities e;
@@ -337,23 +373,12 @@ static void take_message(struct hg_sealed_store *s, struct hg_arena *a, const st
     id[e.id.len] = 0;
     put_off(s, id, RETRY_MS); /* should nothing come of it */
     if (!e.served) return;
-    struct hg_sealed_held *h = held_new(&e, &err);
+    struct hg_sealed_held *h = held_new(&e, NULL, NULL, &err);
     if (!h) {
         hg_log(HG_LOG_WARN, "entities", "summary not usable", "segment", HG_LS(id), "server", HG_LS(f->server->name), "error", HG_LS(err.msg), NULL);
         return;
     }
-    pthread_mutex_lock(&s->mu);
-    struct slot *k = hg_map_get(s->slots, id);
-    const struct columns *c = k ? intern(s, &e) : NULL;
-    if (c) {
-        h->columns = c->names;
-        h->n_columns = c->n;
-        share_names(h);
-        keep(s, k, h);
-    } else {
-        hg_sealed_held_release(h);
-    }
-    pthread_mutex_unlock(&s->mu);
+    take_in(s, h, &e);
 }
 
 /* After the reply. One that brought something may have been full: the rest is asked for at once. */
@@ -394,6 +419,30 @@ static int newest_first(const void *a, const void *b)
 {
     const struct hg_target *x = *(const struct hg_target *const *)a, *y = *(const struct hg_target *const *)b;
     return (x->id.interval.end < y->id.interval.end) - (x->id.interval.end > y->id.interval.end);
+}
+
+/* This process's own data server has it. */
+static bool is_here(const struct hg_sealed_store *s, const struct hg_target *t)
+{
+    for (uint32_t i = 0; i < t->n_holders && s->local->entities; i++)
+        if (t->holders[i].state == HG_SEG_SEALED && strcmp(t->holders[i].server->wire_address, s->local->address) == 0) return true;
+    return false;
+}
+
+/* The summaries are used where they lie. False: they have to be fetched. */
+static bool borrow(struct hg_sealed_store *s, const struct hg_target *t)
+{
+    struct hg_sealed_entities e;
+    struct hg_err err;
+    void *lent;
+    if (!is_here(s, t)) return false;
+    struct hg_arena *a = hg_arena_new(NULL);
+    bool there = a && s->local->entities(s->local->arg, a, t->text, &e, &lent);
+    struct hg_sealed_held *h = there ? held_new(&e, s->local, lent, &err) : NULL;
+    if (h) take_in(s, h, &e);
+    else if (there) s->local->let_go(s->local->arg, lent);
+    hg_arena_free(a);
+    return h != NULL;
 }
 
 static struct slot *slot_of(struct hg_sealed_store *s, const char *id)
@@ -451,6 +500,7 @@ static enum hg_rc choose(struct hg_sealed_store *s, struct hg_arena *a, const st
         if (!slot) continue;
         slot->seen = s->look;
         published++;
+        if (slot->held && slot->held->lent && !is_here(s, &t[i])) let_go(s, slot); /* it is to be dropped here, and its memory with it */
         covered += slot->held != NULL;
         if (missing(s, slot, now)) want[k++] = &t[i];
     }
@@ -462,6 +512,7 @@ static enum hg_rc choose(struct hg_sealed_store *s, struct hg_arena *a, const st
     uint64_t turn;
     if (getrandom(&turn, sizeof turn, 0) != sizeof turn) turn = 0;
     for (size_t i = 0; i < k && i < MOST_FETCHED; i++) {
+        if (borrow(s, want[i])) continue;
         const struct hg_server *server = holder_of(want[i], turn % 1000 + i);
         if (server && !put_target(a, out, s, server, want[i])) *more = true;
     }
@@ -483,6 +534,7 @@ static void look(struct hg_sealed_store *s, struct hg_snapshot *snap, bool *more
     else fetch_all(s, a, list);
     if (!list) *more = false;
     show(s);
+    give_back(s);
     hg_arena_free(a);
 }
 
@@ -529,12 +581,13 @@ static void *run(void *arg)
 
 /* ---- life ---- */
 
-enum hg_rc hg_sealed_store_start(struct hg_view *view, struct hg_wire_client *wire, struct hg_budget *budget, struct hg_sealed_store **out, struct hg_err *err)
+enum hg_rc hg_sealed_store_start(struct hg_view *view, struct hg_wire_client *wire, const struct hg_local *local, struct hg_budget *budget, struct hg_sealed_store **out, struct hg_err *err)
 {
     struct hg_sealed_store *s = calloc(1, sizeof *s);
     if (!s) return hg_fail(err, HG_E_NOMEM, "entity store");
     s->view = view;
     s->wire = wire;
+    s->local = local;
     s->budget = budget;
     pthread_mutex_init(&s->mu, NULL);
     pthread_mutex_init(&s->index_mu, NULL);
@@ -575,6 +628,7 @@ void hg_sealed_store_free(struct hg_sealed_store *s)
     for (size_t pos = 0; s->slots && hg_map_each(s->slots, &pos, &id, &v);) let_go(s, v);
     if (s->slots) hg_map_free(s->slots, slot_free);
     hg_sealed_index_release(s->index);
+    give_back(s);
     if (s->columns) hg_map_free(s->columns, free);
     pthread_cond_destroy(&s->wake);
     pthread_mutex_destroy(&s->index_mu);

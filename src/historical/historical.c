@@ -114,7 +114,7 @@ static struct hg_served served_of(struct held *s)
     return (struct hg_served){
         .id = s->meta.id, .shard = s->meta.shard, .state = HG_SEG_SEALED, .rows = s->meta.n_rows,
         .bytes = hg_segment_resident(s->seg) ? (int64_t)hg_segment_resident_bytes(s->seg) : s->meta.size_bytes, /* of what the capacity counts */
-        .dimensions = s->meta.dimensions, .metrics = s->meta.metrics, .self = s, .acquire = acquire, .release = release, .drop = drop,
+        .locked = hg_segment_resident(s->seg), .dimensions = s->meta.dimensions, .metrics = s->meta.metrics, .self = s, .acquire = acquire, .release = release, .drop = drop,
     };
 }
 

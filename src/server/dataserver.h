@@ -37,6 +37,7 @@ struct hg_served {
     struct hg_shard shard;       /* copied */
     enum hg_seg_state state;
     int64_t rows, bytes;
+    bool locked;                 /* sealed, in memory that is never waited for */
     const char *dimensions, *metrics; /* comma-separated; copied */
     const char *stream;          /* copied; NULL where epoch is 0 */
     int64_t epoch;               /* of the lease under which the stream's rows were read: see inventory.h. 0: they stand */

@@ -16,7 +16,7 @@ struct job {
 
 /* ---- sealed segments ---- */
 
-static enum hg_rc describe(struct hg_arena *a, const struct hg_source *src, struct hg_sealed_entities *out, struct hg_err *err)
+enum hg_rc hg_run_describe_entities(struct hg_arena *a, const struct hg_source *src, struct hg_sealed_entities *out, struct hg_err *err)
 {
     struct hg_str *columns = hg_arena_array(a, src->n_cols, sizeof *columns);
     struct hg_sealed_dim *dims = hg_arena_array(a, src->n_cols, sizeof *dims);
@@ -46,7 +46,7 @@ static enum hg_rc put_segment(struct hg_dataserver *d, struct hg_arena *a, struc
         void *handle;
         rc = e->served.acquire(e->served.self, a, &srcs, &n, &handle, err);
         if (!rc) {
-            if (n == 1) rc = describe(a, srcs[0], &s, err);
+            if (n == 1) rc = hg_run_describe_entities(a, srcs[0], &s, err);
             if (!rc) hg_sealed_entities_put(b, &s);
             e->served.release(e->served.self, handle);
         }

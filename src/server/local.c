@@ -1,4 +1,6 @@
 /* Segments scanned by a call from the broker of the same process: see cluster/local.h. */
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/usage.h"
@@ -74,4 +76,43 @@ static enum hg_rc scan(void *arg, const struct hg_query *q, const struct hg_sub_
     return rc;
 }
 
-struct hg_local hg_dataserver_local(struct hg_dataserver *d, const char *address) { return (struct hg_local){address, enter, leave, scan, d}; }
+/* ---- entities ---- */
+
+struct lent {
+    struct hg_entry *entry;
+    void *handle;
+};
+
+static void let_go(void *arg, void *p)
+{
+    struct lent *l = p;
+    (void)arg;
+    l->entry->served.release(l->entry->served.self, l->handle);
+    hg_entry_release(l->entry);
+    free(l);
+}
+
+static bool entities(void *arg, struct hg_arena *a, const char *segid, struct hg_sealed_entities *out, void **lent)
+{
+    struct hg_dataserver *d = arg;
+    struct hg_entry *e = hg_registry_get(d->reg, hg_str_of(segid));
+    const struct hg_source *const *srcs;
+    struct hg_err ignored;
+    struct lent *l = e && e->served.locked && hg_registry_sealed(d->reg, e) ? malloc(sizeof *l) : NULL;
+    size_t n;
+    if (!l || e->served.acquire(e->served.self, a, &srcs, &n, &l->handle, &ignored)) {
+        if (e) hg_entry_release(e);
+        free(l);
+        return false;
+    }
+    l->entry = e;
+    *out = (struct hg_sealed_entities){.id = hg_str_of(segid)};
+    if (n == 1 && hg_run_describe_entities(a, srcs[0], out, &ignored) == HG_OK) return *lent = l, true;
+    let_go(d, l);
+    return false;
+}
+
+struct hg_local hg_dataserver_local(struct hg_dataserver *d, const char *address)
+{
+    return (struct hg_local){.address = address, .enter = enter, .leave = leave, .scan = scan, .entities = entities, .let_go = let_go, .arg = d};
+}

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/pool.h"
+#include "cluster/entities.h"
 #include "server/dataserver.h"
 #include "server/follow.h"
 
@@ -44,6 +45,9 @@ struct hg_dataserver {
 
 /* A query request: runs on the pool, answers on st. On the loop's thread. */
 void hg_run_query(struct hg_dataserver *d, struct hg_wire_stream *st, const struct hg_wire_request *rq);
+
+/* What a sealed segment says of its entities; lists are in a, texts and summaries are the source's. */
+HG_MUST_USE enum hg_rc hg_run_describe_entities(struct hg_arena *a, const struct hg_source *src, struct hg_sealed_entities *out, struct hg_err *err);
 
 /* A request for entities: answered on a pool. On the loop's thread. */
 void hg_run_entities(struct hg_dataserver *d, struct hg_wire_stream *st, const struct hg_wire_request *rq);

@@ -147,9 +147,12 @@ def test_same_answers(env):
     wait_until("all rows", lambda: json.loads(ask(server, {**point("x"), "filter": {"type": "true"}})[0])[0]["result"]["events"] == 4523, 30)
     env.say("%d queries answered alike with and without the store, %d short-circuited, %d narrowed" % both_ways(server, "sealed"))
 
+    # From here on the segments lie in locked memory, and their summaries are used where they lie.
     check_equal(server.terminate(), 0, "exit status")
-    server.start()
+    server.start(historical__hot="true", server__capacity=str(1 << 28))
     wait_until("the store to know all segments", lambda: server.metric("henge_entity_segments_missing") == 0 and server.metric("henge_entity_summaries") == 5, 30)
+    held = server.metric("henge_entity_summary_bytes")
+    check(held < 5 * 1000, f"{held} bytes of memory for 5 segments' summaries that are there already")
     status = server.get("/henge/v1/entities?datasource=ads")
     d = status["datasources"]["ads"]
     check_equal((d["covered"], d["notCovered"], d["live"]), (5, 0, 0), "segments covered, not covered, live")

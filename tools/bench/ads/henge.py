@@ -107,10 +107,10 @@ class Henge:
         return totals(question[0], data), len(data)
 
     def memory(self):
-        """Peak and present resident bytes, and those of them that are locked."""
+        """Peak and present resident bytes; of these: memory of its own (anonymous), of it what is locked; and pages of program and library files, which are clean and shared."""
         with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as f:
-            known = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in f if line.startswith(("VmHWM", "VmRSS", "VmLck", "RssAnon"))}
-        return {"peak": known["VmHWM"], "resident": known["VmRSS"], "anonymous": known["RssAnon"], "locked": known["VmLck"]}
+            known = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in f if line.startswith(("VmHWM", "VmRSS", "VmLck", "RssAnon", "RssFile"))}
+        return {"peak": known["VmHWM"], "resident": known["VmRSS"], "anonymous": known["RssAnon"], "file": known["RssFile"], "locked": known["VmLck"]}
 
     def idle_memory(self):
         """Resident bytes of the same server when it has nothing to serve: what does not grow with rows."""

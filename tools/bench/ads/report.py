@@ -171,7 +171,8 @@ def memory(figures):
     hot = f", {first['peak'] / first['locked']:.3f} times the hot form's {first['locked']:,}" if first["locked"] else ""
     if hot and "idle" in first:
         hot += f" ({(first['peak'] - first['idle']) / first['locked']:.3f} without the {first['idle']:,} that a server with nothing to serve takes)"
-    return (f"Memory of Henge's process, everything included: {first['resident']:,} bytes resident once all segments are served, at most {first['peak']:,} until then{hot}; "
+    own = f" (of which {first['file']:,} are pages of program and library files, clean and shared)" if "file" in first else ""
+    return (f"Memory of Henge's process, everything included: {first['resident']:,} bytes resident once all segments are served{own}, at most {first['peak']:,} until then{hot}; "
             f"after the queries {last['resident']:,} resident, at most {last['peak']:,}.")
 
 
