@@ -406,7 +406,7 @@ enum hg_rc hg_broker_new(struct hg_view *view, struct hg_wire_client *wire, stru
     b->spans = hg_spans_new(MAX_SPANS);
     enum hg_rc rc = b->picker && b->spans ? hg_pool_new("broker", o->threads, o->max_queued, &b->pool, err) : hg_fail(err, HG_E_NOMEM, "broker");
     if (!rc && o->entities_bytes) {
-        rc = hg_entities_start(view, wire, &o->local, o->entities_bytes, o->process, &b->entities, err);
+        rc = hg_entities_start(view, wire, &b->opt.local, o->entities_bytes, o->process, &b->entities, err);
         if (rc) hg_pool_close(b->pool);
     }
     if (rc) {

@@ -15,7 +15,7 @@
 #include "query/conjuncts.h"
 
 struct hg_entities;
-/* bytes: of summaries and live values together. local: as in broker.h: summaries that lie in this process's locked memory are used where they lie. Starts its threads. */
+/* bytes: of summaries and live values together. local: as in broker.h, borrowed: summaries that lie in this process's locked memory are used where they lie. Starts its threads. */
 HG_MUST_USE enum hg_rc hg_entities_start(struct hg_view *view, struct hg_wire_client *wire, const struct hg_local *local, int64_t bytes, struct hg_budget *process, struct hg_entities **out, struct hg_err *err);
 void hg_entities_stop(struct hg_entities *e); /* before the view and the wire client go; NULL allowed */
 void hg_entities_free(struct hg_entities *e); /* no query is left; NULL allowed */
