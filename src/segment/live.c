@@ -49,6 +49,7 @@ static enum hg_rc init_cols(struct hg_live *l, struct hg_err *err)
     for (uint32_t i = 0; i < l->n_cols; i++) {
         HG_TRY(zeroed(m, &l->cols[i].chunk, l->n_chunks, sizeof(uint8_t *), err));
         HG_TRY(zeroed(m, &l->cols[i].nulls, l->n_chunks, sizeof(uint8_t *), err));
+        if (l->as_they_come) HG_TRY(zeroed(m, &l->cols[i].packed, l->n_chunks, sizeof(struct live_packed *), err));
     }
     HG_TRY(zeroed(m, &l->key, s->n_dims, sizeof *l->key, err));
     HG_TRY(zeroed(m, &l->key_null, s->n_dims, sizeof *l->key_null, err));
@@ -106,6 +107,7 @@ enum hg_rc hg_live_new(const struct hg_schema *schema, const struct hg_live_opts
     l->on_bad_arg = opts->on_bad_arg;
     l->n_cols = 1 + schema->n_dims + schema->n_metrics;
     l->time_sorted = true;
+    hg_buf_init(&l->packing, (size_t)1 << 20);
     l->id = strdup(opts->id ? opts->id : "live");
     enum hg_rc rc = l->id ? init_cols(l, err) : hg_fail(err, HG_E_NOMEM, "live index");
     if (rc == HG_OK) rc = tell_made_by(l, err);
@@ -118,8 +120,8 @@ enum hg_rc hg_live_new(const struct hg_schema *schema, const struct hg_live_opts
 static void free_col(struct hg_live *l, struct live_col *c)
 {
     struct live_mem *m = &l->mem;
-    for (uint32_t k = 0; c->chunk && k < l->n_chunks && c->chunk[k]; k++) {
-        if (hg_type_is_complex(c->type))
+    for (uint32_t k = 0; c->chunk && k < l->n_chunks; k++) {
+        if (c->chunk[k] && hg_type_is_complex(c->type))
             for (uint32_t i = 0; i < HG_BLOCK_ROWS; i++) {
                 struct hg_sketch *s = *live_sketch(c, k * HG_BLOCK_ROWS + i);
                 if (!s) continue;
@@ -129,6 +131,8 @@ static void free_col(struct hg_live *l, struct live_col *c)
         hg_live_drop(m, c->chunk[k], HG_BLOCK_ROWS * c->width);
     }
     for (uint32_t k = 0; c->nulls && k < l->n_chunks; k++) hg_live_drop(m, c->nulls[k], HG_BLOCK_ROWS);
+    for (uint32_t k = 0; c->packed && k < l->n_chunks; k++) hg_live_packed_drop(m, c->packed[k]);
+    hg_live_drop(m, c->packed, l->n_chunks * sizeof(struct live_packed *));
     for (uint32_t id = 0; id < c->cap_post; id++) hg_live_post_free(m, &c->post[id]);
     hg_live_drop(m, c->post, c->cap_post * sizeof *c->post);
     hg_live_drop(m, c->stats, c->n_stats * sizeof *c->stats);
@@ -159,6 +163,7 @@ void hg_live_free(struct hg_live *l)
     pthread_rwlock_destroy(&l->lock);
     free(l->id);
     free(l->query_gran);
+    hg_buf_free(&l->packing);
     free(l);
 }
 
@@ -215,14 +220,14 @@ void hg_live_freeze(struct hg_live *l)
     hg_live_drop(&l->mem, l->slots, l->n_slots * sizeof *l->slots);
     l->slots = NULL;
     l->n_slots = 0;
+    hg_buf_free(&l->packing);
     uint32_t blocks = hg_source_blocks(&l->src);
     for (uint32_t i = 0; blocks && !l->only_merged && i < l->n_cols; i++) {
         struct live_col *c = &l->cols[i];
         if (!hg_type_is_number(c->type)) continue;
         /* Without memory for them they are found each time. */
         if (hg_live_resize(&l->mem, &c->stats, 0, blocks * sizeof *c->stats, NULL) != HG_OK) break;
-        for (uint32_t b = 0; b < blocks; b++) hg_live_block_stats(c, &l->src, b, &c->stats[b]);
-        c->n_stats = blocks;
+        while (c->n_stats < blocks && hg_live_block_stats(c, &l->src, c->n_stats, &c->stats[c->n_stats], NULL) == HG_OK) c->n_stats++;
     }
     atomic_store_explicit(&l->frozen, true, memory_order_release);
     pthread_rwlock_unlock(&l->lock);

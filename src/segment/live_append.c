@@ -104,6 +104,7 @@ static enum hg_rc write_columns(struct step *s)
 {
     const struct hg_schema *sc = s->l->schema;
     int64_t *time;
+    if (s->l->n_rows && s->l->n_rows % HG_BLOCK_ROWS == 0) HG_TRY(hg_live_pack(s->l, s->l->n_rows / HG_BLOCK_ROWS - 1, s->err));
     for (uint32_t k = 0; k < s->l->n_cols; k++) HG_TRY(reserve(s->l, &s->l->cols[k], s->err));
     time = live_i64(&s->l->cols[0], s->l->n_rows);
     for (uint32_t i = 0; i < s->n; i++) time[i] = hg_live_truncate(s->l, s->rows[i].time);
@@ -141,7 +142,7 @@ static void note_flags(struct live_col *c, uint32_t row, uint32_t n)
 static void note_times(struct hg_live *l, uint32_t n)
 {
     const int64_t *time = live_i64(&l->cols[0], l->n_rows);
-    int64_t last = l->n_rows ? *live_i64(&l->cols[0], l->n_rows - 1) : time[0];
+    int64_t last = l->n_rows ? l->time_last : time[0];
     if (l->n_rows == 0) l->time_min = l->time_max = time[0];
     for (uint32_t i = 0; i < n; i++) {
         if (time[i] < last) l->time_sorted = false;
@@ -149,6 +150,7 @@ static void note_times(struct hg_live *l, uint32_t n)
         if (time[i] > l->time_max) l->time_max = time[i];
         last = time[i];
     }
+    l->time_last = last;
 }
 
 static enum hg_rc append_step(struct hg_live *l, const struct hg_row *rows, uint32_t n, struct hg_err *err)

@@ -8,6 +8,7 @@ struct hg_colread {
     const struct live_col *col;
     struct hg_arena *arena;
     uint32_t *ends, *ids; /* multi: of the last call */
+    uint32_t *codes;
     size_t cap_ids;
     struct hg_buf bytes;  /* the sketch given last */
 };
@@ -27,7 +28,8 @@ static enum hg_rc col_open(const struct hg_column *c, struct hg_arena *a, struct
     if (hg_type_is_complex(c->type)) HG_TRY(hg_arena_on_free(a, free_bytes, &r->bytes, err));
     if (c->type == HG_T_STRING) {
         r->ends = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *r->ends);
-        if (!r->ends) return hg_arena_fail(a, "column reader", err);
+        r->codes = hg_arena_array(a, HG_BLOCK_ROWS, sizeof *r->codes);
+        if (!r->ends || !r->codes) return hg_arena_fail(a, "column reader", err);
     }
     *out = r;
     return HG_OK;
@@ -57,7 +59,7 @@ static enum hg_rc col_i64(struct hg_colread *r, uint32_t row, uint32_t n, int64_
 {
     HG_TRY(check_range(r, row, n, err));
     if (!hg_type_is_integer(r->c->type)) return wrong_type(r, "of integers", err);
-    memcpy(out, live_at(r->col, row), n * sizeof *out);
+    HG_TRY(hg_live_read_64(r->col, row, n, out, err));
     copy_nulls(r->col, row, n, nulls);
     return HG_OK;
 }
@@ -66,7 +68,7 @@ static enum hg_rc col_f64(struct hg_colread *r, uint32_t row, uint32_t n, double
 {
     HG_TRY(check_range(r, row, n, err));
     if (r->c->type != HG_T_DOUBLE && r->c->type != HG_T_FLOAT) return wrong_type(r, "of floating numbers", err);
-    memcpy(out, live_at(r->col, row), n * sizeof *out);
+    HG_TRY(hg_live_read_64(r->col, row, n, out, err));
     copy_nulls(r->col, row, n, nulls);
     return HG_OK;
 }
@@ -75,15 +77,15 @@ static enum hg_rc col_ids(struct hg_colread *r, uint32_t row, uint32_t n, uint32
 {
     HG_TRY(check_range(r, row, n, err));
     if (r->c->type != HG_T_STRING || r->c->multi) return wrong_type(r, "of single texts", err);
-    memcpy(out, live_at(r->col, row), n * sizeof *out);
-    return HG_OK;
+    return hg_live_read_codes(r->col, row, n, out, err);
 }
 
 static enum hg_rc col_multi(struct hg_colread *r, uint32_t row, uint32_t n, const uint32_t **ends, const uint32_t **ids, struct hg_err *err)
 {
     HG_TRY(check_range(r, row, n, err));
     if (r->c->type != HG_T_STRING || !r->c->multi) return wrong_type(r, "of multi-values", err);
-    const uint32_t *codes = live_code(r->col, row);
+    HG_TRY(hg_live_read_codes(r->col, row, n, r->codes, err));
+    const uint32_t *codes = r->codes; /* lists point into it */
     size_t total = 0;
     uint32_t cnt;
     for (uint32_t i = 0; i < n; i++) {
@@ -123,9 +125,8 @@ static enum hg_rc col_blob(struct hg_colread *r, uint32_t row, struct hg_span *o
     return HG_OK;
 }
 
-static void stats_i64(const struct live_col *c, uint32_t row, struct hg_block_stats *st)
+static void stats_i64(const struct live_col *c, const int64_t *v, uint32_t row, struct hg_block_stats *st)
 {
-    const int64_t *v = live_i64(c, row);
     for (uint32_t i = 0; i < st->rows; i++) {
         if (live_null(c, row + i)) {
             st->nulls++;
@@ -138,9 +139,8 @@ static void stats_i64(const struct live_col *c, uint32_t row, struct hg_block_st
     }
 }
 
-static void stats_f64(const struct live_col *c, uint32_t row, struct hg_block_stats *st)
+static void stats_f64(const struct live_col *c, const double *v, uint32_t row, struct hg_block_stats *st)
 {
-    const double *v = live_f64(c, row);
     bool nan = false;
     for (uint32_t i = 0; i < st->rows; i++) {
         if (live_null(c, row + i)) {
@@ -156,11 +156,17 @@ static void stats_f64(const struct live_col *c, uint32_t row, struct hg_block_st
     if (nan) st->has_range = st->has_sum = false; /* how NaN is ordered is the reader's business */
 }
 
-void hg_live_block_stats(const struct live_col *c, const struct hg_source *src, uint32_t block, struct hg_block_stats *out)
+enum hg_rc hg_live_block_stats(const struct live_col *c, const struct hg_source *src, uint32_t block, struct hg_block_stats *out, struct hg_err *err)
 {
+    int64_t unpacked[HG_BLOCK_ROWS];
+    uint32_t row = block * HG_BLOCK_ROWS;
+    const void *v = unpacked;
+    if (live_is_packed(c, row)) HG_TRY(hg_live_read_64(c, row, HG_BLOCK_ROWS, unpacked, err));
+    else v = live_at(c, row);
     *out = (struct hg_block_stats){.rows = hg_block_rows(src, block), .has_sum = true};
-    if (hg_type_is_integer(c->type)) stats_i64(c, block * HG_BLOCK_ROWS, out);
-    else stats_f64(c, block * HG_BLOCK_ROWS, out);
+    if (hg_type_is_integer(c->type)) stats_i64(c, v, row, out);
+    else stats_f64(c, v, row, out);
+    return HG_OK;
 }
 
 static enum hg_rc col_stats(const struct hg_column *c, uint32_t block, struct hg_block_stats *out, struct hg_err *err)
@@ -169,7 +175,20 @@ static enum hg_rc col_stats(const struct hg_column *c, uint32_t block, struct hg
     if (block >= hg_source_blocks(c->src)) return hg_fail(err, HG_E_INVALID, "%s: there is no block %u", c->src->id, block);
     if (!hg_type_is_number(c->type)) *out = (struct hg_block_stats){.rows = hg_block_rows(c->src, block)};
     else if (block < col->n_stats) *out = col->stats[block];
-    else hg_live_block_stats(col, c->src, block, out);
+    else return hg_live_block_stats(col, c->src, block, out, err);
+    return HG_OK;
+}
+
+static enum hg_rc scan_block(const struct live_col *col, uint32_t first, uint32_t n, const uint8_t *want, roaring_bitmap_t *acc, struct hg_err *err)
+{
+    uint32_t codes[HG_BLOCK_ROWS], cnt;
+    HG_TRY(hg_live_read_codes(col, first, n, codes, err));
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t *of = live_ids(col, &codes[i], &cnt);
+        bool hit = cnt == 0 && want[0];
+        for (uint32_t k = 0; k < cnt && !hit; k++) hit = want[of[k]];
+        if (hit) roaring_bitmap_add(acc, first + i);
+    }
     return HG_OK;
 }
 
@@ -181,15 +200,10 @@ static enum hg_rc scan_rows(const struct hg_column *c, const uint32_t *ids, size
     if (!want) return hg_fail(err, HG_E_NOMEM, "%s: column %s: set of ids", c->src->id, c->name);
     for (size_t k = 0; k < n; k++)
         if (ids[k] < c->dict->card) want[ids[k]] = 1;
-    for (uint32_t row = 0; row < c->src->n_rows; row++) {
-        uint32_t cnt;
-        const uint32_t *of = live_ids(col, live_code(col, row), &cnt);
-        bool hit = cnt == 0 && want[0];
-        for (uint32_t k = 0; k < cnt && !hit; k++) hit = want[of[k]];
-        if (hit) roaring_bitmap_add(acc, row);
-    }
+    enum hg_rc rc = HG_OK;
+    for (uint32_t b = 0; b < hg_source_blocks(c->src) && !rc; b++) rc = scan_block(col, b * HG_BLOCK_ROWS, hg_block_rows(c->src, b), want, acc, err);
     free(want);
-    return HG_OK;
+    return rc;
 }
 
 static enum hg_rc col_rows_of(const struct hg_column *c, const uint32_t *ids, size_t n, roaring_bitmap_t *acc, struct hg_err *err)

@@ -1,5 +1,5 @@
 /* Inside of the live index, shared by live*.c. Columns are arrays of chunks of HG_BLOCK_ROWS rows, so that a block is a chunk, nothing moves
- * when rows come, and the directory of chunks is allocated once. Everything is written under the write lock and read under the read lock. */
+ * when rows come, and the directory of chunks is allocated once. Full chunks of rows that are kept as they come are packed. Everything is written under the write lock and read under the read lock. */
 #ifndef HG_SEGMENT_LIVE_PRIVATE_H
 #define HG_SEGMENT_LIVE_PRIVATE_H
 
@@ -89,7 +89,8 @@ struct live_col {
     const char *name;
     enum hg_type type;
     size_t width;     /* bytes of a row in a chunk: 8, or 4 for string codes */
-    uint8_t **chunk;  /* n_chunks of the index */
+    uint8_t **chunk;  /* n_chunks of the index; NULL: packed, or not there yet */
+    struct live_packed **packed; /* likewise; NULL where blocks are not packed */
     uint8_t **nulls;  /* per chunk, a byte a row; NULL: none null */
     bool has_nulls, has_multi, bitmap; /* has_*: a row that was written */
     struct hg_sketch_def sketch; /* of complex types */
@@ -118,8 +119,13 @@ static inline const uint32_t *live_ids(const struct live_col *c, const uint32_t 
     *n = l->n;
     return c->lists.ids + l->at;
 }
+static inline bool live_is_packed(const struct live_col *c, uint32_t row) { return c->packed && c->packed[row / HG_BLOCK_ROWS]; }
+/* Values, or codes, of rows of one block, packed or not (live_pack.c). */
+HG_MUST_USE enum hg_rc hg_live_read_64(const struct live_col *c, uint32_t row, uint32_t n, void *out, struct hg_err *err);
+HG_MUST_USE enum hg_rc hg_live_read_codes(const struct live_col *c, uint32_t row, uint32_t n, uint32_t *out, struct hg_err *err);
+void hg_live_packed_drop(struct live_mem *m, struct live_packed *p);
 extern const struct hg_column_ops hg_live_column_ops;
-void hg_live_block_stats(const struct live_col *c, const struct hg_source *src, uint32_t block, struct hg_block_stats *out);
+HG_MUST_USE enum hg_rc hg_live_block_stats(const struct live_col *c, const struct hg_source *src, uint32_t block, struct hg_block_stats *out, struct hg_err *err);
 
 /* ---- values ---- */
 /* An input value made ready for one column. */
@@ -161,7 +167,8 @@ struct hg_live {
     struct live_col *cols; /* time, dimensions, metrics */
     uint32_t n_cols, n_rows;
     bool time_sorted;
-    int64_t time_min, time_max;
+    int64_t time_min, time_max, time_last;
+    struct hg_buf packing;     /* as_they_come: the block that is being packed */
 
     struct live_slot *slots; /* rollup: rows by key */
     uint32_t n_slots, n_used;
@@ -186,6 +193,8 @@ struct hg_live {
 HG_MUST_USE enum hg_rc hg_live_add_row(struct hg_live *l, const struct hg_row *row, bool *full, struct hg_err *err);
 /* live_append.c: rows that are kept as they come, and fewer than n when there is no room for more (*full). */
 HG_MUST_USE enum hg_rc hg_live_append(struct hg_live *l, const struct hg_row *rows, uint32_t n, uint32_t *n_taken, bool *full, struct hg_err *err);
+/* live_pack.c: packs a full block; its memory is the next one's. Again after a failure: goes on where it stopped. */
+HG_MUST_USE enum hg_rc hg_live_pack(struct hg_live *l, uint32_t block, struct hg_err *err);
 /* The code of a row that has a list in a column. */
 HG_MUST_USE enum hg_rc hg_live_list_code(struct hg_live *l, struct live_col *c, const struct hg_schema_dim *d, const struct hg_str *v, uint32_t n, uint32_t *code, struct hg_err *err);
 int64_t hg_live_truncate(struct hg_live *l, int64_t t);

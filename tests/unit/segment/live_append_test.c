@@ -148,41 +148,80 @@ static void same_segment(void **state)
     hg_buf_free(&two);
 }
 
-/* With little memory an index takes what fits, and the next one the rest; of a row that does not fit at all it says so. */
+/* As many indexes as a budget makes of the rows, each full but the last, become the segment that one without a budget becomes. Returns how many. */
+static uint32_t within(const struct world *w, const struct hg_row *rows, uint32_t n, int64_t bytes, const char *path, const struct hg_buf *want)
+{
+    enum { MOST = 64 };
+    struct hg_live *lives[MOST];
+    struct hg_budget budgets[MOST];
+    const struct hg_source *srcs[MOST];
+    struct hg_segment_stats stats;
+    struct hg_buf got;
+    uint32_t k = 0;
+    for (uint32_t done = 0, taken; done < n; done += taken, k++) {
+        struct hg_live_stats st;
+        assert_true(k < MOST);
+        hg_budget_init(&budgets[k], NULL, "test", bytes);
+        lives[k] = live_of(w, true, &budgets[k]);
+        OK(hg_live_add(lives[k], rows + done, n - done, &taken, &err));
+        hg_live_stats(lives[k], &st);
+        assert_int_equal(st.rows, taken);
+        assert_true(taken > 0 && (st.full || done + taken == n));
+        hg_live_freeze(lives[k]);
+        hg_live_acquire(lives[k], &srcs[k]);
+    }
+    OK(hg_segment_merge(&w->schema, srcs, k, &(struct hg_segment_write_options){0}, path, &stats, &err));
+    hg_buf_init(&got, 1u << 30);
+    OK(hg_file_read(path, got.max, &got, &err));
+    assert_int_equal(got.len, want->len);
+    assert_memory_equal(got.p, want->p, got.len);
+    for (uint32_t i = 0; i < k; i++) {
+        hg_live_release(lives[i]);
+        hg_live_free(lives[i]);
+        assert_int_equal(budgets[i].used, 0);
+    }
+    hg_buf_free(&got);
+    unlink(path);
+    return k;
+}
+
+/* With little memory an index takes what fits, and the next one the rest, wherever memory ends: in a block, or when it is packed. Of a row that does not fit at all it says so. */
 static void little_memory(void **state)
 {
     (void)state;
+    enum { ROWS = 20000 };
     struct rng r = {5};
     struct world w;
     struct hg_budget budget;
+    struct hg_segment_stats stats;
+    struct hg_buf want;
+    char path[64];
     do world_make(&w, &r);
     while (w.schema.n_dims < 3 || w.schema.rollup);
     w.schema.n_metrics = 0;
     w.n_cols = 1 + w.schema.n_dims;
-    struct hg_row *rows = make_rows(&w, &r, 20000);
-    uint32_t done = 0, lives = 0;
-    for (; done < 20000; lives++) {
-        hg_budget_init(&budget, NULL, "test", 1 << 20);
-        struct hg_live *l = live_of(&w, true, &budget);
-        struct hg_live_stats st;
-        uint32_t taken;
-        OK(hg_live_add(l, rows + done, 20000 - done, &taken, &err));
-        hg_live_stats(l, &st);
-        assert_int_equal(st.rows, taken);
-        assert_true(taken > 0 && (st.full || done + taken == 20000));
-        done += taken;
-        hg_live_free(l);
-        assert_int_equal(budget.used, 0);
+    struct hg_row *rows = make_rows(&w, &r, ROWS);
+    snprintf(path, sizeof path, "/tmp/hg-live-little-%d.seg", (int)getpid());
+    hg_buf_init(&want, 1u << 30);
+    struct hg_live *l = live_of(&w, true, NULL);
+    put(l, &r, rows, ROWS);
+    sealed(&w, l, path, &want, &stats);
+    hg_live_free(l);
+    uint32_t most = 0;
+    for (int64_t bytes = 280000; bytes < 1200000; bytes += 23456) {
+        uint32_t k = within(&w, rows, ROWS, bytes, path, &want);
+        if (k > most) most = k;
     }
-    assert_true(lives > 1);
+    assert_true(most > 2);
     hg_budget_init(&budget, NULL, "test", 64000); /* the columns of a first block do not fit */
-    struct hg_live *l = live_of(&w, true, &budget);
+    l = live_of(&w, true, &budget);
     uint32_t taken = 7;
     assert_int_equal(hg_live_add(l, rows, 10, &taken, &err), HG_E_LIMIT);
     assert_int_equal(taken, 0);
     hg_live_free(l);
     assert_int_equal(budget.used, 0);
-    free_rows(rows, 20000);
+    hg_buf_free(&want);
+    free_rows(rows, ROWS);
     world_free(&w);
 }
 
