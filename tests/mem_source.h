@@ -326,7 +326,7 @@ static void hg_mem_fill_strings(struct hg_mem_source *s, struct hg_column *c, st
     if (flags & HG_MEM_LIVE_DICT) qsort(order, u, sizeof(void *), hg_mem_cmp_first);
     for (uint32_t j = 0; j < u; j++) order[j]->id = j + 1, m->dict.by_id[j + 1] = order[j]->s;
     m->dict.by_text = all;
-    m->dict.base = (struct hg_dict){&hg_mem_dict_ops, u + 1, !(flags & HG_MEM_LIVE_DICT)};
+    m->dict.base = (struct hg_dict){.ops = &hg_mem_dict_ops, .card = u + 1, .sorted = !(flags & HG_MEM_LIVE_DICT)};
     c->dict = &m->dict.base;
     m->ids = hg_mem_array(s, total, sizeof *m->ids);
     m->ends = hg_mem_array(s, n, sizeof *m->ends);

@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "ingest/csv.h"
 #include "ingest/json_event.h"
+#include "ingest/json_flat.h"
 #include "query/filter/eval.h"
 
 #define MAX_EVENT ((size_t)16 << 20)
@@ -18,6 +19,7 @@ struct hg_event_parser {
     struct hg_arena *batch; /* rows since the last reset */
     struct hg_budget budget;
     struct hg_json_event *json;
+    struct hg_json_flat *flat; /* NULL: paths lead into events */
     const char **names;     /* fields wanted from the root, without duplicates */
     uint32_t n_names;
     uint32_t time_at, *dim_at, *metric_at; /* where values stand; UINT32_MAX: nowhere (count) */
@@ -110,7 +112,10 @@ static enum hg_rc prepare(struct hg_event_parser *p, struct hg_err *err)
     p->n_values = p->n_names + p->format->n_paths; /* the time is one */
     if (p->format->kind != HG_INPUT_JSON) return p->format->columns ? map_columns(p, p->format->columns, p->format->n_columns, err) : HG_OK;
     p->json = hg_json_event_new(p->names, p->n_names, p->format->paths, p->format->n_paths);
-    return p->json ? HG_OK : hg_fail(err, HG_E_NOMEM, "event parser");
+    if (!p->json) return hg_fail(err, HG_E_NOMEM, "event parser");
+    if (p->format->n_paths) return HG_OK;
+    p->flat = hg_json_flat_new(p->keep, p->names, p->n_names);
+    return p->flat ? HG_OK : hg_arena_fail(p->keep, "event parser", err);
 }
 
 enum hg_rc hg_event_parser_new(const struct hg_data_schema *data, const struct hg_input_format *format, struct hg_event_parser **out, struct hg_err *err)
@@ -370,6 +375,24 @@ static void field_of(void *arg, const char *column, struct hg_fval *out)
     }
 }
 
+/* ---- JSON ---- */
+
+_Static_assert(HG_EVENT_SLACK >= HG_JSON_FLAT_SLACK && HG_EVENT_SLACK >= HG_JSON_EVENT_PADDING, "what may be read behind an event");
+
+/* Values of a flat event borrow from its bytes: from a copy, unless the caller's last as long as the batch does. */
+static bool parse_json(struct hg_event_parser *p, struct hg_span bytes, char *why, size_t cap)
+{
+    if (p->flat && !p->borrows) {
+        uint8_t *copy = hg_arena_alloc(p->batch, bytes.len + HG_EVENT_SLACK);
+        if (!copy) return snprintf(why, cap, "the event does not fit in memory"), false;
+        memcpy(copy, bytes.p, bytes.len);
+        memset(copy + bytes.len, 0, HG_EVENT_SLACK);
+        bytes.p = copy;
+    }
+    if (p->flat && hg_json_flat_parse(p->flat, (const char *)bytes.p, bytes.len, p->batch, p->values)) return true;
+    return hg_json_event_parse(p->json, bytes.p, bytes.len, p->borrows || p->flat, p->batch, p->values, why, cap);
+}
+
 /* ---- one event ---- */
 
 /* Where they already stand one after the other, that is them: no field is wanted twice, nor by a path. */
@@ -399,7 +422,7 @@ enum hg_bad_event hg_event_parse(struct hg_event_parser *p, struct hg_span bytes
         snprintf(why, why_cap, "the event does not fit in memory");
         return HG_EV_TOO_LARGE;
     }
-    bool ok = p->json ? hg_json_event_parse(p->json, bytes.p, bytes.len, p->borrows, p->batch, p->values, why, why_cap) : parse_line(p, bytes, why, why_cap);
+    bool ok = p->json ? parse_json(p, bytes, why, why_cap) : parse_line(p, bytes, why, why_cap);
     if (!ok) return HG_EV_MALFORMED;
     enum hg_bad_event bad = read_time(p, &row->time, why, why_cap);
     if (bad) return bad;

@@ -55,6 +55,7 @@ enum hg_rc hg_index_run(const struct hg_index_spec *spec, const struct hg_index_
     enum hg_rc rc = r.arena ? run_stages(&r, publish_id, err) : hg_fail(err, HG_E_NOMEM, "index task");
     if (rc && !r.files_stay) take_back(&r);
     hg_index_drop_sinks(&r);
+    for (unsigned i = 0; r.texts && i < r.n_lanes; i++) hg_live_texts_free(r.texts[i]);
     pthread_mutex_destroy(&r.mu);
     hg_arena_free(r.arena);
     struct hg_err ignore;

@@ -36,6 +36,7 @@ struct hg_index_run {
     struct hg_arena *arena;
     unsigned n_lanes;
     struct hg_budget *budgets;     /* of live rows, by lane */
+    struct hg_live_texts **texts;  /* what they share, by lane; sinks that are left have them */
     struct hg_index_chunk *chunks; /* by time */
     size_t n_chunks;
     char version[HG_TIME_TEXT];    /* "": rows are appended */

@@ -155,24 +155,23 @@ static enum hg_rc add_slab(struct lane *l, struct lane_chunk *c, struct hg_err *
     char dir[4096], id[HG_ERR_MSG];
     snprintf(dir, sizeof dir, "%s/sink-%u-%u", r->env->dir, l->nth, l->n_sinks);
     snprintf(id, sizeof id, "%s/%u-%u", r->env->task, l->nth, l->n_sinks++);
-    struct hg_sink_options so = {.schema = r->spec->data.schema, .id = id, .dir = dir, .min_time = c->iv.start, .only_merged = true, .as_they_come = l->as_they_come, .max_rows_in_memory = r->spec->max_rows_in_memory, .budget = l->budget};
+    struct hg_sink_options so = {.schema = r->spec->data.schema, .id = id, .dir = dir, .min_time = c->iv.start, .only_merged = true, .as_they_come = l->as_they_come, .texts = r->texts[l->nth], .max_rows_in_memory = r->spec->max_rows_in_memory, .budget = l->budget};
     HG_TRY(hg_sink_new(&so, &c->slabs[c->n_slabs], err));
     c->n_slabs++;
     return HG_OK;
 }
 
-/* Live memory is used up by all sinks together: all of them go to disk, then there is room again. *err says what there was no room for; it stays where that makes none. */
+/* Live memory is used up by all sinks together: all of them go to disk, and the texts that they had in common are forgotten. There is as much room then as there will ever be. */
 static enum hg_rc make_room(struct lane *l, struct hg_err *err)
 {
-    struct hg_err full = *err;
-    int64_t before = atomic_load(&l->budget->used);
-    for (struct lane_chunk *c = l->chunks; c; c = c->next) {
-        enum hg_rc rc = c->n_slabs ? hg_sink_persist(c->slabs[c->n_slabs - 1], err) : HG_OK;
-        if (rc && rc != HG_E_LIMIT) return rc; /* written, but there is no room yet for its next rows */
-    }
-    if (atomic_load(&l->budget->used) < before) return HG_OK;
-    *err = full;
-    return HG_E_LIMIT;
+    const struct hg_index_run *r = l->run;
+    for (struct lane_chunk *c = l->chunks; c; c = c->next)
+        for (uint32_t i = 0; i < c->n_slabs; i++) { /* those that take no more rows, too */
+            enum hg_rc rc = hg_sink_persist(c->slabs[i], err);
+            if (rc && rc != HG_E_LIMIT) return rc; /* written, but there is no room yet for its next rows */
+        }
+    if (r->texts[l->nth]) (void)hg_live_texts_forget(r->texts[l->nth]); /* no row has them any more */
+    return HG_OK;
 }
 
 /* The sink that takes the chunk's next rows, and how many of them. One that seems full of rows that are not rolled up yet is written to disk, which tells how many there are. */
@@ -196,6 +195,7 @@ static enum hg_rc sink_with_room(struct lane *l, struct lane_chunk *c, struct hg
 
 static enum hg_rc give(struct lane *l, struct lane_chunk *c, const struct hg_row *rows, uint32_t n, struct hg_err *err)
 {
+    bool emptied = false; /* and no row was taken since: one that does not fit now never will */
     for (uint32_t done = 0; done < n;) {
         struct hg_sink *s;
         int64_t room, left = n - done;
@@ -203,7 +203,11 @@ static enum hg_rc give(struct lane *l, struct lane_chunk *c, const struct hg_row
         enum hg_rc rc = sink_with_room(l, c, &s, &room, err);
         if (!rc) rc = hg_sink_add(s, rows + done, (size_t)(left < room ? left : room), &took, err);
         done += (uint32_t)took;
-        if (rc == HG_E_LIMIT) rc = make_room(l, err);
+        if (took) emptied = false;
+        if (rc == HG_E_LIMIT && !emptied) {
+            rc = make_room(l, err);
+            emptied = true;
+        }
         if (rc) return rc;
     }
     return HG_OK;
@@ -301,8 +305,9 @@ static void *lane_main(void *arg)
         if (!rc) continue;
         hg_index_fail(l->run, rc, &err);
         belt_stop(l->belt, true);
-        break;
+        return NULL;
     }
+    if (l->run->texts[l->nth]) hg_live_texts_sort(l->run->texts[l->nth]);
     return NULL;
 }
 
@@ -360,6 +365,7 @@ static enum hg_rc lane_open(struct hg_index_run *r, struct belt *belt, unsigned 
     l->slab_rows = INT64_MAX;
     if (r->spec->partitioning == HG_PART_DYNAMIC) l->slab_rows = 1 + (r->spec->max_rows_per_segment - 1) / r->n_lanes;
     l->as_they_come = l->slab_rows >= MANY_ROWS;
+    if (l->as_they_come) HG_TRY(hg_live_texts_new(r->spec->data.schema, l->budget, 1 + bytes / r->n_lanes / 2, &r->texts[nth], err));
     l->arena = hg_arena_new(NULL);
     l->by_start = hg_map_new();
     if (!l->arena || !l->by_start) return hg_fail(err, HG_E_NOMEM, "index task");
@@ -476,12 +482,13 @@ enum hg_rc hg_index_read(struct hg_index_run *r, struct hg_err *err)
     struct batch *batches = calloc(n_batches, sizeof *batches);
     struct lane **lanes = calloc(r->n_lanes, sizeof(struct lane *));
     r->budgets = hg_arena_array(r->arena, r->n_lanes, sizeof *r->budgets);
+    r->texts = hg_arena_array(r->arena, r->n_lanes, sizeof *r->texts);
     for (size_t i = 0; batches && i < n_batches; i++) {
         hg_buf_init(&batches[i].bytes, (size_t)64 << 20);
         batches[i].next = belt.free;
         belt.free = &batches[i];
     }
-    enum hg_rc rc = batches && lanes && r->budgets ? run_lanes(r, &belt, lanes, err) : hg_fail(err, HG_E_NOMEM, "index task");
+    enum hg_rc rc = batches && lanes && r->budgets && r->texts ? run_lanes(r, &belt, lanes, err) : hg_fail(err, HG_E_NOMEM, "index task");
     if (!rc) rc = unite(r, lanes, err);
     for (unsigned i = 0; lanes && i < r->n_lanes; i++) lane_close(lanes[i]);
     for (size_t i = 0; batches && i < n_batches; i++) hg_buf_free(&batches[i].bytes);

@@ -56,7 +56,7 @@ enum hg_rc hg_push_segment(struct hg_arena *a, struct hg_store *store, const cha
     };
     if (!m.path || !m.dimensions || !m.metrics) return hg_arena_fail(a, "segment description", err);
     HG_TRY(sums_of(a, file, &m.sums, err));
-    HG_TRY(hg_store_push(store, file, m.path, err));
+    HG_TRY(hg_store_push_sealed(store, file, m.path, err));
     return hg_segment_meta_copy(a, &m, out, err);
 }
 
@@ -70,6 +70,6 @@ enum hg_rc hg_push_copy(struct hg_arena *a, struct hg_store *store, const char *
     m.path = place(a, id, from->file_hash);
     if (!m.path) return hg_arena_fail(a, "segment description", err);
     HG_TRY(sums_of(a, file, &m.sums, err));
-    HG_TRY(hg_store_push(store, file, m.path, err));
+    HG_TRY(hg_store_push_sealed(store, file, m.path, err));
     return hg_segment_meta_copy(a, &m, out, err);
 }

@@ -78,7 +78,7 @@ static enum hg_rc new_head(struct hg_sink *s, struct hg_err *err)
     struct part *p = calloc(1, sizeof *p);
     if (!p) return hg_fail(err, HG_E_NOMEM, "sink %s", s->id);
     p->refs = 1;
-    struct hg_live_opts o = {.id = s->id, .budget = s->opt.budget, .max_rows = (uint32_t)s->opt.max_rows_in_memory, .only_merged = s->opt.only_merged, .as_they_come = s->opt.as_they_come, .min_time = s->opt.min_time};
+    struct hg_live_opts o = {.id = s->id, .budget = s->opt.budget, .max_rows = (uint32_t)s->opt.max_rows_in_memory, .only_merged = s->opt.only_merged, .as_they_come = s->opt.as_they_come, .texts = s->opt.texts, .min_time = s->opt.min_time};
     enum hg_rc rc = hg_live_new(s->opt.schema, &o, &p->live, err);
     if (rc) {
         free(p);

@@ -20,6 +20,7 @@ struct hg_sink_options {
     int64_t max_rows_in_memory; /* of a head */
     bool only_merged;           /* no query reads it: rows of a batch task */
     bool as_they_come;          /* with only_merged: rows are rolled up when parts are written, not before */
+    struct hg_live_texts *texts; /* with as_they_come: dictionaries that it shares with other sinks of its writer; may be NULL */
     struct hg_budget *budget;   /* bytes of live indexes; past it add persists at once */
 };
 HG_MUST_USE enum hg_rc hg_sink_new(const struct hg_sink_options *o, struct hg_sink **out, struct hg_err *err);

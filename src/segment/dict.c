@@ -237,7 +237,7 @@ enum hg_rc hg_dict_open(struct hg_arena *a, struct hg_span raw, const struct hg_
     d->restarts = r.p;
     d->data = r.p + (size_t)d->n_restarts * 4;
     d->end = d->data + data_len;
-    d->base = (struct hg_dict){&ops, d->n + 1, true};
+    d->base = (struct hg_dict){.ops = &ops, .card = d->n + 1, .sorted = true};
     uint8_t *prev = hg_arena_alloc(a, (size_t)d->max_len + 1);
     if (!prev) return hg_arena_fail(a, "dictionary", err);
     size_t prev_len = 0, longest = 0;

@@ -28,9 +28,10 @@ static void init_col(struct hg_live *l, uint32_t i, const char *name, enum hg_ty
         pub->lg_k = metric->sketch.lg_k;
     }
     if (t == HG_T_STRING) {
-        hg_live_dict_init(&c->dict, &l->mem);
+        hg_live_dict_init(&c->own, &l->mem);
+        c->dict = l->common ? &l->common->dict[i - 1] : &c->own;
         c->lists.mem = &l->mem;
-        pub->dict = &c->dict.base;
+        pub->dict = &c->dict->base;
     }
 }
 
@@ -103,6 +104,7 @@ enum hg_rc hg_live_new(const struct hg_schema *schema, const struct hg_live_opts
     l->as_they_come = opts->only_merged && opts->as_they_come;
     for (uint32_t i = 0; i < schema->n_metrics; i++)
         if (hg_type_is_complex(schema->metrics[i].type)) l->as_they_come = false; /* a sketch a row would be too much */
+    l->common = l->as_they_come ? opts->texts : NULL;
     l->on_bad = opts->on_bad;
     l->on_bad_arg = opts->on_bad_arg;
     l->n_cols = 1 + schema->n_dims + schema->n_metrics;
@@ -139,7 +141,7 @@ static void free_col(struct hg_live *l, struct live_col *c)
     hg_live_drop(m, c->chunk, l->n_chunks * sizeof(uint8_t *));
     hg_live_drop(m, c->nulls, l->n_chunks * sizeof(uint8_t *));
     if (c->type == HG_T_STRING) {
-        hg_live_dict_free(&c->dict);
+        hg_live_dict_free(&c->own);
         hg_live_lists_free(&c->lists);
     }
 }
@@ -160,6 +162,7 @@ void hg_live_free(struct hg_live *l)
     hg_live_drop(m, l->bad, l->n_cols * sizeof *l->bad);
     hg_live_drop(m, l->ids, l->cap_ids * sizeof *l->ids);
     hg_live_drop(m, l->texts, l->cap_ids * sizeof *l->texts);
+    if (l->uses_common) atomic_fetch_sub(&l->common->users, 1);
     pthread_rwlock_destroy(&l->lock);
     free(l->id);
     free(l->query_gran);

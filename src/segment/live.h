@@ -23,6 +23,7 @@ struct hg_live_opts {
     uint32_t max_rows;          /* rows kept (after rollup); 0: a million */
     bool only_merged;           /* rows will only be merged: no set of rows is kept by value, and a filter would have to look at every row */
     bool as_they_come;          /* with only_merged: rows are not rolled up, for the merge does that, which is faster; on_bad is not called. Where there are sketches they still are */
+    struct hg_live_texts *texts; /* with as_they_come: dictionaries that it shares; borrowed, and outlive it. NULL: its own */
     int64_t min_time;           /* truncated times are never before it (the start of the sink's interval), as in Druid; HG_TIME_MIN: no bound */
     /* Called (NULL: not) for each value of a taken row that could not be converted: rows[row] of the add, the column, the reason. On the writer's
      * thread, within the lock: it must not come back here. */
@@ -34,6 +35,16 @@ struct hg_live_opts {
 HG_MUST_USE enum hg_rc hg_live_new(const struct hg_schema *schema, const struct hg_live_opts *opts, struct hg_live **out, struct hg_err *err);
 /* No reader may hold it. NULL allowed. */
 void hg_live_free(struct hg_live *l);
+
+/* Dictionaries in common: one thread at a time adds rows to indexes that share them; who reads their rows must not meet it. */
+struct hg_live_texts;
+/* budget: counts them, and they take at most most_bytes of it, so that there is room for rows; past it an index is full. */
+HG_MUST_USE enum hg_rc hg_live_texts_new(const struct hg_schema *schema, struct hg_budget *budget, int64_t most_bytes, struct hg_live_texts **out, struct hg_err *err);
+void hg_live_texts_free(struct hg_live_texts *t); /* after the indexes. NULL allowed */
+/* Forgets all texts, unless (false) an index has rows with some of them. */
+bool hg_live_texts_forget(struct hg_live_texts *t);
+/* Finds the order of all texts once, for all merges to come; worth it when no more rows will. */
+void hg_live_texts_sort(struct hg_live_texts *t);
 
 /* Adds rows[0..*n_taken): fewer than n when the index is full (rows or bytes), which is not an error: freeze it and offer the rest to a new
  * one. A row is taken whole or not at all. HG_E_LIMIT: the budget has no room even for the first row of an empty index. HG_E_INVALID: the

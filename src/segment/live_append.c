@@ -59,7 +59,7 @@ static enum hg_rc texts(struct step *s, uint32_t dim)
             s->bad += !hg_live_text(v, digits[i], &text[i], &why);
         }
     }
-    HG_TRY(hg_live_dict_add_all(&c->dict, text, s->n, codes, s->err));
+    HG_TRY(hg_live_dict_add_all(c->dict, text, s->n, codes, s->err));
     return any_list ? lists(s, dim, codes) : HG_OK;
 }
 
@@ -162,6 +162,10 @@ static enum hg_rc append_step(struct hg_live *l, const struct hg_row *rows, uint
         else note_flags(&l->cols[k], l->n_rows, n);
     }
     note_times(l, n);
+    if (l->common && !l->uses_common) {
+        atomic_fetch_add(&l->common->users, 1);
+        l->uses_common = true;
+    }
     l->n_rows += n;
     atomic_fetch_add_explicit(&l->bad_values, s.bad, memory_order_relaxed);
     return HG_OK;

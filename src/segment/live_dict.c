@@ -120,7 +120,13 @@ static uint32_t dict_lower_bound(const struct hg_dict *d, struct hg_str s)
 }
 static const struct hg_dict_ops dict_ops = {dict_get, dict_find, dict_lower_bound, NULL};
 
-void hg_live_dict_init(struct live_dict *d, struct live_mem *mem) { *d = (struct live_dict){.base = {&dict_ops, 1, false}, .mem = mem}; }
+void hg_live_dict_init(struct live_dict *d, struct live_mem *mem) { *d = (struct live_dict){.base = {.ops = &dict_ops, .card = 1}, .mem = mem}; }
+
+static void drop_order(struct live_dict *d)
+{
+    hg_live_drop(d->mem, d->order, ((size_t)d->n_order + 1) * sizeof *d->order);
+    d->base.order = d->order = NULL;
+}
 
 void hg_live_dict_free(struct live_dict *d)
 {
@@ -130,6 +136,7 @@ void hg_live_dict_free(struct live_dict *d)
     }
     hg_live_drop(d->mem, d->text, d->cap * sizeof *d->text);
     hg_live_drop(d->mem, d->slots, d->n_slots * sizeof *d->slots);
+    drop_order(d);
 }
 
 static enum hg_rc dict_grow_table(struct live_dict *d, struct hg_err *err)
@@ -186,6 +193,7 @@ static enum hg_rc dict_room(struct live_dict *d, struct hg_err *err)
 static __attribute__((noinline)) enum hg_rc add_fresh(struct live_dict *d, struct live_word w, struct hg_str s, uint32_t *id, struct hg_err *err)
 {
     const char *p;
+    if (d->order) drop_order(d);
     HG_TRY(dict_room(d, err));
     HG_TRY(keep_text(d, s, &p, err));
     *id = d->base.card++;

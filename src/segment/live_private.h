@@ -43,12 +43,22 @@ struct live_dict {
     struct live_entry *slots; /* open addressing */
     uint32_t n_slots;       /* a power of two, or 0 */
     struct live_block *blocks; /* where the text is */
+    uint32_t *order, n_order;  /* base.order */
 };
 void hg_live_dict_init(struct live_dict *d, struct live_mem *mem);
 void hg_live_dict_free(struct live_dict *d);
 HG_MUST_USE enum hg_rc hg_live_dict_add(struct live_dict *d, struct hg_str s, uint32_t *id, struct hg_err *err); /* finds or adds; null is 0 */
 /* The same for texts of a column one after the other: faster. On failure some of them may have been added. */
 HG_MUST_USE enum hg_rc hg_live_dict_add_all(struct live_dict *d, const struct hg_str *s, uint32_t n, uint32_t *ids, struct hg_err *err);
+
+/* ---- dictionaries of several indexes (live_texts.c) ---- */
+struct hg_live_texts {
+    struct hg_budget budget;
+    struct live_mem mem;
+    struct live_dict *dict; /* by dimension; those of numbers stay empty */
+    uint32_t n_dims;
+    _Atomic uint32_t users; /* indexes that have rows with these texts */
+};
 
 /* ---- rows that hold an id: none, one, an array, then a bitmap ---- */
 struct live_post {
@@ -94,7 +104,7 @@ struct live_col {
     uint8_t **nulls;  /* per chunk, a byte a row; NULL: none null */
     bool has_nulls, has_multi, bitmap; /* has_*: a row that was written */
     struct hg_sketch_def sketch; /* of complex types */
-    struct live_dict dict;
+    struct live_dict own, *dict; /* dict: its own, or one that it shares */
     struct live_lists lists;
     struct live_post *post; /* by id */
     uint32_t cap_post;
@@ -169,6 +179,8 @@ struct hg_live {
     bool time_sorted;
     int64_t time_min, time_max, time_last;
     struct hg_buf packing;     /* as_they_come: the block that is being packed */
+    struct hg_live_texts *common; /* or NULL */
+    bool uses_common;          /* and is counted there */
 
     struct live_slot *slots; /* rollup: rows by key */
     uint32_t n_slots, n_used;

@@ -61,7 +61,7 @@ enum hg_rc hg_live_list_code(struct hg_live *l, struct live_col *c, const struct
     uint32_t k = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t id;
-        HG_TRY(hg_live_dict_add(&c->dict, texts[i], &id, err));
+        HG_TRY(hg_live_dict_add(c->dict, texts[i], &id, err));
         if (d->multi == HG_MV_SORTED_SET && k && l->ids[k - 1] == id) continue;
         l->ids[k++] = id;
     }
@@ -82,7 +82,7 @@ static enum hg_rc dim_key(struct hg_live *l, uint32_t i, const struct hg_value *
             char digits[HG_NUM_TEXT];
             struct hg_str s;
             if (!hg_live_text(v, digits, &s, &why)) note_bad(l, c->name, why);
-            HG_TRY(hg_live_dict_add(&c->dict, s, &code, err));
+            HG_TRY(hg_live_dict_add(c->dict, s, &code, err));
         }
         l->key[i] = code;
         return HG_OK;
@@ -351,9 +351,9 @@ static enum hg_rc reserve_col(struct hg_live *l, struct live_col *c, bool null, 
 static enum hg_rc reserve_posts(struct hg_live *l, struct live_col *c, uint32_t code, struct hg_err *err)
 {
     if (!c->bitmap) return HG_OK;
-    if (c->dict.base.card > c->cap_post) {
+    if (c->dict->base.card > c->cap_post) {
         uint32_t cap = c->cap_post ? c->cap_post : 16;
-        while (cap < c->dict.base.card) cap *= 2;
+        while (cap < c->dict->base.card) cap *= 2;
         HG_TRY(hg_live_resize(&l->mem, &c->post, c->cap_post * sizeof *c->post, cap * sizeof *c->post, err));
         c->cap_post = cap;
     }

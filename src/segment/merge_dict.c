@@ -3,8 +3,8 @@
 #include "base/hash.h"
 #include "segment/dict.h"
 #include "segment/merge_private.h"
-#include "segment/radix.h"
 #include "segment/segment_private.h"
+#include "segment/text_sort.h"
 
 #define BIG ((size_t)1 << 40)
 
@@ -108,13 +108,13 @@ enum hg_rc hg_lists_rank(struct hg_lists *l, struct hg_err *err)
 
 /* ---- uniting dictionaries ---- */
 
-struct text { struct hg_str s; uint32_t id; };
-
 struct walk { /* the used values of one source's dictionary, ascending */
     const struct hg_dict *dict;
     const uint8_t *used;   /* NULL: all are */
-    struct text *texts;    /* unsorted dictionary: its used values, sorted */
-    uint32_t n_texts, at;  /* next text, or next id */
+    uint32_t n_used;       /* of them, without null */
+    struct hg_text *texts; /* unsorted dictionary: its used values, sorted */
+    const uint32_t *order; /* or the order of all of its ids */
+    uint32_t n_texts, at;  /* next text, place in the order, or id */
     uint32_t id;           /* the value at hand */
     struct hg_str s;
     unsigned __int128 head;          /* its first bytes as a number, zeros behind a shorter one: in the order of texts, and mostly all that is compared */
@@ -122,6 +122,7 @@ struct walk { /* the used values of one source's dictionary, ascending */
     uint32_t *remap;
 };
 #define HEAD 16u
+#define MANY_USED 8u /* one in so many */
 
 static inline uint64_t eight(const char *p)
 {
@@ -141,14 +142,26 @@ static inline unsigned __int128 head_of(struct hg_str s)
     return (unsigned __int128)eight(p) << 64 | eight(p + 8);
 }
 
+/* The next id in use from `id` on, or card. */
+static uint32_t next_used(const struct walk *w, uint32_t id)
+{
+    const uint8_t *p = id < w->dict->card ? memchr(w->used + id, 1, w->dict->card - id) : NULL;
+    return p ? (uint32_t)(p - w->used) : w->dict->card;
+}
+
 static bool walk_next(struct walk *w)
 {
     if (w->texts) {
         if (w->at == w->n_texts) return false;
         w->s = w->texts[w->at].s;
         w->id = w->texts[w->at++].id;
+    } else if (w->order) {
+        while (w->at < w->dict->card - 1 && !w->used[w->order[w->at]]) w->at++;
+        if (w->at >= w->dict->card - 1) return false;
+        w->id = w->order[w->at++];
+        w->s = hg_dict_get(w->dict, w->id, &w->scratch);
     } else {
-        while (w->at < w->dict->card && w->used && !w->used[w->at]) w->at++;
+        if (w->used) w->at = next_used(w, w->at);
         if (w->at >= w->dict->card) return false;
         w->id = w->at++;
         w->s = hg_dict_get(w->dict, w->id, &w->scratch);
@@ -157,58 +170,36 @@ static bool walk_next(struct walk *w)
     return true;
 }
 
-static int by_text(const void *a, const void *b) { return hg_str_cmp(((const struct text *)a)->s, ((const struct text *)b)->s); }
-
-/* The used values of the dictionary, copied, and how many bytes all of them begin with. */
-static enum hg_rc copy_texts(struct walk *w, struct hg_arena *a, struct text *texts, uint32_t *n_texts, size_t *common, struct hg_err *err)
+/* The used values of the dictionary, copied and sorted. */
+static enum hg_rc sort_used(struct walk *w, struct hg_arena *a, struct hg_err *err)
 {
     uint32_t n = 0;
-    for (uint32_t id = 1; id < w->dict->card; id++) {
-        if (w->used && !w->used[id]) continue;
+    w->at = 0;
+    w->texts = hg_arena_scratch(a, (size_t)w->n_used + 1, sizeof *w->texts);
+    if (!w->texts) return hg_arena_fail(a, "merging dictionaries", err);
+    for (uint32_t id = next_used(w, 1); id < w->dict->card; id = next_used(w, id + 1)) {
         struct hg_str s = hg_dict_get(w->dict, id, &w->scratch);
         HG_TRY(hg_buf_check(&w->scratch, "dictionary value", err));
         char *copy = hg_arena_alloc(a, s.len + 1);
         if (!copy) return hg_arena_fail(a, "merging dictionaries", err);
         if (s.len) memcpy(copy, s.p, s.len);
-        size_t most = n == 0 || s.len < *common ? s.len : *common, same = 0;
-        while (n && same < most && copy[same] == texts[0].s.p[same]) same++;
-        *common = n ? same : most;
-        texts[n++] = (struct text){{copy, s.len}, id};
-    }
-    *n_texts = n;
-    return HG_OK;
-}
-
-/* The eight bytes behind those that all texts begin with, as a number in their order. Shorter texts end in zeros, which a text of zeros does too. */
-static uint64_t digit_of(struct hg_str s, size_t common)
-{
-    uint8_t b[8] = {0};
-    uint64_t v = 0;
-    if (s.len > common) memcpy(b, s.p + common, s.len - common < 8 ? s.len - common : 8);
-    for (int i = 0; i < 8; i++) v = v << 8 | b[i];
-    return v;
-}
-
-/* By radix of eight bytes, which is all of most ids; what is equal there is compared. */
-static enum hg_rc sort_texts(struct walk *w, struct hg_arena *a, struct hg_err *err)
-{
-    size_t common = 0, card = w->dict->card;
-    uint32_t n = 0;
-    w->at = 0;
-    w->texts = hg_arena_array(a, card + 1, sizeof *w->texts);
-    struct text *texts = hg_arena_array(a, card + 1, sizeof *texts);
-    struct hg_radix *x = hg_arena_array(a, card + 1, sizeof *x), *y = hg_arena_array(a, card + 1, sizeof *y);
-    if (!w->texts || !texts || !x || !y) return hg_arena_fail(a, "merging dictionaries", err);
-    HG_TRY(copy_texts(w, a, texts, &n, &common, err));
-    for (uint32_t i = 0; i < n; i++) x[i] = (struct hg_radix){digit_of(texts[i].s, common), i};
-    x = hg_radix_sort(x, y, n);
-    for (uint32_t i = 0; i < n; i++) w->texts[i] = texts[x[i].of];
-    for (uint32_t i = 0, end; i < n; i = end) {
-        for (end = i + 1; end < n && x[end].key == x[i].key;) end++;
-        if (end > i + 1) qsort(w->texts + i, end - i, sizeof *w->texts, by_text);
+        w->texts[n++] = (struct hg_text){{copy, s.len}, id};
     }
     w->n_texts = n;
-    return HG_OK;
+    return hg_texts_sort(w->texts, n, a, err);
+}
+
+/* Values are visited in their order: as they stand, as somebody has found for all of the dictionary, or sorted here, which is quicker where few of many are in use. */
+static enum hg_rc walk_open(struct walk *w, struct hg_arena *a, struct hg_err *err)
+{
+    w->at = 1;
+    if (w->dict->sorted) return HG_OK;
+    if (w->dict->order && w->n_used >= w->dict->card / MANY_USED) {
+        w->order = w->dict->order;
+        w->at = 0;
+        return HG_OK;
+    }
+    return sort_used(w, a, err);
 }
 
 /* A binary heap of walks by their value; sources of equal values come one after the other. */
@@ -323,18 +314,19 @@ static enum hg_rc unite_dim(struct hg_merge *m, struct hg_mdim *d, struct hg_are
         if (!c) continue;
         struct walk *w = &walks[s];
         w->dict = c->dict;
-        w->at = 1;
-        d->remap[s] = w->remap = hg_arena_array(m->arena, c->dict->card, sizeof *w->remap);
+        d->remap[s] = w->remap = hg_arena_scratch(m->arena, c->dict->card, sizeof *w->remap); /* of values that are not in use nothing is read */
         if (!w->remap) return hg_arena_fail(m->arena, "merging dictionaries", err);
+        w->remap[0] = 0;
         if (c->ops == &hg_segcol_ops && !m->picked) { /* the writer keeps only values in use */
             d->multi = d->multi || c->multi;
         } else {
             uint8_t *used = hg_arena_zalloc(tmp, c->dict->card);
             if (!used) return hg_arena_fail(tmp, "merging dictionaries", err);
             HG_TRY(scan_used(m, c, tmp, used, &d->multi, err));
+            for (uint32_t id = 1; id < c->dict->card; id++) w->n_used += used[id];
             w->used = used;
         }
-        if (!c->dict->sorted) HG_TRY(sort_texts(w, tmp, err));
+        HG_TRY(walk_open(w, tmp, err));
         if (walk_next(w)) heap[n++] = w;
         HG_TRY(hg_buf_check(&w->scratch, "dictionary value", err));
     }

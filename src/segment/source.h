@@ -47,6 +47,7 @@ struct hg_dict {
     const struct hg_dict_ops *ops;
     uint32_t card; /* with null: at least 1 */
     bool sorted;
+    const uint32_t *order; /* not sorted: the ids 1 to card - 1 in the order of their values, or NULL, where nobody has found it yet */
 };
 static inline struct hg_str hg_dict_get(const struct hg_dict *d, uint32_t id, struct hg_buf *scratch)
 {

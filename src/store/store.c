@@ -68,7 +68,13 @@ static enum hg_rc check_path(const char *path, bool prefix, struct hg_err *err)
 enum hg_rc hg_store_push(struct hg_store *s, const char *local, const char *path, struct hg_err *err)
 {
     HG_TRY(check_path(path, false, err));
-    return s->ops->push(s->impl, local, path, err);
+    return s->ops->push(s->impl, local, path, false, err);
+}
+
+enum hg_rc hg_store_push_sealed(struct hg_store *s, const char *local, const char *path, struct hg_err *err)
+{
+    HG_TRY(check_path(path, false, err));
+    return s->ops->push(s->impl, local, path, true, err);
 }
 
 enum hg_rc hg_store_sum(const char *path, int64_t *size, uint64_t *hash, struct hg_err *err)

@@ -12,6 +12,8 @@ HG_MUST_USE enum hg_rc hg_store_open(const char *url, struct hg_store **out, str
 void hg_store_close(struct hg_store *s);
 /* Copies a local file to path, durably; an existing object with the same content is fine (a push may be repeated), with another content HG_E_CONFLICT. */
 HG_MUST_USE enum hg_rc hg_store_push(struct hg_store *s, const char *local, const char *path, struct hg_err *err);
+/* The same for a file that nobody will ever write to again, as a segment is: on the same file system it is not copied, but has a second name. Removing it is no writing. */
+HG_MUST_USE enum hg_rc hg_store_push_sealed(struct hg_store *s, const char *local, const char *path, struct hg_err *err);
 /* Copies to a local file (atomic rename), checking size and XXH3 of the whole file when hash is not 0: HG_E_CORRUPT otherwise. HG_E_NOTFOUND: no such object. */
 HG_MUST_USE enum hg_rc hg_store_pull(struct hg_store *s, const char *path, const char *local, int64_t size, uint64_t hash, struct hg_err *err);
 HG_MUST_USE enum hg_rc hg_store_delete(struct hg_store *s, const char *path, struct hg_err *err); /* absent is fine */

@@ -37,7 +37,7 @@ static enum hg_rc drop_old_part(void *arg, const char *name, struct hg_err *err)
     int n = snprintf(path, sizeof path, "%s/" PART_DIR "/%s", ((struct local *)arg)->root, name);
     (void)err;
     if (n < 0 || n >= PATH_MAX || stat(path, &st) != 0) return HG_OK;
-    if (hg_clock_now_ms() - (int64_t)st.st_mtime * 1000 > PART_KEPT_MS) unlink(path);
+    if (hg_clock_now_ms() - (int64_t)st.st_ctime * 1000 > PART_KEPT_MS) unlink(path);
     return HG_OK;
 }
 
@@ -113,7 +113,19 @@ static enum hg_rc same_content(const char *local, const char *full, const char *
                    size[1], hash[1], local, size[0], hash[0]);
 }
 
-static enum hg_rc local_push(void *impl, const char *local, const char *path, struct hg_err *err)
+/* A second name for a file of this file system, its bytes on the disk. False: it has to be copied. A part's age counts from then on, and not from when the file was written. */
+static bool link_part(const char *local, const char *part)
+{
+    struct stat st;
+    if (lstat(local, &st) != 0 || !S_ISREG(st.st_mode) || link(local, part) != 0) return false;
+    int fd = open(part, O_RDONLY | O_CLOEXEC);
+    bool synced = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0) close(fd);
+    if (!synced) unlink(part);
+    return synced;
+}
+
+static enum hg_rc local_push(void *impl, const char *local, const char *path, bool sealed, struct hg_err *err)
 {
     const struct local *s = impl;
     char full[PATH_MAX], base[PATH_MAX], part[PATH_MAX], dir[PATH_MAX];
@@ -122,7 +134,7 @@ static enum hg_rc local_push(void *impl, const char *local, const char *path, st
     if (stat(full, &st) == 0) return same_content(local, full, path, err);
     HG_TRY(full_path(s, PART_DIR "/push", base, err));
     HG_TRY(hg_store_part_name(base, part, sizeof part, err));
-    HG_TRY(hg_file_copy_atomic(local, part, err));
+    if (!sealed || !link_part(local, part)) HG_TRY(hg_file_copy_atomic(local, part, err));
     enum hg_rc rc = HG_OK;
     /* A delete may take an emptied folder away between making it and the rename. */
     for (int i = 0; i < 8; i++) {

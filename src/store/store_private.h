@@ -10,7 +10,7 @@ struct hg_store_ops {
     const char *scheme; /* "file" */
     enum hg_rc (*open)(const char *rest, void **impl, struct hg_err *err); /* rest: the url behind "scheme://" */
     void (*close)(void *impl);
-    enum hg_rc (*push)(void *impl, const char *local, const char *path, struct hg_err *err);
+    enum hg_rc (*push)(void *impl, const char *local, const char *path, bool sealed, struct hg_err *err); /* sealed: nobody ever writes to local again */
     enum hg_rc (*fetch)(void *impl, const char *path, const char *local, struct hg_err *err); /* to a new local file; need not be durable */
     enum hg_rc (*remove)(void *impl, const char *path, struct hg_err *err);
     enum hg_rc (*list)(void *impl, const char *prefix, hg_store_list_fn *fn, void *arg, struct hg_err *err);

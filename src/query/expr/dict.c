@@ -27,7 +27,7 @@ static const struct hg_dict_ops ops = {.get = get, .find = find};
 
 enum hg_rc hg_xdict_init(struct hg_xdict *d, struct hg_arena *a, struct hg_err *err)
 {
-    *d = (struct hg_xdict){.base = {&ops, 1, false}, .a = a, .cap = 64, .mask = 127};
+    *d = (struct hg_xdict){.base = {.ops = &ops, .card = 1}, .a = a, .cap = 64, .mask = 127};
     d->text = hg_arena_array(a, d->cap, sizeof *d->text);
     d->slots = hg_arena_array(a, (size_t)d->mask + 1, sizeof *d->slots);
     return d->text && d->slots ? HG_OK : hg_arena_fail(a, "derived dictionary", err);

@@ -80,6 +80,41 @@ static void push_pull(void **state)
     assert_int_equal(access(at("deep"), F_OK), 0);
 }
 
+static struct stat stat_of(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st)) fail_msg("%s: no such file", path);
+    return st;
+}
+
+/* A sealed file is in deep storage by a second name, so it may be removed here; one that may change is copied. */
+static void sealed(void **state)
+{
+    (void)state;
+    struct hg_err err = {0};
+    put("a", "hello");
+    put("b", "other");
+    if (hg_store_push_sealed(store, at("a"), "ads/s.seg", &err)) fail_msg("%s", err.msg);
+    assert_int_equal(stat_of(at("deep/ads/s.seg")).st_ino, stat_of(at("a")).st_ino);
+    assert_int_equal(stat_of(at("a")).st_nlink, 2);
+    assert_int_equal(hg_store_push_sealed(store, at("a"), "ads/s.seg", &err), HG_OK); /* again */
+    assert_int_equal(hg_store_push_sealed(store, at("b"), "ads/s.seg", &err), HG_E_CONFLICT);
+    assert_int_equal(stat_of(at("b")).st_nlink, 1);
+    put("a", "another file of that name");
+    expect("deep/ads/s.seg", "hello");
+    assert_int_equal(stat_of(at("deep/ads/s.seg")).st_nlink, 1);
+    assert_int_equal(symlink(at("b"), at("to-b")), 0);
+    assert_int_equal(hg_store_push_sealed(store, at("to-b"), "ads/l.seg", &err), HG_OK); /* what it leads to, not the link */
+    assert_true(S_ISREG(stat_of(at("deep/ads/l.seg")).st_mode));
+    expect("deep/ads/l.seg", "other");
+    assert_int_equal(hg_store_push(store, at("b"), "ads/c.seg", &err), HG_OK);
+    assert_int_equal(stat_of(at("b")).st_nlink, 1);
+    assert_int_equal(hg_store_push_sealed(store, at("none"), "ads/n.seg", &err), HG_E_NOTFOUND);
+    static const char *const mine[] = {"ads/s.seg", "ads/l.seg", "ads/c.seg"};
+    for (size_t i = 0; i < 3; i++) assert_int_equal(hg_store_delete(store, mine[i], &err), HG_OK);
+    assert_int_equal(unlink(at("to-b")), 0);
+}
+
 static void paths(void **state)
 {
     (void)state;
@@ -183,6 +218,6 @@ static void disk_full(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(push_pull), cmocka_unit_test(paths), cmocka_unit_test(list), cmocka_unit_test(races), cmocka_unit_test(disk_full)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(push_pull), cmocka_unit_test(sealed), cmocka_unit_test(paths), cmocka_unit_test(list), cmocka_unit_test(races), cmocka_unit_test(disk_full)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
