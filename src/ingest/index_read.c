@@ -166,10 +166,8 @@ static enum hg_rc make_room(struct lane *l, struct hg_err *err)
 {
     const struct hg_index_run *r = l->run;
     for (struct lane_chunk *c = l->chunks; c; c = c->next)
-        for (uint32_t i = 0; i < c->n_slabs; i++) { /* those that take no more rows, too */
-            enum hg_rc rc = hg_sink_persist(c->slabs[i], err);
-            if (rc && rc != HG_E_LIMIT) return rc; /* written, but there is no room yet for its next rows */
-        }
+        for (uint32_t i = 0; i < c->n_slabs; i++) /* those that take no more rows, too */
+            HG_TRY(hg_sink_persist(c->slabs[i], err));
     if (r->texts[l->nth]) (void)hg_live_texts_forget(r->texts[l->nth]); /* no row has them any more */
     return HG_OK;
 }

@@ -181,7 +181,7 @@ static enum hg_rc keep_text(struct live_dict *d, struct hg_str s, const char **o
 /* Room for one more text, so that adding it cannot move the table. */
 static enum hg_rc dict_room(struct live_dict *d, struct hg_err *err)
 {
-    if (!d->n_slots || table_full(d->base.card, d->n_slots)) HG_TRY(dict_grow_table(d, err));
+    if (!d->n_slots || d->base.card >= d->n_slots / 2) HG_TRY(dict_grow_table(d, err)); /* half empty: most texts stand where they are looked for first */
     if (d->base.card < d->cap) return HG_OK;
     if (d->base.card >= LIVE_LIST - 1) return hg_fail(err, HG_E_LIMIT, "live index: %u different values in a dimension", d->base.card);
     uint32_t cap = d->cap ? d->cap * 2 : 16;
@@ -227,23 +227,33 @@ enum hg_rc hg_live_dict_add(struct live_dict *d, struct hg_str s, uint32_t *id, 
     return add_word(d, w, s, id, err);
 }
 
+/* A short text that stands where its hash says: most do. */
+static inline bool is_first(const struct live_dict *d, struct live_word w, uint32_t hash)
+{
+    if (!d->n_slots) return false;
+    const struct live_entry *e = &d->slots[hash & (d->n_slots - 1)];
+    return ((e->a ^ w.a) | (e->b ^ w.b) | (e->len ^ w.len)) == 0 && w.len <= 16 && e->id;
+}
+
 /* In small groups: the table's places of all of a group are asked for from memory before the first of them is looked at. */
 enum hg_rc hg_live_dict_add_all(struct live_dict *d, const struct hg_str *s, uint32_t n, uint32_t *ids, struct hg_err *err)
 {
     enum { GROUP = 32 };
     struct live_word w[GROUP];
+    uint32_t hash[GROUP];
     for (uint32_t from = 0; from < n; from += GROUP) {
-        uint32_t k = n - from < GROUP ? n - from : GROUP, mask = d->n_slots - 1;
+        uint32_t k = n - from < GROUP ? n - from : GROUP;
         for (uint32_t i = 0; i < k; i++) {
             if (!s[from + i].p) continue;
             if (s[from + i].len > UINT32_MAX / 2) return too_long(s[from + i].len, err);
             w[i] = word_of(s[from + i]);
-            if (d->n_slots) __builtin_prefetch(&d->slots[word_hash(w[i].a, w[i].b, w[i].len) & mask]);
+            hash[i] = word_hash(w[i].a, w[i].b, w[i].len);
+            if (d->n_slots) __builtin_prefetch(&d->slots[hash[i] & (d->n_slots - 1)]);
         }
         for (uint32_t i = 0; i < k; i++) {
             uint32_t *id = &ids[from + i];
             if (!s[from + i].p) *id = 0;
-            else if (is_last(d, w[i], s[from + i])) *id = d->last;
+            else if (is_first(d, w[i], hash[i])) *id = d->slots[hash[i] & (d->n_slots - 1)].id;
             else HG_TRY(add_word(d, w[i], s[from + i], id, err));
         }
     }

@@ -158,6 +158,12 @@ def test_memory_runs_out(env):
             check("live rows of the task: limit of" in state["errorMsg"], state["errorMsg"])
             check(limit < 1_000_000, f"{limit} bytes should be enough: {state['errorMsg']}")
     check_equal(outcomes, {"SUCCESS", "FAILED"}, "outcomes")
+    # Sinks that have all the rows that a segment may have are in memory, too.
+    spec = task(events, {"type": "dynamic", "maxRowsPerSegment": 60}, {"appendToExisting": False}, {"maxBytesInMemory": 1_200_000, "maxNumConcurrentSubTasks": 1}, rollup=False)
+    spec["spec"]["dataSchema"]["dataSource"] = "ads_small"
+    name = submit(server, spec)
+    ended(server, name)
+    check_equal(processed(server, name), len(events), "rows taken in small segments")
     check_equal(server.terminate(), 0, "exit status after SIGTERM")
 
 
