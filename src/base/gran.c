@@ -220,12 +220,15 @@ static int64_t plain_len(const struct hg_gran *g)
     return 0;
 }
 
+/* The edge at or before t; divided by constants, which is several times quicker. */
+static int64_t plain_floor(int64_t len, int64_t t) { return t - (len == MS_DAY ? hg_floor_mod(t, MS_DAY) : hg_floor_mod(t, MS_HOUR)); }
+
 int64_t hg_gran_floor(const struct hg_gran *g, int64_t t)
 {
     struct grid grid;
     t = hg_time_clamp(t);
     int64_t plain = plain_len(g);
-    if (plain) return hg_time_clamp(t - hg_floor_mod(t, plain));
+    if (plain) return hg_time_clamp(plain_floor(plain, t));
     if (!grid_of(g, &grid)) return g->kind == HG_GRAN_ALL ? HG_TIME_MIN : t;
     switch (grid.kind) {
     case GRID_FIXED: return hg_time_clamp(fixed_floor(grid.len, grid.phase, t));
@@ -240,7 +243,7 @@ int64_t hg_gran_next(const struct hg_gran *g, int64_t bucket_start)
 {
     struct grid grid;
     int64_t t = hg_time_clamp(bucket_start), plain = plain_len(g);
-    if (plain) return hg_time_clamp(t - hg_floor_mod(t, plain) + plain);
+    if (plain) return hg_time_clamp(plain_floor(plain, t) + plain);
     if (!grid_of(g, &grid)) return g->kind == HG_GRAN_ALL ? HG_TIME_MAX : hg_time_clamp((hg_i128)t + 1);
     switch (grid.kind) {
     case GRID_FIXED: return hg_time_clamp(fixed_floor(grid.len, grid.phase, t) + grid.len);

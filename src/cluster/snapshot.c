@@ -132,6 +132,10 @@ enum hg_rc hg_snapshot_targets(struct hg_snapshot *s, struct hg_arena *a, const 
     struct hg_target *t = hg_arena_scratch(a, n_hits ? n_hits : 1, sizeof *t);
     if (!t) return hg_arena_fail(a, "segments of a query", err);
     for (size_t i = 0; i < n_hits; i++) {
+        if (i + 4 < n_hits) { /* descriptions lie apart in memory */
+            const struct hg_desc *next = im->core->descs[(uint32_t)(uintptr_t)hits[i + 4].entry->tag];
+            for (size_t k = 0; k < sizeof *next; k += 64) __builtin_prefetch((const char *)next + k);
+        }
         t[*n] = target_of(im, (uint32_t)(uintptr_t)hits[i].entry->tag, hits[i].ivs, hits[i].n_ivs);
         *n += !t[*n].parked;
     }

@@ -65,8 +65,24 @@ char *hg_jw_field(struct hg_jw *w, struct hg_str rendered, size_t most)
 
 void hg_jw_field_end(struct hg_jw *w, const char *end) { w->b->len = (size_t)((const uint8_t *)end - w->b->p); }
 
+/* Names are mostly of letters, digits and the like, which are written as they are. */
+static bool is_plain(const char *name)
+{
+    for (; *name; name++)
+        if (*name < 0x20 || *name >= 0x7f || *name == '"' || *name == '\\') return false;
+    return true;
+}
+
 struct hg_str hg_jw_render(const struct hg_jw *w, struct hg_arena *a, const char *name)
 {
+    size_t n = strlen(name);
+    char *p = is_plain(name) && !w->pretty ? hg_arena_alloc(a, n + 4) : NULL;
+    if (p) {
+        *p = '"';
+        memcpy(p + 1, name, n);
+        memcpy(p + 1 + n, "\":", 3);
+        return (struct hg_str){p, n + 3};
+    }
     struct hg_buf b;
     hg_buf_init(&b, SIZE_MAX);
     hg_buf_json_str(&b, hg_str_of(name));
