@@ -19,15 +19,28 @@ struct build {
 
 /* ---- values ---- */
 
+/* Whether any element is true; *null: none is, but one is null, as a row of a column without values is. Druid takes no array that it computes in batches for true. */
+static bool list_is_true(const struct dcol *c, const struct hg_xval *v, bool *null)
+{
+    *null = false;
+    if (c->in_batches && (v->n != 1 || !hg_expr_is_const(c->e)) && c->e->root->op != X_COLUMN) return false;
+    for (uint32_t k = 0; k < v->n; k++) {
+        if (hg_x_as_bool(&v->v[k])) return *null = false, true;
+        *null |= v->v[k].null;
+    }
+    *null |= !v->n && c->e->root->op == X_COLUMN;
+    return false;
+}
+
 void hg_derived_number(const struct dcol *c, const struct hg_xval *v, int64_t *i, double *d, bool *null)
 {
     struct hg_xnum x = {0};
     *i = 0, *d = 0;
     if (c->def->kind == HG_VC_BOOL) {
-        bool yes = hg_x_as_bool(v);
         *null = v->null;
-        for (uint32_t k = 0; !v->null && hg_xtype_is_array(v->type) && k < v->n && !yes; k++) yes = hg_x_as_bool(&v->v[k]);
-        *i = !*null && yes;
+        if (v->null) return;
+        if (hg_xtype_is_array(v->type)) *i = list_is_true(c, v, null);
+        else *i = hg_x_as_bool(v);
         return;
     }
     *null = !hg_x_number(v, &x);
@@ -117,6 +130,7 @@ static void choose_type(struct dcol *c, bool mapped)
     c->pub.is_metric = false;
     c->pub.has_nulls = true;
     if (def->kind == HG_VC_BOOL || def->kind == HG_VC_NUMBER) {
+        known_type(c, mapped);
         c->pub.type = def->kind == HG_VC_BOOL ? HG_T_LONG : def->type == HG_T_DECIMAL ? HG_T_DOUBLE : def->type;
         c->type = hg_xtype_of_column(c->pub.type);
         return;

@@ -6,9 +6,10 @@
 #define FN(name) enum hg_rc name(struct hg_xctx *c, const struct hg_xnode *n, const struct hg_xval *args, struct hg_xval *out, struct hg_err *err)
 #define MAX_PRODUCT 1000000u
 
-/* The combinations of elements of some arrays, the last moving fastest. */
+/* The combinations of elements of some arrays, the last moving fastest. The lambda sees all of them as elements of the last array's type, as in Druid. */
 struct product {
     struct hg_xval *arrays;
+    struct hg_xval first; /* the first as it was */
     uint32_t *at;
     uint32_t n;
     uint64_t total;
@@ -16,7 +17,7 @@ struct product {
 };
 static enum hg_rc product_of(struct hg_xctx *c, const struct hg_xnode *n, uint32_t arrays, struct product *p, struct hg_err *err)
 {
-    *p = (struct product){hg_arena_array(c->a, arrays, sizeof *p->arrays), hg_arena_array(c->a, arrays, sizeof *p->at), arrays, 1, false};
+    *p = (struct product){.arrays = hg_arena_array(c->a, arrays, sizeof *p->arrays), .at = hg_arena_array(c->a, arrays, sizeof *p->at), .n = arrays, .total = 1};
     if (!p->arrays || !p->at) return hg_arena_fail(c->a, "lambda", err);
     for (uint32_t k = 0; k < arrays; k++) {
         struct hg_xval v;
@@ -25,6 +26,11 @@ static enum hg_rc product_of(struct hg_xctx *c, const struct hg_xnode *n, uint32
         p->null |= p->arrays[k].null;
         p->total *= p->arrays[k].null ? 0 : p->arrays[k].n;
         if (p->total > MAX_PRODUCT) return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: %s over more than %u combinations of values", n->fn->name, MAX_PRODUCT);
+    }
+    p->first = p->arrays[0];
+    for (uint32_t k = 0; k < arrays && p->total; k++) {
+        HG_TRY(hg_x_uniform(&p->arrays[k], c->a, &p->arrays[k], err));
+        HG_TRY(hg_x_cast(&p->arrays[k], p->arrays[arrays - 1].type, c->a, &p->arrays[k], err));
     }
     return HG_OK;
 }
@@ -76,7 +82,7 @@ FN(hg_xf_filter)
     for (uint64_t k = 0; k < p.total; k++, step(&p)) {
         HG_TRY(set_locals(c, n, &p, err));
         HG_TRY(hg_x_eval(c, n->args[0], &keep, err));
-        if (hg_x_as_bool(&keep)) v[m++] = p.arrays[0].v[k];
+        if (hg_x_as_bool(&keep)) v[m++] = p.first.v[k];
     }
     if (m) *out = hg_x_array(p.arrays[0].type, v, m);
     return HG_OK;

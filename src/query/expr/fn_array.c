@@ -79,15 +79,14 @@ static bool comparable(struct hg_xctx *c, const struct hg_xval *x, enum hg_xtype
     return hg_x_number(x, &was) && was.d == (double)out->i;
 }
 
-/* How many elements of the second stand in the first; *all of them. */
+/* Whether some and whether all elements of the second stand in the first, read as its elements: 1.5 among longs is 1, a text that is no number null. */
 static enum hg_rc common(struct hg_xctx *c, const struct hg_xval *a, const struct hg_xval *b, bool *some, bool *all, struct hg_err *err)
 {
-    enum hg_xtype t = hg_xtype_element(a->type);
+    struct hg_xval same;
     *some = false, *all = true;
-    (void)err;
-    for (uint32_t k = 0; k < b->n; k++) {
-        struct hg_xval x = b->v[k];
-        if ((a->type == b->type || comparable(c, &b->v[k], t, &x)) && place_of(a, &x) >= 0) *some = true;
+    HG_TRY(hg_x_cast(b, a->type, c->a, &same, err));
+    for (uint32_t k = 0; k < same.n; k++) {
+        if (place_of(a, &same.v[k]) >= 0) *some = true;
         else *all = false;
     }
     return HG_OK;
@@ -97,12 +96,16 @@ FN(hg_xf_array_contains)
 {
     struct hg_xval a, b;
     bool some, all;
-    (void)n;
     HG_TRY(hg_x_to_array(&args[0], c->a, &a, err));
     if (a.null) return *out = hg_x_null(HG_X_LONG), HG_OK;
-    if (args[1].null) { /* null as an element */
+    if (args[1].null) { /* null as an element; no array is none */
         struct hg_xval none = hg_x_null(hg_xtype_element(a.type));
-        return *out = hg_x_bool(place_of(&a, &none) >= 0), HG_OK;
+        return *out = hg_x_bool(!hg_xtype_is_array(args[1].type) && place_of(&a, &none) >= 0), HG_OK;
+    }
+    if (n->args[0]->op == X_CONST && n->args[1]->op == X_CONST && !hg_xtype_is_array(args[1].type)) { /* written out, a text is not null among numbers */
+        struct hg_xval x;
+        HG_TRY(hg_x_cast(&args[1], hg_xtype_element(a.type), c->a, &x, err));
+        return *out = hg_x_bool(!x.null && place_of(&a, &x) >= 0), HG_OK;
     }
     HG_TRY(hg_x_to_array(&args[1], c->a, &b, err));
     HG_TRY(common(c, &a, &b, &some, &all, err));

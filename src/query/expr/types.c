@@ -40,8 +40,8 @@ static enum hg_xtype outcomes(const struct hg_xnode *n, uint32_t first, uint32_t
 {
     enum hg_xtype t = HG_X_NONE;
     uint32_t k = first, last = n->n_args - 1;
-    for (; k < last; k += step) t = hg_xtype_function(t, hg_x_type(n->args[k], inputs, locals));
-    return hg_xtype_function(t, hg_x_type(n->args[last], inputs, locals));
+    for (; k < last; k += step) t = hg_xtype_common(t, hg_x_type(n->args[k], inputs, locals));
+    return hg_xtype_common(t, hg_x_type(n->args[last], inputs, locals));
 }
 
 static enum hg_xtype apply_type(const struct hg_xnode *n, const enum hg_xtype *inputs, enum hg_xtype *locals)
@@ -50,7 +50,8 @@ static enum hg_xtype apply_type(const struct hg_xnode *n, const enum hg_xtype *i
     if (n->fn->rule == R_FILTER) return hg_x_type(n->args[1], inputs, locals);
     if (n->fn->rule == R_FOLD) return hg_x_type(n->args[last], inputs, locals);
     if (n->fn->rule != R_MAP) return HG_X_LONG;
-    for (uint32_t k = 0; k < n->n_slots && k + 1 < n->n_args; k++) locals[n->slots[k]] = hg_xtype_element(hg_x_type(n->args[k + 1], inputs, locals));
+    enum hg_xtype t = hg_xtype_element(hg_x_type(n->args[last], inputs, locals)); /* the last array's, for all of them */
+    for (uint32_t k = 0; k < n->n_slots; k++) locals[n->slots[k]] = t;
     return hg_xtype_array(hg_x_type(n->args[0], inputs, locals));
 }
 

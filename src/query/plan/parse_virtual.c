@@ -183,6 +183,9 @@ static enum hg_rc visit(struct walk *w, uint32_t k, struct hg_err *err)
     return HG_OK;
 }
 
+/* Whatever its expression gives, the column is one of numbers. */
+static bool gives_numbers(const struct hg_vcol *v) { return v->has_type && hg_xtype_is_number(v->xtype); }
+
 /* What is an array is computed where it is looked at. Those it looks at have been through this. */
 static enum hg_rc take_in_arrays(struct hg_parse *ps, struct hg_vcol *v, struct hg_err *err)
 {
@@ -190,7 +193,7 @@ static enum hg_rc take_in_arrays(struct hg_parse *ps, struct hg_vcol *v, struct 
         const struct hg_vcol *by = NULL;
         for (uint32_t k = 0; k < ps->n_named && !by; k++)
             if (ps->virtuals[k] != v && strcmp(ps->virtuals[k]->name, v->expr->inputs[i].name) == 0) by = ps->virtuals[k];
-        if (by && by->expr && hg_expr_gives_arrays(by->expr)) {
+        if (by && by->expr && hg_expr_gives_arrays(by->expr) && !gives_numbers(by)) {
             HG_TRY(hg_expr_inline(v->expr, i, by->expr, ps->a, &v->expr, err));
             i = 0;
         } else {
@@ -353,7 +356,7 @@ enum hg_rc hg_parse_dim_array(struct hg_parse *ps, const char *type, const struc
     const struct hg_vcol *v = named(ps, dim->column);
     HG_TRY(hg_parse_xtype(type, p, &t, &xt, err));
     const struct hg_expr *e = v ? v->expr : NULL;
-    if (!e) { /* a column of the data, or a filtered one */
+    if (!e || gives_numbers(v)) { /* a column of the data, a filtered one, or one of numbers whatever its expression gives */
         struct hg_buf b;
         hg_buf_init(&b, HG_EXPR_MAX_BYTES);
         hg_buf_puts(&b, "cast(");
