@@ -51,6 +51,8 @@ BIG = {
     "groups of hours": group(["ad"], "hour"),
     "the first of an order": group(["ad", "country"], limitSpec=limit(DOWN, limit=50, offset=3)),
     "an order without a limit": group(["country", "ad"], limitSpec=limit(DOWN, {"dimension": "ad", "direction": "ascending", "dimensionOrder": "alphanumeric"})),
+    "an order of texts": group(["ad", "country"], aggregations=PLAIN, postAggregations=[{"type": "expression", "name": "t", "expression": "concat('x', clicks, '-', n)"}],
+                               limitSpec=limit({"dimension": "t", "direction": "descending"}, limit=50, offset=3)),
     "many of an order": group(["ad", "country"], limitSpec=limit("users", limit=30000)),
     "having": group(["ad"], "day", having={"type": "greaterThan", "aggregation": "clicks", "value": 90}),
     "subtotals": group(["ad", "country"], subtotalsSpec=[["ad", "country"], ["ad"], ["country"], []], aggregations=PLAIN),

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/num.h"
 #include "query/expr/node.h"
+#include "query/expr/utf16.h"
 
 struct spec {
     bool left, plus, space, zero, comma, paren, alt;
@@ -18,13 +19,6 @@ static void put_padded(struct hg_buf *b, const struct spec *s, const char *p, si
     for (size_t k = 0; k < fill && !s->left; k++) hg_buf_putc(b, ' ');
     hg_buf_put(b, p, len);
     for (size_t k = 0; k < fill && s->left; k++) hg_buf_putc(b, ' ');
-}
-
-static size_t char_count(const char *p, size_t n)
-{
-    size_t m = 0;
-    for (size_t k = 0; k < n; k++) m += ((uint8_t)p[k] & 0xc0) != 0x80;
-    return m;
 }
 
 /* sign and digits of a number, with commas, zeros and brackets as asked. */
@@ -150,18 +144,22 @@ static enum hg_rc put_value(struct hg_xctx *c, struct hg_buf *b, const struct sp
         return HG_OK;
     }
     if (s->conv == 'S' || s->conv == 'B') {
-        char *z;
-        HG_TRY(hg_x_room(c, t.len, &z, err));
-        for (size_t k = 0; k < t.len; k++) z[k] = t.p[k] >= 'a' && t.p[k] <= 'z' ? (char)(t.p[k] - 32) : t.p[k];
-        t.p = z;
+        struct hg_xval low = hg_x_str(t), up;
+        HG_TRY(hg_xf_upper(c, NULL, &low, &up, err));
+        t = up.s;
     }
-    if (s->precision >= 0 && char_count(t.p, t.len) > (size_t)s->precision) {
-        size_t k = 0;
-        for (int left = s->precision; k < t.len; k++)
-            if (((uint8_t)t.p[k] & 0xc0) != 0x80 && left-- == 0) break;
-        t.len = k;
+    if (s->precision >= 0 && hg_u16_len(t) > (uint64_t)s->precision) { /* in Java's characters: half of one is shown as "?" */
+        bool split;
+        t.len = hg_u16_byte(t, (uint64_t)s->precision, &split);
+        if (split) {
+            char *z;
+            HG_TRY(hg_x_room(c, t.len + 1, &z, err));
+            if (t.len) memcpy(z, t.p, t.len);
+            z[t.len++] = '?';
+            t.p = z;
+        }
     }
-    put_padded(b, s, t.p, t.len, char_count(t.p, t.len));
+    put_padded(b, s, t.p, t.len, (size_t)hg_u16_len(t));
     return HG_OK;
 }
 

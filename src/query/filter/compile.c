@@ -472,14 +472,14 @@ static enum hg_rc junction(struct build *b, const struct hg_filter *f, bool neg,
 }
 
 /* Leaves with an extraction function whose nulls Druid has otherwise than what the function makes of them. What hg_extract_nulls says of nulls before the function
- * wins; a bound is not unknown of anything else. */
+ * wins; a bound or an interval is not unknown of anything else. */
 static enum hg_rc compile_extracted(struct build *b, const struct hg_filter *f, bool neg, bool unk, struct node **out, struct hg_err *err)
 {
     const struct hg_column *of = hg_source_column(b->src, f->of);
     enum hg_tri nulls = hg_extract_nulls(f, of && hg_type_is_number(of->type));
     struct hg_filter *v = hg_arena_array(b->a, 4, sizeof *v); /* nodes may keep their leaves */
     if (!v) return hg_arena_fail(b->a, "filter", err);
-    const struct hg_filter *leaf[] = {&v[0]}, *null[] = {&v[1]}, *value = f->kind == HG_F_BOUND ? &v[3] : &v[0], *kids[] = {value, unk ? &v[1] : &v[2]};
+    const struct hg_filter *leaf[] = {&v[0]}, *null[] = {&v[1]}, *value = hg_extract_knows(f) ? &v[3] : &v[0], *kids[] = {value, unk ? &v[1] : &v[2]};
     v[0] = *f;
     v[0].extract = NULL;
     v[1] = (struct hg_filter){.kind = HG_F_NULL, .column = f->of};

@@ -315,7 +315,7 @@ static enum hg_tri extracted(const struct hg_filter *f, const struct hg_fval *v)
         out.null = !out.s.p;
         enum hg_tri t = ok ? leaf_value(f, &out) : HG_UNKNOWN;
         enum hg_tri nulls = one.null ? hg_extract_nulls(f, hg_type_is_number(one.type)) : HG_TRUE; /* as compile_extracted */
-        if (f->kind == HG_F_BOUND) t = tri(t == HG_TRUE);
+        if (hg_extract_knows(f)) t = tri(t == HG_TRUE);
         if (nulls == HG_UNKNOWN || (nulls == HG_FALSE && t == HG_FALSE)) t = HG_UNKNOWN;
         if (t != HG_FALSE) all = t;
     }

@@ -33,5 +33,7 @@ enum hg_tri hg_leaf_f32(const struct hg_filter *leaf, double v); /* v is a float
 /* A leaf with an extraction function over null, in a column of numbers or not: TRUE: what the function makes of null decides; FALSE: the same, but what is then not true is
  * unknown; UNKNOWN: it is unknown. So Druid has it: its filters by lookup become lists of keys, and bounds, lists and LIKE over numbers do not ask the function. */
 enum hg_tri hg_extract_nulls(const struct hg_filter *leaf, bool number);
+/* With an extraction function the leaf is true or false of every value, null too. */
+static inline bool hg_extract_knows(const struct hg_filter *leaf) { return leaf->kind == HG_F_BOUND || leaf->kind == HG_F_INTERVAL; }
 
 #endif

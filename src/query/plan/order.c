@@ -4,6 +4,7 @@
 #include <unicode/uchar.h>
 #include "base/num.h"
 #include "base/utf.h"
+#include "query/plan/version.h"
 
 static bool digit(char c) { return c >= '0' && c <= '9'; }
 static int sign(int64_t v) { return (v > 0) - (v < 0); }
@@ -16,6 +17,12 @@ static int digits_cmp(const char *a, size_t na, const char *b, size_t nb)
     if (na != nb) return na < nb ? -1 : 1;
     int k = na ? memcmp(a, b, na) : 0;
     return (k > 0) - (k < 0);
+}
+
+static bool all_zeros(const char *p, size_t n)
+{
+    while (n > 0 && *p == '0') p++, n--;
+    return n == 0;
 }
 
 /* Length in UTF-16 units: what Java calls the length of a string. */
@@ -51,6 +58,8 @@ static int alphanumeric_cmp(struct hg_str a, struct hg_str b)
             while (je < b.len && digit(b.p[je])) je++;
             int k = digits_cmp(a.p + i, ie - i, b.p + j, je - j);
             if (k) return k;
+            /* a zero at the end of the text has a digit to Druid, one with something behind it has none: 0.1 is before 0 */
+            if (all_zeros(a.p + i, ie - i) && (ie == a.len) != (je == b.len)) return ie == a.len ? 1 : -1;
             /* equal numbers: the one with more leading zeros is the greater */
             if (ie - i != je - j) return ie - i < je - j ? -1 : 1;
             i = ie, j = je;
@@ -83,55 +92,6 @@ static int numeric_cmp(struct hg_str a, struct hg_str b)
     return na ? 1 : -1;
 }
 
-/* Maven's reading of a version: numbers and words between dots, dashes and changes of kind; a number is newer than a word. A missing part counts as 0 beside a number; beside a word as
- * the release, which is newer than alpha, beta, milestone, rc and snapshot, and older than sp and any other word. */
-struct version_part {
-    bool number, end;
-    struct hg_str s;
-};
-static struct version_part version_next(struct hg_str *v)
-{
-    while (v->len > 0 && (v->p[0] == '.' || v->p[0] == '-')) v->p++, v->len--;
-    struct version_part p = {.end = v->len == 0, .s = {v->p, 0}};
-    if (p.end) return p;
-    p.number = digit(v->p[0]);
-    while (v->len > 0 && v->p[0] != '.' && v->p[0] != '-' && digit(v->p[0]) == p.number) v->p++, v->len--, p.s.len++;
-    return p;
-}
-enum { RELEASE = 5, OTHER_WORD = 7 };
-static int word_rank(struct hg_str s)
-{
-    static const struct { const char *word; int rank; } known[] = {{"alpha", 0}, {"beta", 1}, {"milestone", 2}, {"rc", 3}, {"cr", 3}, {"snapshot", 4}, {"ga", 5}, {"final", 5}, {"release", 5}, {"sp", 6}};
-    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
-        if (strlen(known[k].word) == s.len && strncasecmp(known[k].word, s.p, s.len) == 0) return known[k].rank;
-    return OTHER_WORD;
-}
-
-static int word_cmp(struct hg_str a, struct hg_str b)
-{
-    int ra = word_rank(a), rb = word_rank(b);
-    if (ra != rb || ra < OTHER_WORD) return ra - rb;
-    size_t n = a.len < b.len ? a.len : b.len;
-    int k = strncasecmp(a.p, b.p, n);
-    return k ? k : (a.len > n) - (b.len > n);
-}
-
-static int version_cmp(struct hg_str a, struct hg_str b)
-{
-    struct hg_str va = a, vb = b;
-    for (;;) {
-        struct version_part x = version_next(&va), y = version_next(&vb);
-        if (x.end && y.end) return 0;
-        int k;
-        if (x.end) k = y.number ? digits_cmp("0", 1, y.s.p, y.s.len) : RELEASE - word_rank(y.s);
-        else if (y.end) k = x.number ? digits_cmp(x.s.p, x.s.len, "0", 1) : word_rank(x.s) - RELEASE;
-        else if (x.number != y.number) k = x.number ? 1 : -1;
-        else if (x.number) k = digits_cmp(x.s.p, x.s.len, y.s.p, y.s.len);
-        else k = word_cmp(x.s, y.s);
-        if (k) return k < 0 ? -1 : 1;
-    }
-}
-
 int hg_order_cmp(enum hg_order o, struct hg_str a, struct hg_str b)
 {
     if (!a.p || !b.p) return (a.p != NULL) - (b.p != NULL);
@@ -148,7 +108,7 @@ int hg_order_cmp(enum hg_order o, struct hg_str a, struct hg_str b)
         if (la != lb) return la < lb ? -1 : 1;
         break;
     }
-    case HG_ORD_VERSION: return version_cmp(a, b);
+    case HG_ORD_VERSION: return hg_version_cmp(a, b);
     }
     return hg_str_cmp(a, b);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "base/num.h"
 #include "query/plan/parse.h"
 
 #define MAX_VIRTUAL 10000u
@@ -266,10 +267,11 @@ static void put_quoted(struct hg_buf *b, struct hg_str s, char quote)
 
 static enum hg_rc put_element(const json_t *v, const struct hg_jpath *p, struct hg_buf *b, struct hg_err *err)
 {
+    char num[HG_NUM_TEXT];
     if (!v || json_is_null(v)) hg_buf_puts(b, "null");
     else if (json_is_string(v)) put_quoted(b, (struct hg_str){json_string_value(v), json_string_length(v)}, '\'');
     else if (json_is_integer(v)) hg_buf_printf(b, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
-    else if (json_is_real(v)) hg_buf_printf(b, "%.17g%s", json_real_value(v), json_real_value(v) == (double)(int64_t)json_real_value(v) ? ".0" : "");
+    else if (json_is_real(v)) hg_buf_put(b, num, (size_t)hg_fmt_f64(json_real_value(v), num));
     else if (json_is_boolean(v)) hg_buf_puts(b, json_is_true(v) ? "1" : "0");
     else return hg_jfail(err, p, "expected a number, a string or null");
     return HG_OK;
@@ -277,11 +279,15 @@ static enum hg_rc put_element(const json_t *v, const struct hg_jpath *p, struct 
 
 static enum hg_rc element_text(const char *column, const json_t *v, const char *type, const struct hg_jpath *p, struct hg_buf *b, struct hg_err *err)
 {
-    hg_buf_puts(b, "array_contains(");
+    bool null = !v || json_is_null(v); /* which scalar_in_array finds nowhere */
+    hg_buf_puts(b, null ? "array_contains(" : "scalar_in_array(cast(");
+    if (!null) {
+        HG_TRY(put_element(v, p, b, err));
+        hg_buf_printf(b, ", '%s'), ", type);
+    }
     put_quoted(b, hg_str_of(column), '"');
-    hg_buf_printf(b, ", ARRAY<%s>[", type);
-    HG_TRY(put_element(v, p, b, err));
-    hg_buf_puts(b, "])");
+    if (null) hg_buf_printf(b, ", ARRAY<%s>[null]", type);
+    hg_buf_putc(b, ')');
     return hg_buf_check(b, "filter", err);
 }
 
@@ -297,10 +303,13 @@ static enum hg_rc equal_text(const char *column, const json_t *list, const char 
     return hg_buf_check(b, "filter", err);
 }
 
-static enum hg_rc filter_of_text(struct hg_parse *ps, const struct hg_buf *b, struct hg_filter *f, struct hg_err *err)
+static enum hg_rc filter_of_text(struct hg_parse *ps, const struct hg_buf *b, const struct hg_jpath *p, struct hg_filter *f, struct hg_err *err)
 {
     const struct hg_expr *e;
-    HG_TRY(hg_expr_parse(ps->a, (struct hg_str){(const char *)b->p, b->len}, NULL, &e, err));
+    char path[256];
+    hg_jpath_text(p, path, sizeof path);
+    enum hg_rc rc = hg_expr_parse(ps->a, (struct hg_str){(const char *)b->p, b->len}, NULL, &e, err);
+    if (rc != HG_OK) return hg_err_context(err, rc, "%s", path);
     /* An array column is one more virtual column: its expression takes its place, so that arrays stay arrays. */
     return bool_leaf(ps, e, f, err);
 }
@@ -318,7 +327,7 @@ enum hg_rc hg_parse_filter_array(struct hg_parse *ps, const json_t *j, const str
     if (!json_object_get(j, "elementMatchValue")) return hg_jfail(err, HG_JKEY(p, "elementMatchValue"), "missing: the element to look for");
     hg_buf_init(&b, HG_EXPR_MAX_BYTES);
     enum hg_rc rc = element_text(column, json_object_get(j, "elementMatchValue"), hg_xtype_name(t), HG_JKEY(p, "elementMatchValue"), &b, err);
-    if (rc == HG_OK) rc = filter_of_text(ps, &b, f, err);
+    if (rc == HG_OK) rc = filter_of_text(ps, &b, p, f, err);
     hg_buf_free(&b);
     return rc;
 }
@@ -334,7 +343,7 @@ enum hg_rc hg_parse_filter_array_equals(struct hg_parse *ps, const json_t *j, co
     if (!hg_xtype_parse(hg_str_of(type), &t) || !hg_xtype_is_array(t)) return hg_jfail(err, HG_JKEY(p, "matchValueType"), "unknown type \"%s\"", type);
     hg_buf_init(&b, HG_EXPR_MAX_BYTES);
     enum hg_rc rc = equal_text(column, list, hg_xtype_name(t), HG_JKEY(p, "matchValue"), &b, err);
-    if (rc == HG_OK) rc = filter_of_text(ps, &b, f, err);
+    if (rc == HG_OK) rc = filter_of_text(ps, &b, p, f, err);
     hg_buf_free(&b);
     return rc;
 }

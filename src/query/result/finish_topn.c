@@ -5,12 +5,19 @@
 #include "query/result/finish.h"
 #include "query/result/keys.h"
 
+static bool is_timed_text(const struct hg_answer *an, struct hg_field f)
+{
+    const struct hg_agg *a = f.kind == HG_FIELD_AGG ? &an->plan->aggs[f.k] : NULL;
+    return a && (a->kind == HG_AGG_FIRST || a->kind == HG_AGG_LAST) && a->type == HG_T_STRING;
+}
+
 static enum hg_rc make_keys(struct hg_keys *ks, struct hg_answer *an, struct hg_err *err)
 {
     const struct hg_topn_metric *m = &an->plan->metric;
+    struct hg_field f = m->kind == HG_TOPN_NUMERIC ? hg_answer_find(an, m->field) : (struct hg_field){0};
     HG_TRY(hg_keys_new(ks, an, 2, err));
-    if (m->kind == HG_TOPN_NUMERIC) /* the greatest first, or (inverted) the least; null last in both */
-        hg_keys_add(ks, (struct hg_key){.kind = HG_KEY_METRIC, .field = hg_answer_find(an, m->field), .descending = !m->inverted, .nulls = HG_NULLS_LAST});
+    if (m->kind == HG_TOPN_NUMERIC) /* the greatest first, or (inverted) the least; null last in both, but of stringFirst and stringLast, where null is the least text */
+        hg_keys_add(ks, (struct hg_key){.kind = HG_KEY_METRIC, .field = f, .descending = !m->inverted, .nulls = m->inverted && is_timed_text(an, f) ? HG_NULLS_FIRST : HG_NULLS_LAST});
     else
         hg_keys_add(ks, (struct hg_key){.kind = HG_KEY_TEXT, .order = m->order, .descending = m->inverted, .nulls = HG_NULLS_FIRST});
     hg_keys_add(ks, (struct hg_key){.kind = HG_KEY_DIM});

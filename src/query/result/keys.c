@@ -25,6 +25,19 @@ void hg_keys_add_dims(struct hg_keys *ks)
 
 /* ---- values of metrics ---- */
 
+/* A value that is a text is ordered as one, whatever it reads as. *is: it was. */
+static enum hg_rc load_text(struct hg_answer *an, struct hg_key *key, const struct hg_val *v, uint32_t row, bool *is, struct hg_err *err)
+{
+    if (v->kind == HG_VAL_TIMED && v->inner) v = v->inner;
+    *is = v->kind == HG_VAL_STR;
+    if (!*is) return HG_OK;
+    if (!key->s && !(key->s = hg_arena_zalloc(an->a, an->n * sizeof *key->s))) return hg_arena_fail(an->a, "result order", err);
+    char *copy = hg_arena_strndup(an->a, v->s.p, v->s.len); /* of an expression it is this row's only */
+    if (!copy) return hg_arena_fail(an->a, "result order", err);
+    key->s[row] = (struct hg_str){copy, v->s.len};
+    return HG_OK;
+}
+
 static enum hg_rc load_metric(struct hg_answer *an, struct hg_key *key, const uint32_t *v, uint32_t n, struct hg_err *err)
 {
     const struct hg_post *post = key->field.kind == HG_FIELD_POST ? &an->plan->posts[key->field.k] : NULL;
@@ -43,6 +56,9 @@ static enum hg_rc load_metric(struct hg_answer *an, struct hg_key *key, const ui
         HG_TRY(hg_answer_get(an, key->field, &val, err));
         key->null[row] = val.kind == HG_VAL_NULL;
         if (val.kind == HG_VAL_NULL) continue;
+        bool text;
+        HG_TRY(load_text(an, key, &val, row, &text, err));
+        if (text) continue;
         if (val.kind == HG_VAL_I64 || val.kind == HG_VAL_DEC) key->i[row] = val.i;
         else key->as_int = false;
         if (!hg_val_number(&val, &key->d[row])) key->null[row] = 1;
@@ -131,6 +147,8 @@ static int sign_i64(int64_t a, int64_t b) { return (a > b) - (a < b); }
 /* Neither is null. Where not all are integers, i breaks ties (see load_metric; integers among them that are too long for a double). */
 static int metric_cmp(const struct hg_key *x, uint32_t a, const struct hg_key *y, uint32_t b)
 {
+    struct hg_str none = {NULL, 0}, s = x->s ? x->s[a] : none, t = y->s ? y->s[b] : none;
+    if (s.p || t.p) return s.p && t.p ? hg_str_cmp(s, t) : s.p ? 1 : -1; /* numbers before texts */
     if (x->as_int && y->as_int) return sign_i64(x->i[a], y->i[b]);
     int k = hg_f64_cmp(x->d[a], y->d[b]);
     return k ? k : sign_i64(x->i[a], y->i[b]);

@@ -16,6 +16,7 @@ struct hg_key {
     bool constant, as_int;
     int64_t *i;            /* METRIC by row */
     double *d;
+    struct hg_str *s;      /* METRIC: of rows whose value is a text; NULL: there are none */
     uint8_t *null;
     uint32_t **rank;       /* TEXT and STRING DIM: by part and text id; NULL: texts are compared */
 };

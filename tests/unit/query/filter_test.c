@@ -167,7 +167,7 @@ static const struct { const char *filter; int sel, rest; } table[] = {
     {"{\"type\":\"selector\",\"dimension\":\"mv\",\"value\":\"X\",\"extractionFn\":{\"type\":\"upper\"}}", 76, 416},
     {"{\"type\":\"selector\",\"dimension\":\"mv\",\"value\":\"<null>\",\"extractionFn\":{\"type\":\"stringFormat\",\"format\":\"<%s>\"}}", 19, 492},
     {"{\"type\":\"in\",\"dimension\":\"d\",\"values\":[\"2\",\"-1\"],\"extractionFn\":{\"type\":\"bucket\"}}", 24, 486},
-    {"{\"type\":\"interval\",\"dimension\":\"s\",\"intervals\":[\"1970-01-01T00:00:00.002Z/1970-01-01T00:00:01Z\"],\"extractionFn\":{\"type\":\"strlen\"}}", 432, 78},
+    {"{\"type\":\"interval\",\"dimension\":\"s\",\"intervals\":[\"1970-01-01T00:00:00.002Z/1970-01-01T00:00:01Z\"],\"extractionFn\":{\"type\":\"strlen\"}}", 432, 79},
     {"{\"type\":\"search\",\"dimension\":\"s\",\"query\":{\"type\":\"contains\",\"value\":\"A\"}}", 148, 362},
     {"{\"type\":\"search\",\"dimension\":\"s\",\"query\":{\"type\":\"contains\",\"value\":\"A\",\"caseSensitive\":true}}", 0, 510},
     {"{\"type\":\"search\",\"dimension\":\"s\",\"query\":{\"type\":\"insensitive_contains\",\"value\":\"A\"}}", 148, 362},
