@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/hash.h"
+#include "segment/bmi_portable.h"
 #include "segment/format.h"
 
 /* Table: card u32, chunk shift u32, chunks u32, data bytes u32; then ends u32 x card (compact: of each group of 8 ids where it begins), checksums u64 x chunks. */
@@ -48,19 +49,6 @@ static void put_list(struct hg_buf *data, const uint32_t *rows, uint32_t n)
     data->len += (size_t)(p - from);
 }
 
-/* No portable bitmap of these rows is shorter: of each 65,536 rows it takes the shortest of an array, runs and bits, and four bytes. */
-static size_t least_bitmap(const uint32_t *rows, uint32_t n)
-{
-    size_t len = 4;
-    for (uint32_t i = 0; i < n;) {
-        uint32_t key = rows[i] >> 16, from = i, runs = 1;
-        while (++i < n && rows[i] >> 16 == key) runs += rows[i] != rows[i - 1] + 1;
-        uint32_t array = 2 * (i - from), run = 2 + 4 * runs, least = array < run ? array : run;
-        len += 4 + (least < 8192 ? least : 8192);
-    }
-    return len;
-}
-
 /* compact: sets have no end in a table, so lists and bitmaps say their bytes. */
 static void put_head(struct hg_buf *data, enum kind kind, uint32_t n, bool compact, size_t len)
 {
@@ -77,25 +65,22 @@ static enum hg_rc put_set(struct hg_buf *data, const uint32_t *rows, uint32_t n,
         return HG_OK;
     }
     if (compact && n > form.most) return put_head(data, COUNTED, n, true, 0), HG_OK;
-    /* A bitmap of one container takes at least 16 bytes, so short lists need no comparison, and most others no bitmap to compare with. */
+    /* A bitmap of one container takes at least 16 bytes, so short lists need no comparison. */
     size_t as_list = n <= MAX_LIST ? list_len(rows, n) : SIZE_MAX;
-    if (as_list <= 16 || (n <= MAX_LIST && as_list <= least_bitmap(rows, n))) {
+    if (as_list <= 16) {
         put_head(data, LIST, n, compact, as_list);
         return put_list(data, rows, n), HG_OK;
     }
-    roaring_bitmap_t *bm = roaring_bitmap_of_ptr(n, rows);
-    if (!bm) return hg_fail(err, HG_E_NOMEM, "bitmap of %u rows", n);
-    roaring_bitmap_run_optimize(bm);
-    size_t len = roaring_bitmap_portable_size_in_bytes(bm);
-    if (as_list <= len) {
+    struct hg_portable bm;
+    HG_TRY(hg_portable_of(&bm, rows, n, err));
+    if (as_list <= bm.bytes) {
         put_head(data, LIST, n, compact, as_list);
         put_list(data, rows, n);
     } else {
-        put_head(data, BITMAP, n, compact, len);
-        uint8_t *p = hg_buf_reserve(data, len);
-        if (p) data->len += roaring_bitmap_portable_serialize(bm, (char *)p);
+        put_head(data, BITMAP, n, compact, bm.bytes);
+        hg_portable_put(&bm, data);
     }
-    roaring_bitmap_free(bm);
+    hg_portable_free(&bm);
     return HG_OK;
 }
 
