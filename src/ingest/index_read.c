@@ -28,6 +28,7 @@ struct belt {
     pthread_mutex_t mu; /* guards all of it */
     pthread_cond_t more, less;
     struct batch *free, *first, **last;
+    size_t n_free, enough; /* the reader, once it waits, is woken when so many are free: not for each of them, which would cost a change of threads */
     bool ended, broken; /* no more will come; nobody takes any more */
 };
 
@@ -46,7 +47,7 @@ static void belt_return(struct belt *b, struct batch *x)
     pthread_mutex_lock(&b->mu);
     x->next = b->free;
     b->free = x;
-    pthread_cond_signal(&b->less);
+    if (++b->n_free >= b->enough) pthread_cond_signal(&b->less);
     pthread_mutex_unlock(&b->mu);
 }
 
@@ -55,7 +56,7 @@ static struct batch *belt_empty(struct belt *b) /* NULL: a lane failed */
     pthread_mutex_lock(&b->mu);
     while (!b->free && !b->broken) pthread_cond_wait(&b->less, &b->mu);
     struct batch *x = b->broken ? NULL : b->free;
-    if (x) b->free = x->next;
+    if (x) b->free = x->next, b->n_free--;
     pthread_mutex_unlock(&b->mu);
     if (x) x->n = 0, x->next = NULL, hg_buf_clear(&x->bytes);
     return x;
@@ -476,7 +477,9 @@ enum hg_rc hg_index_read(struct hg_index_run *r, struct hg_err *err)
     pthread_mutex_init(&belt.mu, NULL);
     pthread_cond_init(&belt.more, NULL);
     pthread_cond_init(&belt.less, NULL);
-    size_t n_batches = 2 * (size_t)r->n_lanes + 1;
+    size_t n_batches = 3 * (size_t)r->n_lanes + 1;
+    belt.n_free = n_batches;
+    belt.enough = n_batches / 2;
     struct batch *batches = calloc(n_batches, sizeof *batches);
     struct lane **lanes = calloc(r->n_lanes, sizeof(struct lane *));
     r->budgets = hg_arena_array(r->arena, r->n_lanes, sizeof *r->budgets);
