@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
+#include "query/engine/check.h"
 #include "query/expr/node.h"
 
 enum hg_rc hg_x_bad_arg(const struct hg_xnode *n, struct hg_err *err, const char *fmt, ...)
@@ -19,7 +20,18 @@ enum hg_rc hg_x_room(struct hg_xctx *c, size_t n, char **out, struct hg_err *err
 {
     if (n > HG_X_MAX_TEXT) return hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: an expression makes a text of %zu bytes; at most %u", n, HG_X_MAX_TEXT);
     *out = hg_arena_alloc(c->a, n);
-    return *out ? HG_OK : hg_arena_fail(c->a, "text of an expression", err);
+    return *out ? hg_x_step(c, n / 8, err) : hg_arena_fail(c->a, "text of an expression", err);
+}
+
+#define STEPS_A_CHECK 100000u
+#define STEPS_UNWATCHED 1000000000u
+
+enum hg_rc hg_x_step(struct hg_xctx *c, uint64_t weight, struct hg_err *err)
+{
+    uint64_t before = c->steps / STEPS_A_CHECK;
+    c->steps += weight;
+    if (c->x) return c->steps / STEPS_A_CHECK != before ? hg_exec_check(c->x, err) : HG_OK;
+    return c->steps > (c->most ? c->most : STEPS_UNWATCHED) ? hg_fail(err, HG_E_LIMIT, "Resource limit exceeded: an expression takes too long for one value") : HG_OK;
 }
 
 enum hg_rc hg_x_arg_text(struct hg_xctx *c, const struct hg_xval *v, struct hg_str *out, struct hg_err *err) { return hg_x_text(v, c->a, out, err); }

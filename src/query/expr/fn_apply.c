@@ -1,6 +1,5 @@
 /* Lambdas over arrays. The lambda's body is args[0]; its parameters are locals, set before each evaluation. */
 #include <string.h>
-#include "query/engine/check.h"
 #include "query/expr/node.h"
 
 #define FN(name) enum hg_rc name(struct hg_xctx *c, const struct hg_xnode *n, const struct hg_xval *args, struct hg_xval *out, struct hg_err *err)
@@ -37,7 +36,7 @@ static enum hg_rc product_of(struct hg_xctx *c, const struct hg_xnode *n, uint32
 static enum hg_rc set_locals(struct hg_xctx *c, const struct hg_xnode *n, const struct product *p, struct hg_err *err)
 {
     for (uint32_t k = 0; k < p->n; k++) c->locals[n->slots[k]] = p->arrays[k].v[p->at[k]];
-    return c->x && (++c->steps & 4095) == 0 ? hg_exec_check(c->x, err) : HG_OK;
+    return hg_x_step(c, 20, err);
 }
 static void step(struct product *p)
 {

@@ -86,6 +86,7 @@ static enum hg_rc common(struct hg_xctx *c, const struct hg_xval *a, const struc
     *some = false, *all = true;
     HG_TRY(hg_x_cast(b, a->type, c->a, &same, err));
     for (uint32_t k = 0; k < same.n; k++) {
+        HG_TRY(hg_x_step(c, a->n, err));
         if (place_of(a, &same.v[k]) >= 0) *some = true;
         else *all = false;
     }

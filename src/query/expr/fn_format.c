@@ -204,7 +204,7 @@ static enum hg_rc format(struct hg_xctx *c, const struct hg_xnode *n, const stru
 {
     uint32_t next = 1, last = 0;
     *fits = true;
-    for (size_t k = 0; k < f.len;) {
+    for (size_t k = 0; k < f.len && !b->failed;) {
         struct spec s;
         uint32_t index;
         bool previous;

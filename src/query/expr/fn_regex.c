@@ -7,6 +7,7 @@
 
 #define FN(name) enum hg_rc name(struct hg_xctx *c, const struct hg_xnode *n, const struct hg_xval *args, struct hg_xval *out, struct hg_err *err)
 #define MATCH_STEPS 1000000u
+#define STEP 200u /* of hg_x_step: a match that is found soon */
 
 static enum hg_rc literal(const struct hg_xnode *n, uint32_t k, struct hg_str *out, struct hg_err *err)
 {
@@ -39,9 +40,10 @@ enum hg_rc hg_xprep_like(struct hg_xparse *ps, struct hg_xnode *n, struct hg_err
 }
 
 /* Greedy with one place to return to: the last %. */
-static bool like_matches(const struct like *l, struct hg_str s)
+static enum hg_rc like_matches(struct hg_xctx *c, const struct like *l, struct hg_str s, bool *matches, struct hg_err *err)
 {
     size_t p = 0, i = 0, star = SIZE_MAX, mark = 0;
+    *matches = false;
     while (i < s.len) {
         uint32_t u;
         bool escaped = p + 1 < l->pattern.len && l->escape && l->pattern.p[p] == l->escape;
@@ -56,22 +58,26 @@ static bool like_matches(const struct like *l, struct hg_str s)
             i++;
             p += 1u + escaped;
         } else if (star != SIZE_MAX) {
+            HG_TRY(hg_x_step(c, i - mark + 1, err));
             mark += hg_u16_char(s.p + mark, s.len - mark, &u);
             i = mark;
             p = star;
         } else {
-            return false;
+            return HG_OK;
         }
     }
     while (p < l->pattern.len && l->pattern.p[p] == '%' && l->escape != '%') p++;
-    return p == l->pattern.len;
+    return *matches = p == l->pattern.len, HG_OK;
 }
 
 FN(hg_xf_like)
 {
     struct hg_str s;
+    bool matches;
     HG_TRY(hg_x_text(&args[0], c->a, &s, err));
-    *out = s.p ? hg_x_bool(like_matches(n->bound, s)) : hg_x_null(HG_X_LONG);
+    if (!s.p) return *out = hg_x_null(HG_X_LONG), HG_OK;
+    HG_TRY(like_matches(c, n->bound, s, &matches, err));
+    *out = hg_x_bool(matches);
     return HG_OK;
 }
 
@@ -207,12 +213,13 @@ static enum hg_rc put_replacement(const struct hg_xnode *n, const struct regex *
 static enum hg_rc replace_all(struct hg_xctx *c, const struct hg_xnode *n, const struct regex *re, struct hg_str s, struct hg_str by, struct hg_buf *b, pcre2_match_data **md, struct hg_err *err)
 {
     size_t from = 0, copied = 0;
-    (void)c;
     while (from <= s.len) {
         bool found;
+        HG_TRY(hg_x_step(c, STEP, err));
         HG_TRY(match(re, s, from, md, &found, err));
         if (!found) break;
         const PCRE2_SIZE *at = pcre2_get_ovector_pointer(*md);
+        if (at[0] < copied || at[1] < at[0]) break; /* no pattern that compiles does so */
         hg_buf_put(b, s.p + copied, at[0] - copied);
         HG_TRY(put_replacement(n, re, by, s, at, b, err));
         copied = at[1];
@@ -278,10 +285,12 @@ static enum hg_rc split(struct hg_xctx *c, const struct regex *re, struct hg_str
     bool some = false;
     while (from <= s.len) {
         bool found;
+        HG_TRY(hg_x_step(c, STEP, err));
         HG_TRY(match(re, s, from, md, &found, err));
         if (!found) break;
         const PCRE2_SIZE *at = pcre2_get_ovector_pointer(*md);
         uint32_t u;
+        if (at[0] < begin || at[1] < at[0]) break; /* no pattern that compiles does so */
         if (at[1] == 0 || (at[0] == at[1] && at[0] >= s.len)) { /* empty, at an end */
             if (from >= s.len) break;
             from = at[1] ? at[1] + 1 : hg_u16_char(s.p, s.len, &u);

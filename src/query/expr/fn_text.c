@@ -172,11 +172,13 @@ static enum hg_rc trim(struct hg_xctx *c, const struct hg_xnode *n, const struct
     size_t a = 0, b = s.len;
     while (front && a < b) {
         uint32_t u;
+        HG_TRY(hg_x_step(c, 1 + chars.len, err));
         size_t k = hg_u16_char(s.p + a, b - a, &u);
         if (!among(chars, s.p + a, k)) break;
         a += k;
     }
     while (back && b > a) {
+        HG_TRY(hg_x_step(c, 1 + chars.len, err));
         size_t k = b - 1;
         while (k > a && ((uint8_t)s.p[k] & 0xc0) == 0x80) k--;
         if (!among(chars, s.p + k, b - k)) break;

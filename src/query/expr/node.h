@@ -62,8 +62,12 @@ struct hg_xctx {
     struct hg_xval *inputs, *locals;
     struct hg_arena *a;
     const struct hg_exec *x; /* may be NULL */
-    uint32_t steps;          /* of lambdas, so far */
+    uint64_t steps;          /* hg_x_step's, so far */
+    uint64_t most;           /* without x: how many there may be; 0: a great many */
 };
+/* One row can be long work (a lambda over a product, a pattern that is found a million times), so what loops over a row's value says how far it is, in some nanoseconds. Looks at the
+ * deadline now and then; without one (constants, while parsing) HG_E_LIMIT after some seconds. */
+HG_MUST_USE enum hg_rc hg_x_step(struct hg_xctx *c, uint64_t weight, struct hg_err *err);
 typedef enum hg_rc hg_xeval_fn(struct hg_xctx *c, const struct hg_xnode *n, const struct hg_xval *args, struct hg_xval *out, struct hg_err *err);
 struct hg_xparse;
 typedef enum hg_rc hg_xprepare_fn(struct hg_xparse *ps, struct hg_xnode *n, struct hg_err *err);
@@ -94,6 +98,7 @@ struct hg_xparse {
     enum hg_rc rc;
     struct hg_expr_input *inputs;
     uint32_t n_inputs, cap_inputs;
+    uint64_t folding; /* steps that constants have taken so far */
     struct { const char *name; uint32_t slot; } *scope; /* lambda parameters in sight, innermost last */
     uint32_t n_scope, cap_scope, n_locals;
     const struct hg_xnode *root;

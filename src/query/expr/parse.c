@@ -48,21 +48,64 @@ static const struct hg_xnode **pair(struct hg_xparse *ps, const struct hg_xnode 
     return v;
 }
 
-/* A node whose arguments are constants becomes its value. */
+/* Constants are computed while the query is parsed, where there is neither a budget nor a deadline: only so many steps of them in one expression, and values of this size. */
+#define MAX_FOLDING 20000000u
+#define MAX_FOLDED 65536u
+
+static size_t size_of(const struct hg_xval *v)
+{
+    size_t n = v->null ? 0 : v->type == HG_X_STRING ? v->s.len : 0;
+    if (hg_xtype_is_array(v->type) && !v->null)
+        for (uint32_t k = 0; k < v->n && n <= MAX_FOLDED; k++) n += sizeof v->v[k] + size_of(&v->v[k]);
+    return n;
+}
+
+static bool keep_text(struct hg_arena *a, struct hg_xval *v)
+{
+    if (v->null || v->type != HG_X_STRING) return true;
+    char *z = hg_arena_strndup(a, v->s.len ? v->s.p : "", v->s.len);
+    v->s.p = z;
+    return z != NULL;
+}
+
+static bool keep(struct hg_arena *a, struct hg_xval *v)
+{
+    if (v->null || !hg_xtype_is_array(v->type)) return keep_text(a, v);
+    struct hg_xval *e = hg_arena_array(a, v->n, sizeof *e);
+    if (!e) return false;
+    for (uint32_t k = 0; k < v->n; k++) {
+        e[k] = v->v[k];
+        if (!keep_text(a, &e[k])) return false;
+    }
+    v->v = e;
+    return true;
+}
+
+/* A node whose arguments are constants becomes its value, where that is had soon; else it is left to be computed like any other. */
 static const struct hg_xnode *fold(struct hg_xparse *ps, struct hg_xnode *x)
 {
-    struct hg_xctx c = {.a = ps->a};
     struct hg_xval v;
+    struct hg_err why;
+    if (ps->folding >= MAX_FOLDING) return x;
     for (uint32_t k = 0; k < x->n_args; k++)
         if (x->args[k]->op != X_CONST) return x;
-    enum hg_rc rc = hg_x_eval(&c, x, &v, ps->err);
-    if (rc != HG_OK) {
+    struct hg_arena *scratch = hg_arena_new(NULL);
+    struct hg_xctx c = {.a = scratch, .most = MAX_FOLDING - ps->folding};
+    struct hg_xnode *k = scratch ? new_node(ps, x->at, X_CONST, NULL, 0) : NULL;
+    if (!scratch) hg_xp_fail(ps, x->at, HG_E_NOMEM, "expression");
+    enum hg_rc rc = k ? hg_x_eval(&c, x, &v, &why) : HG_E_NOMEM;
+    ps->folding += c.steps;
+    bool soon = rc == HG_OK && size_of(&v) <= MAX_FOLDED;
+    if (k && rc != HG_OK && rc != HG_E_LIMIT) {
+        if (ps->err) *ps->err = why;
         ps->rc = hg_err_context(ps->err, rc, "at %u", x->at);
-        return NULL;
+        k = NULL;
+    } else if (k && soon) {
+        k->val = v;
+        if (!keep(ps->a, &k->val)) k = NULL, hg_xp_fail(ps, x->at, HG_E_NOMEM, "expression");
     }
-    struct hg_xnode *k = new_node(ps, x->at, X_CONST, NULL, 0);
-    if (k) k->val = v;
-    return k;
+    hg_arena_free(scratch);
+    return k && !soon ? x : k;
 }
 
 const struct hg_xnode *hg_xp_const(struct hg_xparse *ps, uint32_t at, struct hg_xval v)

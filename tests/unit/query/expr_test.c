@@ -177,6 +177,30 @@ static void limits(void **state)
     assert_non_null(strstr(err.msg, "Resource limit exceeded"));
 }
 
+/* What constants take while an expression is parsed is bounded: the rest is computed with the rows, within their budget and deadline. */
+static void constants(void **state)
+{
+    static const struct { const char *text; bool folded; } list[] = {
+        {"upper('a')", true}, {"array_concat([1], ['a'])", true}, {"repeat('a', 60000)", true}, {"repeat('a', 70000)", false}, {"strlen(repeat('a', 1000000))", false},
+        {"array_length(string_to_array('a,b', ','))", true}, {"trim(repeat('a', 60000), concat(repeat('b', 60000), 'a'))", false}, {"like(repeat('a', 60000), '%aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab')", true},
+    };
+    (void)state;
+    struct hg_arena *a = hg_arena_new(NULL);
+    const struct hg_expr *e;
+    struct hg_err err;
+    for (size_t k = 0; k < sizeof list / sizeof *list; k++) {
+        assert_int_equal(hg_expr_parse(a, hg_str_of(list[k].text), NULL, &e, &err), HG_OK);
+        if (hg_expr_is_const(e) != list[k].folded) fail_msg("%s: %sfolded", list[k].text, list[k].folded ? "not " : "");
+    }
+    struct hg_buf b;
+    hg_buf_init(&b, 1u << 20);
+    hg_buf_puts(&b, "0");
+    for (int k = 0; k < 900; k++) hg_buf_puts(&b, " + strlen(repeat('abcdefgh', 8000))"); /* 57 MB in all: most of it is left */
+    assert_int_equal(hg_expr_parse(a, (struct hg_str){(const char *)b.p, b.len}, NULL, &e, &err), HG_OK);
+    hg_buf_free(&b);
+    hg_arena_free(a);
+}
+
 /* ---- the page that lists the functions ---- */
 
 static void put_functions(struct hg_buf *b)
@@ -233,6 +257,7 @@ int main(void)
         cmocka_unit_test(recorded),
         cmocka_unit_test(mistakes),
         cmocka_unit_test(limits),
+        cmocka_unit_test(constants),
         cmocka_unit_test(page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
