@@ -272,8 +272,68 @@ static void little_memory(void **state)
     world_free(&w);
 }
 
+static void same_column(const struct hg_column *a, const struct hg_column *b, uint32_t n)
+{
+    for (uint32_t k = 0; k < (n + HG_BLOCK_ROWS - 1) / HG_BLOCK_ROWS; k++) {
+        struct hg_block_stats x, y;
+        OK(a->ops->stats(a, k, &x, &err));
+        OK(b->ops->stats(b, k, &y, &err));
+        assert_int_equal(x.rows, y.rows);
+        assert_int_equal(x.nulls, y.nulls);
+        assert_int_equal(x.has_sum, y.has_sum);
+        assert_int_equal(x.has_range, y.has_range);
+        if (x.has_range) assert_memory_equal(&x.min, &y.min, sizeof x.min);
+        if (x.has_range) assert_memory_equal(&x.max, &y.max, sizeof x.max);
+        if (x.has_sum) assert_memory_equal(&x.sum, &y.sum, sizeof x.sum);
+    }
+    if (a->type != HG_T_STRING) return;
+    assert_int_equal(a->dict->card, b->dict->card);
+    for (uint32_t id = 0, other; id < a->dict->card; id += 1 + id / 8) {
+        assert_true(hg_dict_find(b->dict, hg_dict_get(a->dict, id, NULL), &other)); /* texts of lists come later there */
+        roaring_bitmap_t *x = roaring_bitmap_create(), *y = roaring_bitmap_create();
+        OK(a->ops->rows_of(a, &id, 1, x, &err));
+        OK(b->ops->rows_of(b, &other, 1, y, &err));
+        assert_true(roaring_bitmap_equals(x, y));
+        roaring_bitmap_free(x);
+        roaring_bitmap_free(y);
+    }
+}
+
+/* What is asked of blocks is answered from packed ones, too. */
+static void packed_blocks(void **state)
+{
+    (void)state;
+    enum { ROWS = 9000 }; /* two full blocks and a bit */
+    for (uint64_t seed = 100, done = 0; done < 3; seed++) {
+        struct rng r = {seed};
+        struct world w;
+        const struct hg_source *a, *b;
+        world_make(&w, &r);
+        bool usable = !w.schema.rollup;
+        for (uint32_t m = 0; m < w.schema.n_metrics; m++) usable &= hg_type_is_number(w.schema.metrics[m].type);
+        if (!usable) {
+            world_free(&w);
+            continue;
+        }
+        struct hg_row *rows = make_rows(&w, &r, ROWS);
+        struct hg_live *open = live_of(&w, false, NULL), *packed = live_of(&w, true, NULL);
+        put(open, &r, rows, ROWS);
+        put(packed, &r, rows, ROWS);
+        hg_live_acquire(open, &a);
+        hg_live_acquire(packed, &b);
+        for (uint32_t c = 0; c < a->n_cols; c++) same_column(&a->cols[c], &b->cols[c], ROWS);
+        hg_live_release(open);
+        hg_live_release(packed);
+        hg_live_free(open);
+        hg_live_free(packed);
+        free_rows(rows, ROWS);
+        world_free(&w);
+        done++;
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(same_segment), cmocka_unit_test(little_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(same_segment), cmocka_unit_test(little_memory), cmocka_unit_test(packed_blocks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
