@@ -5,6 +5,7 @@
 #include "query/agg/states.h"
 #include "query/engine/check.h"
 #include "query/engine/dims.h"
+#include "query/expr/derived.h"
 #include "query/filter/search.h"
 #include "query/types.h"
 
@@ -152,7 +153,7 @@ static enum hg_rc find_all(struct search *m, struct hg_err *err)
 {
     for (int text = 1; text >= 0; text--)
         for (uint32_t k = 0; k < m->n_dims; k++) {
-            if (!m->of[k].d.col || is_text(&m->of[k]) != (text == 1)) continue;
+            if (!m->of[k].d.col || hg_derived_is_nil(m->of[k].d.col) || is_text(&m->of[k]) != (text == 1)) continue;
             struct hg_arena *a = hg_arena_new(m->s->x->budget);
             if (!a) return hg_fail(err, HG_E_NOMEM, "search");
             enum hg_rc rc = find_hits(m, &m->of[k], a, err);

@@ -21,6 +21,8 @@ HG_MUST_USE enum hg_rc hg_derived_new(const struct hg_vcol *const *cols, uint32_
  * A column of a derived source that is computed by an expression gives values of several types, and lists. */
 bool hg_derived_is(const struct hg_column *c);
 enum hg_xtype hg_derived_type(const struct hg_column *c); /* NONE: not known, which Druid calls FLOAT */
+/* Of an expression that looks at no column that there is, and gives null. */
+bool hg_derived_is_nil(const struct hg_column *c);
 struct hg_derived_read;
 HG_MUST_USE enum hg_rc hg_derived_open(const struct hg_column *c, struct hg_arena *a, struct hg_derived_read **out, struct hg_err *err);
 /* Rows [row, row + n), in one block, are read; then each may be asked. The value is good until the next one is asked. */

@@ -236,6 +236,15 @@ const struct hg_column_ops hg_derived_ops = {.open = open, .i64 = read_i64, .f64
 bool hg_derived_is(const struct hg_column *c) { return c->ops == &hg_derived_ops; }
 enum hg_xtype hg_derived_type(const struct hg_column *c) { return ((const struct dcol *)c->impl)->type; }
 
+bool hg_derived_is_nil(const struct hg_column *col)
+{
+    const struct dcol *c = hg_derived_is(col) ? col->impl : NULL;
+    if (!c || !c->e || c->how != BY_TABLE || c->entries != 1) return false;
+    for (uint32_t k = 0; k < c->e->n_inputs; k++)
+        if (c->in[k].col) return false;
+    return c->entry ? c->entry[0] == 0 : c->num_null[0] == 1;
+}
+
 struct hg_derived_read {
     const struct dcol *c;
     struct hg_xrows rows;    /* of an expression */
