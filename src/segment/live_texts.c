@@ -2,7 +2,7 @@
  * that is grown once, take memory once, and are brought into order once. */
 #include <stdlib.h>
 #include "segment/live_private.h"
-#include "segment/text_sort.h"
+#include "base/text_sort.h"
 
 enum hg_rc hg_live_texts_new(const struct hg_schema *schema, struct hg_budget *budget, int64_t most_bytes, struct hg_live_texts **out, struct hg_err *err)
 {

@@ -4,7 +4,7 @@
 #include "segment/dict.h"
 #include "segment/merge_private.h"
 #include "segment/segment_private.h"
-#include "segment/text_sort.h"
+#include "base/text_sort.h"
 
 #define BIG ((size_t)1 << 40)
 

@@ -3,7 +3,7 @@
  * sources whose order is ours are read block by block; others have their keys in memory and, if need be, are sorted by radix. */
 #include <stdlib.h>
 #include "segment/merge_private.h"
-#include "segment/radix.h"
+#include "base/radix.h"
 #include "segment/segment_private.h"
 
 static unsigned width(uint64_t greatest) { return greatest ? 64u - (unsigned)__builtin_clzll(greatest) : 0; }

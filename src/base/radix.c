@@ -1,4 +1,4 @@
-#include "segment/radix.h"
+#include "base/radix.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* By radix of eight bytes behind those that all texts begin with, which is all there is of most ids; what is equal there is compared. */
-#include "segment/text_sort.h"
+#include "base/text_sort.h"
 
 #include <stdlib.h>
-#include "segment/radix.h"
+#include "base/radix.h"
 
 /* How many bytes all of them begin with. */
 static size_t common_head(const struct hg_text *t, uint32_t n)

@@ -1,6 +1,6 @@
 /* Stable sorting of numbers by radix. */
-#ifndef HG_SEGMENT_RADIX_H
-#define HG_SEGMENT_RADIX_H
+#ifndef HG_BASE_RADIX_H
+#define HG_BASE_RADIX_H
 
 #include <stdint.h>
 #include "base/err.h"
