@@ -166,7 +166,7 @@ static void ready_to_read(struct hg_http_conn *c)
 {
     struct hg_http_in *in = &c->in;
     c->state = HG_CONN_READING;
-    c->begun = c->finished = c->chunked = c->bodyless = false;
+    c->finished = c->chunked = c->bodyless = false;
     http_parser_init(&in->parser, HTTP_REQUEST);
     in->parser.data = c;
     if (in->text.cap > KEEP_TEXT) hg_buf_free(&in->text);

@@ -64,7 +64,7 @@ struct hg_http_conn {
     bool feeding;   /* its bytes are being read further up the stack */
     bool keep;      /* open for the next request after this answer */
     bool ended;     /* the client sends no more */
-    bool begun, chunked, bodyless; /* the answer */
+    bool chunked, bodyless; /* the answer */
     bool finished;  /* its last byte is written or waits in unsent */
     int64_t moved_ms;
     struct event readable, writable;

@@ -107,7 +107,6 @@ static struct hg_buf *begin_head(struct hg_http_conn *c, int status, const struc
 {
     struct hg_buf *b = &c->all->head;
     const http_parser *p = &c->in.parser;
-    c->begun = true;
     c->keep = c->keep && !close && c->state == HG_CONN_WORKING;
     c->bodyless = status == 204 || status == 304 || (p->method == HTTP_HEAD && c->state == HG_CONN_WORKING);
     hg_buf_clear(b);
